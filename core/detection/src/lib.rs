@@ -1,1 +1,32 @@
-//! To come.
+//! What Synod decides, and nothing else: rows become features, raw scores become calibrated votes, votes become a verdict.
+//!
+//! This crate is pure. It does no input or output, reads no clock, starts no thread, and knows neither WebAssembly nor HTTP nor YAML:
+//! the same arguments give the same answer, which is what makes a decision replayable.
+
+mod batch;
+mod calendar;
+mod calibration;
+mod consensus;
+mod decode;
+mod encoding;
+mod expression;
+mod feature;
+pub mod measure;
+mod scale;
+mod schema;
+mod time;
+mod value;
+mod view;
+
+pub use batch::{Batch, RowProblem, RowWriter};
+pub use calendar::{CalendarPart, Cyclic};
+pub use calibration::{Calibrated, Calibration, score_of_share};
+pub use consensus::{Abstention, Ballot, Outcome, Policy, PolicyMistake, Reference, Rule, Verdict, Vote};
+pub use decode::{Decoded, decode_rows};
+pub use encoding::{Encoder, Encoding};
+pub use expression::{Expression, ExpressionError};
+pub use feature::{Definition, FeatureError, FittedFeature, Missing, Source};
+pub use scale::{Scale, Scaling};
+pub use schema::{Field, Kind, Schema, SchemaError, TimeFormat};
+pub use value::Value;
+pub use view::{Matrix, Plan, View};

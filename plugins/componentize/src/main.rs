@@ -20,10 +20,8 @@ fn main() -> ExitCode {
 
 fn componentize(from: &str, to: &str) -> Result<(), String> {
     let module = fs::read(from).map_err(|error| error.to_string())?;
-    let component = encode(&module).map_err(|error| format!("{error:#}"))?;
+    let mut encoder = ComponentEncoder::default();
+    let encoded = encoder.validate(true).module(&module).and_then(|encoder| encoder.encode());
+    let component = encoded.map_err(|error| format!("{error:#}"))?;
     fs::write(to, component).map_err(|error| format!("{to}: {error}"))
-}
-
-fn encode(module: &[u8]) -> wit_component::anyhow::Result<Vec<u8>> {
-    ComponentEncoder::default().validate(true).module(module)?.encode()
 }

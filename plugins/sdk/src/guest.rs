@@ -14,7 +14,7 @@ mod bindings {
 
 pub use bindings::exports::synod::detector::detector::{self as contract, Guest};
 pub use bindings::synod::detector::logging;
-pub use bindings::{__export_world_plugin_cabi, export_component, exports};
+pub use bindings::{export_component, exports};
 
 use crate::{Detector, Error, Training};
 use ndarray::ArrayView2;
