@@ -63,6 +63,18 @@ impl Column {
         Ok(())
     }
 
+    fn select(&self, rows: &[usize]) -> Self {
+        match self {
+            Self::Numbers(numbers) => Self::Numbers(rows.iter().map(|row| numbers[*row]).collect()),
+            Self::Moments(moments) => Self::Moments(rows.iter().map(|row| moments[*row]).collect()),
+            Self::Texts(texts) => {
+                let mut selected = Texts::default();
+                rows.iter().for_each(|row| selected.push(texts.get(*row)));
+                Self::Texts(selected)
+            }
+        }
+    }
+
     fn truncate(&mut self, rows: usize) {
         match self {
             Self::Numbers(numbers) => numbers.truncate(rows),
@@ -94,6 +106,12 @@ impl Batch {
     pub fn row<'a>(&'a mut self, schema: &'a Schema) -> RowWriter<'a> {
         let seen = vec![false; schema.fields().len()];
         RowWriter { batch: self, schema, seen, problems: Vec::new() }
+    }
+
+    /// The rows of these indices, in their order.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        Self { columns: self.columns.iter().map(|column| column.select(rows)).collect(), rows: rows.len() }
     }
 
     /// Forgets all rows and keeps the memory.

@@ -14,6 +14,7 @@ mod feature;
 pub mod measure;
 mod scale;
 mod schema;
+pub mod split;
 mod time;
 mod value;
 mod view;

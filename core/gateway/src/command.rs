@@ -1,0 +1,111 @@
+//! The commands: each reads its arguments, calls the parts, and says what it did.
+
+mod check;
+mod evaluate;
+mod export;
+mod fit;
+mod generate;
+mod init;
+mod installation;
+mod progress;
+mod score;
+mod serve;
+
+use crate::cli::{Cli, Command};
+use crate::config::ConfigError;
+use crate::engine::EngineError;
+use crate::fitting::FitError;
+use crate::rows::RowsError;
+use std::fmt::Display;
+use std::path::Path;
+use synod_host::HostError;
+use synod_store::{DataDirectoryError, RegistryError, TableError};
+use thiserror::Error;
+
+/// Why a command failed. Each kind has an exit code of its own.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// Something failed that is neither the user's configuration nor the user's data.
+    #[error("{0}")]
+    Failed(String),
+    /// The command line or the configuration has mistakes.
+    #[error("{0}")]
+    Usage(String),
+    /// The data have mistakes.
+    #[error("{0}")]
+    Data(String),
+}
+
+impl CommandError {
+    /// The process's exit code, as documented in `--help`.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Data(_) => 3,
+        }
+    }
+
+    fn file(path: &Path, error: impl Display) -> Self {
+        Self::Failed(format!("{}: {error}", path.display()))
+    }
+}
+
+/// The error with all that caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Some errors repeat their cause in their own text.
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+macro_rules! errors {
+    ($($kind:ident: $($error:ty),+;)*) => {$($(
+        impl From<$error> for CommandError {
+            fn from(error: $error) -> Self {
+                Self::$kind(chain(&error))
+            }
+        }
+    )+)*};
+}
+
+errors! {
+    Usage: ConfigError, EngineError;
+    Failed: HostError, DataDirectoryError, RegistryError;
+    Data: TableError, RowsError;
+}
+
+impl From<FitError> for CommandError {
+    fn from(error: FitError) -> Self {
+        let text = chain(&error);
+        match error {
+            FitError::Engine(_) | FitError::Parameters { .. } | FitError::Artifact { .. } => Self::Usage(text),
+            FitError::Rows(_) | FitError::Feature { .. } => Self::Data(text),
+            FitError::Plugin { .. } => Self::Failed(text),
+        }
+    }
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// When it fails; the message is for people.
+pub fn run(cli: Cli) -> Result<(), CommandError> {
+    match cli.command {
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Fit(arguments) => fit::run(&arguments),
+        Command::Score(arguments) => score::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+    }
+}

@@ -1,0 +1,58 @@
+//! `synod check`: everything that can be known without serving, all mistakes at once.
+
+use super::CommandError;
+use super::installation::Installation;
+use crate::cli::Common;
+use crate::config::DetectorConfig;
+use crate::engine::{Engine, live_models, load_plugin, short};
+use crate::fitting::{artifact, parameter_mistakes};
+
+pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
+    let at = Installation::open(arguments)?;
+    println!("{}: no mistakes", arguments.config.display());
+    let mistakes: Vec<String> = at.config.detectors.iter().flat_map(|detector| of_plugin(&at, detector)).collect();
+    if !mistakes.is_empty() {
+        return Err(CommandError::Usage(mistakes.join("\n")));
+    }
+    of_models(&at)
+}
+
+/// What is wrong with a detector as far as its plugin can say.
+fn of_plugin(at: &Installation, detector: &DetectorConfig) -> Vec<String> {
+    let plugin = match load_plugin(&at.host, detector) {
+        Ok(plugin) => plugin,
+        Err(error) => return vec![super::chain(&error)],
+    };
+    let description = plugin.description();
+    println!("{}: plugin {} {} ({}): {}", detector.name, description.name, description.version, short(plugin.digest()), description.summary);
+    let mut mistakes: Vec<String> = match parameter_mistakes(&plugin, detector) {
+        Ok(mistakes) => mistakes.into_iter().map(|mistake| format!("detectors.{}.{mistake}", detector.name)).collect(),
+        Err(error) => vec![super::chain(&error)],
+    };
+    mistakes.extend(artifact(&plugin, detector).err().map(|error| super::chain(&error)));
+    let scaled = detector.definitions.iter().any(|definition| definition.scale != synod_detection::Scale::None);
+    if description.scaling && !scaled && detector.definitions.len() > 1 {
+        println!("{}: note: this plugin compares features with each other; `scale: standard` makes their units comparable", detector.name);
+    }
+    mistakes
+}
+
+fn of_models(at: &Installation) -> Result<(), CommandError> {
+    for detector in &at.config.detectors {
+        if at.registry.live_version(&detector.name)?.is_none() {
+            println!("{}: not fitted yet; run `synod fit`", detector.name);
+            return Ok(());
+        }
+    }
+    let engine = Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?;
+    for detector in engine.detectors() {
+        let identity = detector.identity();
+        let rows = identity.training_rows;
+        let ready = if detector.is_ready() { "ready" } else { "does not start" };
+        println!("{}: version {} ({}), fitted on {rows} rows, {ready}", detector.name(), identity.version, short(&identity.model));
+    }
+    match engine.detectors().iter().find(|detector| !detector.is_ready()) {
+        Some(detector) => Err(CommandError::Failed(format!("detector {} does not start", detector.name()))),
+        None => Ok(()),
+    }
+}

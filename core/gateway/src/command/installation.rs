@@ -1,0 +1,69 @@
+//! What the commands share: a configuration, its data directory, and a host for the plugins.
+
+use super::CommandError;
+use crate::cli::Common;
+use crate::config::{self, Config};
+use std::sync::Arc;
+use synod_host::{CodeCache, CodeKey, Host, HostSettings};
+use synod_store::{DataDirectory, Lookup, Registry};
+
+/// An installation of Synod, opened.
+pub(super) struct Installation {
+    pub(super) config: Config,
+    pub(super) directory: DataDirectory,
+    pub(super) registry: Registry,
+    pub(super) host: Host,
+}
+
+/// Reads the configuration. The command line goes over it.
+pub(super) fn configuration(common: &Common) -> Result<Config, CommandError> {
+    let mut config = config::load(&common.config)?;
+    if let Some(directory) = &common.data_directory {
+        config.data_directory.clone_from(directory);
+    }
+    Ok(config)
+}
+
+impl Installation {
+    /// Opens the installation that the arguments name.
+    pub(super) fn open(common: &Common) -> Result<Self, CommandError> {
+        let config = configuration(common)?;
+        let directory = DataDirectory::open(&config.data_directory)?;
+        let registry = Registry::open(&directory)?;
+        let host = host(&config, &directory)?;
+        Ok(Self { config, directory, registry, host })
+    }
+}
+
+fn host(config: &Config, directory: &DataDirectory) -> Result<Host, CommandError> {
+    let cache = synod_store::CodeCache::open(directory).map_err(|error| CommandError::Failed(super::chain(&error)))?;
+    let default = HostSettings::default();
+    let instances: usize = config.detectors.iter().map(|detector| detector.pool.instances + 1).sum();
+    let memory = config.detectors.iter().map(|detector| detector.fit.memory.max(detector.pool.call.memory)).max();
+    let settings = HostSettings {
+        // A few more than are configured, for fitting and describing.
+        instances: default.instances.max(instances as u32 + 8),
+        memory: default.memory.max(memory.unwrap_or(0)),
+        ..default
+    };
+    Ok(Host::new(&settings, Some(Arc::new(Cache(cache))))?)
+}
+
+/// The store's cache of compiled plugins, for the host.
+struct Cache(synod_store::CodeCache);
+
+impl CodeCache for Cache {
+    fn get(&self, key: &CodeKey) -> Option<Vec<u8>> {
+        let lookup = self.0.get(&key.plugin, &key.engine);
+        if let Lookup::Rejected(why) = &lookup {
+            tracing::warn!(plugin = %key.plugin, %why, "an entry of the compiled-code cache is refused; the plugin is compiled afresh");
+        }
+        lookup.hit()
+    }
+
+    fn put(&self, key: &CodeKey, code: &[u8]) {
+        if let Err(error) = self.0.put(&key.plugin, &key.engine, code) {
+            tracing::warn!(%error, "the compiled plugin cannot be cached; the next start will compile it again");
+        }
+    }
+}

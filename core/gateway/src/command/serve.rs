@@ -1,0 +1,109 @@
+//! `synod serve`: answers requests until it is told to stop.
+
+use super::CommandError;
+use super::installation::Installation;
+use crate::cli::Common;
+use crate::engine::{Engine, live_models};
+use crate::http::{Service, administration_routes, data_routes};
+use crate::telemetry::logging;
+use axum::Router;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+/// How often a detector that did not start is tried again.
+const RETRY: Duration = Duration::from_secs(10);
+
+pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
+    let started = Instant::now();
+    let level = super::installation::configuration(arguments)?.level;
+    let _guard = logging::start(level);
+    let at = Installation::open(arguments)?;
+    let _lock = at.directory.lock_exclusive()?;
+    let engine = Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?;
+    let listen = at.config.listen;
+    let service = Service::new(at.config, engine);
+
+    // Operators are answered by a thread of their own, so that health and metrics never wait behind a batch.
+    let administration = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
+    let data = Builder::new_multi_thread().enable_all().build().map_err(no_runtime)?;
+    let (stop, stopped) = watch::channel(());
+    let administration_listener = bind(&administration, listen.administration, "listen.administration")?;
+    let data_listener = bind(&data, listen.data, "listen.data")?;
+    tracing::info!(
+        data = %address(&data_listener),
+        administration = %address(&administration_listener),
+        start_ms = started.elapsed().as_millis() as u64,
+        version = env!("CARGO_PKG_VERSION"),
+        "ready"
+    );
+    let routes = administration_routes(&service);
+    let operators = std::thread::spawn(move || administration.block_on(serve(administration_listener, routes, stopped)));
+    data.spawn(keep_trying(service.clone()));
+    let served = data.block_on(async {
+        let stopped = stop.subscribe();
+        tokio::spawn(async move {
+            asked_to_stop().await;
+            tracing::info!("stopping: requests under way are answered");
+            let _ = stop.send(());
+        });
+        serve(data_listener, data_routes(&service), stopped).await
+    });
+    let _ = operators.join();
+    served.map_err(|error| CommandError::Failed(error.to_string()))
+}
+
+fn no_runtime(error: std::io::Error) -> CommandError {
+    CommandError::Failed(format!("cannot start threads: {error}"))
+}
+
+fn bind(runtime: &Runtime, address: SocketAddr, key: &str) -> Result<TcpListener, CommandError> {
+    let bound = runtime.block_on(TcpListener::bind(address));
+    bound.map_err(|error| CommandError::Failed(format!("{key}: cannot listen on {address}: {error}")))
+}
+
+fn address(listener: &TcpListener) -> String {
+    listener.local_addr().map_or_else(|_| "unknown".into(), |address| address.to_string())
+}
+
+async fn serve(listener: TcpListener, routes: Router, mut stopped: watch::Receiver<()>) -> std::io::Result<()> {
+    let stop = async move {
+        let _ = stopped.changed().await;
+    };
+    axum::serve(listener, routes).with_graceful_shutdown(stop).await
+}
+
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+/// A detector that did not start may do so later, for instance when memory is free again.
+async fn keep_trying(service: Arc<Service>) {
+    loop {
+        tokio::time::sleep(RETRY).await;
+        if service.engine().detectors().iter().all(crate::engine::Detector::is_ready) {
+            continue;
+        }
+        let service = service.clone();
+        let _ = tokio::task::spawn_blocking(move || {
+            service.engine().detectors().iter().for_each(|detector| {
+                detector.start_pool();
+            });
+        })
+        .await;
+    }
+}

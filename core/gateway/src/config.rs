@@ -1,0 +1,65 @@
+//! The configuration: a YAML file, over which environment variables go. It is read in two steps: the text as written
+//! ([`text`]), then values that the program uses ([`check`]). All mistakes of a file are reported at once, each with line and full key.
+
+mod check;
+mod environment;
+mod located;
+mod text;
+mod units;
+
+pub use check::{Config, DetectorConfig, FitConfig, Listen, RequestLimits, Route};
+pub use located::{Located, Mistake, Place};
+pub use text::{Answer, Level, Serves, Split};
+
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file has mistakes.
+    #[error("{}", listed(path, mistakes))]
+    Mistakes {
+        /// The file.
+        path: PathBuf,
+        /// All of them.
+        mistakes: Vec<Mistake>,
+    },
+}
+
+fn listed(path: &Path, mistakes: &[Mistake]) -> String {
+    let lines: Vec<String> = mistakes.iter().map(|mistake| format!("{}:{mistake}", path.display())).collect();
+    lines.join("\n")
+}
+
+/// Reads and checks a configuration. Relative paths in it are taken from the file's own folder.
+///
+/// # Errors
+/// When the file cannot be read, or has mistakes: then all of them.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let source = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    read(&source, folder, environment::overrides(std::env::vars())).map_err(|mistakes| ConfigError::Mistakes { path: path.into(), mistakes })
+}
+
+/// Reads and checks the text of a configuration.
+///
+/// # Errors
+/// All mistakes.
+fn read(source: &str, folder: &Path, overrides: Vec<environment::Override>) -> Result<Config, Vec<Mistake>> {
+    let mut located = Located::read(source).map_err(|mistake| vec![mistake])?;
+    environment::apply(&mut located.tree, overrides);
+    let mut mistakes = Vec::new();
+    let text = located.parse::<text::Text>(&mut mistakes);
+    let checked = check::check(&text, folder, &located, &mut mistakes);
+    mistakes.sort_by_key(|mistake| mistake.place);
+    if mistakes.is_empty() { Ok(checked) } else { Err(mistakes) }
+}

@@ -1,0 +1,542 @@
+//! From the text of a configuration to values that the program uses: one function for each section. A mistake is noted with its key and
+//! replaced by something harmless, so that the rest is checked as well.
+
+use super::located::{Located, Mistake};
+use super::text::{self, Answer, Level, RuleName, Serves, Split, Text};
+use super::units;
+use indexmap::IndexMap;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use synod_detection::{Definition, Field, Kind, Missing, Policy, Rule, Scale, Schema, Source, score_of_share};
+use synod_host::{Limits, PoolLimits};
+
+/// A configuration that has no mistakes.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where models and everything else that must last are kept.
+    pub data_directory: PathBuf,
+    /// Where the service listens.
+    pub listen: Listen,
+    /// What a row looks like.
+    pub schema: Schema,
+    /// The detectors, in the order of the file.
+    pub detectors: Vec<DetectorConfig>,
+    /// How votes become a verdict; its reference is still empty.
+    pub policy: Policy,
+    /// How models are fitted.
+    pub fit: FitConfig,
+    /// What a request may take.
+    pub limits: RequestLimits,
+    /// Routes beside Synod's own.
+    pub routes: Vec<Route>,
+    /// The least important log lines that are written.
+    pub level: Level,
+    /// Whether each request is logged.
+    pub access_log: bool,
+}
+
+/// Where the service listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Listen {
+    /// For clients.
+    pub data: SocketAddr,
+    /// For operators: health, metrics.
+    pub administration: SocketAddr,
+}
+
+/// A detector as configured.
+#[derive(Debug, Clone)]
+pub struct DetectorConfig {
+    /// Its name.
+    pub name: String,
+    /// The plugin's component.
+    pub plugin: PathBuf,
+    /// What it sees of a row.
+    pub definitions: Vec<Definition>,
+    /// For the plugin: a JSON object.
+    pub parameters: Value,
+    /// A foreign model's file.
+    pub artifact: Option<PathBuf>,
+    /// Where its score turns into a vote.
+    pub threshold: f64,
+    /// What it may take while scoring.
+    pub pool: PoolLimits,
+    /// What it may take while fitting.
+    pub fit: Limits,
+}
+
+/// How models are fitted.
+#[derive(Debug, Clone, Copy)]
+pub struct FitConfig {
+    /// The only randomness.
+    pub seed: u64,
+    /// Share of the rows that is held out for calibration.
+    pub holdout: f64,
+    /// Which rows these are.
+    pub split: Split,
+}
+
+/// What a request may take.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLimits {
+    /// Bytes of its body.
+    pub body: usize,
+    /// Rows in it.
+    pub rows: usize,
+    /// Time until it is answered.
+    pub timeout: Duration,
+}
+
+/// A route that is declared and not built in.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Its path; `{detector}` in it stands for any detector's name.
+    pub path: String,
+    /// What it does.
+    pub serves: Serves,
+    /// Which detector it serves, if the path does not say.
+    pub detector: Option<String>,
+    /// What the answer to a row holds.
+    pub answer: IndexMap<String, Answer>,
+}
+
+struct Checker<'a> {
+    located: &'a Located,
+    mistakes: &'a mut Vec<Mistake>,
+}
+
+impl Checker<'_> {
+    fn mistake(&mut self, key: &str, message: impl Into<String>) {
+        // What could not be read was reported already; what it lacks because of that is no second mistake.
+        if !self.mistakes.iter().any(|known| known.key == key || known.key.starts_with(&format!("{key}."))) {
+            self.mistakes.push(Mistake { key: key.into(), place: self.located.place(key), message: message.into() });
+        }
+    }
+
+    fn taken<T>(&mut self, key: &str, result: Result<T, impl ToString>, instead: T) -> T {
+        result.unwrap_or_else(|error| {
+            self.mistake(key, error.to_string());
+            instead
+        })
+    }
+
+    fn within(&mut self, key: &str, value: f64, low: f64, high: f64, what: &str) {
+        if !(value >= low && value <= high) {
+            self.mistake(key, format!("{value} is not {what}"));
+        }
+    }
+}
+
+pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mut Vec<Mistake>) -> Config {
+    let mut checker = Checker { located, mistakes };
+    let at = &mut checker;
+    match text.version {
+        Some(1) => {}
+        Some(other) => at.mistake("version", format!("version {other} is not known; this Synod reads version 1")),
+        None => at.mistake("version", "is missing: write `version: 1`"),
+    }
+    let schema = schema(at, &text.schema);
+    let split = text.fit.split.unwrap_or(if schema.time().is_some() { Split::Time } else { Split::Random });
+    if split == Split::Time && schema.time().is_none() {
+        at.mistake("fit.split", "`time` needs `schema.time`");
+    }
+    at.within("fit.holdout", text.fit.holdout, 0.05, 0.9, "a share from 0.05 to 0.9");
+    let features = features(at, &text.features, &schema);
+    let detectors = detectors(at, text, folder, &features);
+    Config {
+        data_directory: folder.join(&text.data_directory),
+        listen: listen(at, &text.listen),
+        policy: policy(at, text),
+        fit: FitConfig { seed: text.fit.seed, holdout: text.fit.holdout, split },
+        limits: limits(at, &text.limits),
+        routes: routes(at, text),
+        level: text.logging.level,
+        access_log: text.logging.access,
+        schema,
+        detectors,
+    }
+}
+
+fn listen(at: &mut Checker<'_>, text: &text::Listen) -> Listen {
+    let mut address = |key: &str, value: &str| {
+        let parsed = value.parse().map_err(|_| format!("`{value}` is no address; write for instance 127.0.0.1:8080"));
+        at.taken(key, parsed, SocketAddr::from(([127, 0, 0, 1], 0)))
+    };
+    let data = address("listen.data", &text.data);
+    let administration = address("listen.administration", &text.administration);
+    if data == administration && data.port() != 0 {
+        at.mistake("listen.administration", "is the address of `listen.data`: give it a port of its own");
+    }
+    Listen { data, administration }
+}
+
+fn limits(at: &mut Checker<'_>, text: &text::Limits) -> RequestLimits {
+    at.within("limits.rows", text.rows as f64, 1.0, 1e6, "a number of rows from 1 to 1000000");
+    RequestLimits {
+        body: at.taken("limits.body", units::bytes(&text.body), 1),
+        rows: text.rows,
+        timeout: at.taken("limits.timeout", units::duration(&text.timeout), Duration::from_secs(1)),
+    }
+}
+
+fn schema(at: &mut Checker<'_>, text: &text::Schema) -> Schema {
+    if text.fields.is_empty() {
+        at.mistake("schema.fields", "there are none: declare the fields of a row, as in `amount: {type: number}`");
+    }
+    let fields = text.fields.iter().map(|(name, declared)| field(at, name, declared)).collect();
+    let mut schema = at.taken("schema.fields", Schema::new(fields), Schema::new(Vec::new()).expect("no fields share no name"));
+    let roles: [(&str, &Option<String>, fn(Schema, &str) -> _); 3] = [
+        ("schema.id", &text.id, |schema, name| schema.with_id(name)),
+        ("schema.entity", &text.entity, |schema, name| schema.with_entity(name)),
+        ("schema.time", &text.time, |schema, name| schema.with_time(name)),
+    ];
+    for (key, name, with) in roles {
+        if let Some(name) = name {
+            schema = at.taken(key, with(schema.clone(), name), schema);
+        }
+    }
+    for (role, index) in [("id", schema.id()), ("entity", schema.entity()), ("time", schema.time())] {
+        if let Some(field) = index.map(|index| &schema.fields()[index])
+            && !field.required
+        {
+            at.mistake(&format!("schema.{role}"), format!("field `{}` may be missing: make it required", field.name));
+        }
+    }
+    schema
+}
+
+fn field(at: &mut Checker<'_>, name: &str, text: &text::Field) -> Field {
+    let key = format!("schema.fields.{name}");
+    let kind = text.r#type.unwrap_or_else(|| {
+        at.mistake(&key, "has no type: write `type: number`, integer, boolean, text or time");
+        Kind::Text
+    });
+    let numeric = matches!(kind, Kind::Number | Kind::Integer);
+    for (bound, value) in [("minimum", text.minimum), ("maximum", text.maximum)] {
+        if value.is_some() && !numeric {
+            at.mistake(&format!("{key}.{bound}"), "only a number or an integer has it");
+        }
+    }
+    if let (Some(minimum), Some(maximum)) = (text.minimum, text.maximum)
+        && minimum > maximum
+    {
+        at.mistake(&format!("{key}.minimum"), format!("{minimum} is above the maximum {maximum}"));
+    }
+    if kind != Kind::Text && (!text.values.is_empty() || text.length.is_some()) {
+        at.mistake(&key, "only text has `values` and `length`");
+    }
+    if kind != Kind::Time && text.format.is_some() {
+        at.mistake(&format!("{key}.format"), "only a time has it");
+    }
+    Field {
+        required: text.required,
+        minimum: text.minimum,
+        maximum: text.maximum,
+        values: text.values.clone(),
+        length: text.length,
+        format: text.format.unwrap_or_default(),
+        ..Field::new(name, kind)
+    }
+}
+
+/// A feature with the scale that it declares itself, if it does.
+type Declared = (Definition, Option<Scale>);
+
+fn features(at: &mut Checker<'_>, text: &IndexMap<String, text::Feature>, schema: &Schema) -> IndexMap<String, Declared> {
+    if text.is_empty() {
+        at.mistake("features", "there are none: declare what the detectors see, as in `amount: {expression: amount}`");
+    }
+    let mut features = IndexMap::new();
+    for (name, declared) in text {
+        let key = format!("features.{name}");
+        let source = match source(declared) {
+            Ok(source) => source,
+            Err(message) => {
+                at.mistake(&key, message);
+                continue;
+            }
+        };
+        let missing = declared.missing.as_ref().and_then(|value| {
+            let read = missing(value);
+            at.taken(&format!("{key}.missing"), read.map(Some), None)
+        });
+        let definition = Definition { name: name.clone(), source, scale: Scale::None, missing };
+        if let Err(error) = definition.check(schema) {
+            at.mistake(&if declared.expression.is_some() { format!("{key}.expression") } else { key }, error.to_string());
+            continue;
+        }
+        features.insert(name.clone(), (definition, declared.scale));
+    }
+    features
+}
+
+fn source(text: &text::Feature) -> Result<Source, String> {
+    let of = || text.of.clone().ok_or("`of` is missing: the name of a field");
+    match (&text.expression, text.calendar, text.encode) {
+        (Some(_), None, None) if text.of.is_some() || text.cyclic.is_some() => Err("an expression has no `of` and no `cyclic`".into()),
+        (Some(expression), None, None) => Ok(Source::Expression(expression.clone())),
+        (None, Some(part), None) => Ok(Source::Calendar { of: of()?, part, cyclic: text.cyclic }),
+        (None, None, Some(_)) if text.cyclic.is_some() => Err("only a calendar part can be cyclic".into()),
+        (None, None, Some(encoding)) => Ok(Source::Encoding { of: of()?, encoding }),
+        _ => Err("needs exactly one of `expression`, `calendar` and `encode`".into()),
+    }
+}
+
+fn missing(value: &Value) -> Result<Missing, String> {
+    match value {
+        Value::String(text) if text == "median" => Ok(Missing::Median),
+        Value::Number(number) => number.as_f64().map(Missing::Number).ok_or_else(|| "is too large".to_owned()),
+        _ => Err("must be a number or `median`".into()),
+    }
+}
+
+fn detectors(at: &mut Checker<'_>, text: &Text, folder: &Path, features: &IndexMap<String, Declared>) -> Vec<DetectorConfig> {
+    if text.detectors.is_empty() {
+        at.mistake("detectors", "there are none");
+    }
+    text.detectors.iter().map(|(name, detector)| self::detector(at, name, detector, text, folder, features)).collect()
+}
+
+fn detector(
+    at: &mut Checker<'_>,
+    name: &str,
+    text: &text::Detector,
+    whole: &Text,
+    folder: &Path,
+    features: &IndexMap<String, Declared>,
+) -> DetectorConfig {
+    let key = format!("detectors.{name}");
+    let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    if name.is_empty() || name.len() > 64 || name.starts_with('-') || !name.chars().all(letters) {
+        at.mistake(&key, "a detector's name has 1 to 64 lower-case letters, digits, `_` and `-`, and does not begin with `-`");
+    }
+    if text.plugin.is_none() {
+        at.mistake(&key, "`plugin` is missing: the name of a file in `plugins.directory` without its .wasm, or a path");
+    }
+    let plugin = plugin_path(text.plugin.as_deref().unwrap_or_default(), folder, &whole.plugins.directory);
+    DetectorConfig {
+        name: name.into(),
+        plugin,
+        definitions: view(at, &key, text, whole, features),
+        parameters: Value::Object(text.parameters.clone()),
+        artifact: text.artifact.as_ref().map(|path| folder.join(path)),
+        threshold: threshold(at, &key, text.contamination, text.threshold),
+        pool: pool(at, &key, &text.limits),
+        fit: Limits {
+            timeout: at.taken(&format!("{key}.limits.fit_timeout"), units::duration(&text.limits.fit_timeout), Duration::from_secs(1)),
+            memory: at.taken(&format!("{key}.limits.fit_memory"), units::bytes(&text.limits.fit_memory), 1),
+        },
+    }
+}
+
+fn plugin_path(plugin: &str, folder: &Path, directory: &str) -> PathBuf {
+    match plugin.ends_with(".wasm") {
+        true => folder.join(plugin),
+        false => folder.join(directory).join(format!("{plugin}.wasm")),
+    }
+}
+
+fn view(at: &mut Checker<'_>, key: &str, text: &text::Detector, whole: &Text, features: &IndexMap<String, Declared>) -> Vec<Definition> {
+    let all: Vec<String> = features.keys().cloned().collect();
+    let names = text.features.as_ref().unwrap_or(&all);
+    if text.features.as_ref().is_some_and(Vec::is_empty) {
+        at.mistake(&format!("{key}.features"), "an empty list: name features, or leave the key out for all of them");
+    }
+    let mut definitions: Vec<Definition> = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let place = format!("{key}.features[{index}]");
+        match features.get(name) {
+            _ if definitions.iter().any(|known| known.name == *name) => at.mistake(&place, format!("`{name}` is named twice")),
+            Some((definition, own)) => definitions.push(Definition { scale: own.unwrap_or(text.scale), ..definition.clone() }),
+            // A feature with a mistake of its own was reported at its own place.
+            None if whole.features.contains_key(name) => {}
+            None => at.mistake(&place, format!("there is no feature `{name}`; there are {}", all.join(", "))),
+        }
+    }
+    definitions
+}
+
+fn threshold(at: &mut Checker<'_>, key: &str, contamination: Option<f64>, threshold: Option<f64>) -> f64 {
+    if let (Some(_), Some(_)) = (contamination, threshold) {
+        at.mistake(&format!("{key}.threshold"), "give either `contamination` or `threshold`");
+    }
+    if let Some(threshold) = threshold {
+        at.within(&format!("{key}.threshold"), threshold, 0.0, 1.0, "a score from 0 to 1");
+        return threshold;
+    }
+    let contamination = contamination.unwrap_or(0.01);
+    let key = format!("{key}.contamination");
+    at.within(&key, contamination, f64::MIN_POSITIVE, 0.499_999, "a share above 0 and below 0.5");
+    if contamination > 0.0 && contamination < 1e-4 {
+        at.mistake(&key, format!("{contamination} is below 1 in 10000, the highest score: use 0.0001 or more"));
+    }
+    score_of_share(contamination.clamp(1e-4, 0.5))
+}
+
+fn pool(at: &mut Checker<'_>, key: &str, text: &text::DetectorLimits) -> PoolLimits {
+    let key = format!("{key}.limits");
+    let memory = at.taken(&format!("{key}.memory"), units::bytes(&text.memory), 1);
+    let timeout = at.taken(&format!("{key}.timeout"), units::duration(&text.timeout), Duration::from_secs(1));
+    let load = at.taken(&format!("{key}.load_timeout"), units::duration(&text.load_timeout), Duration::from_secs(1));
+    let default = PoolLimits::default();
+    let instances = text.instances.unwrap_or(default.instances);
+    at.within(&format!("{key}.instances"), instances as f64, 1.0, 256.0, "a number from 1 to 256");
+    PoolLimits {
+        instances,
+        load: Limits { timeout: load, memory },
+        call: Limits { timeout, memory },
+        waiting: timeout.max(default.waiting),
+        ..default
+    }
+}
+
+fn policy(at: &mut Checker<'_>, text: &Text) -> Policy {
+    let detectors = text.detectors.len();
+    let rule = match (text.consensus.rule, text.consensus.votes) {
+        (RuleName::AtLeast, None) => {
+            at.mistake("consensus.votes", "is missing: `rule: at_least` needs a number of votes");
+            Rule::Any
+        }
+        (RuleName::AtLeast, Some(votes)) => Rule::AtLeast(votes),
+        (_, Some(_)) => {
+            at.mistake("consensus.votes", "only `rule: at_least` takes a number of votes");
+            Rule::Any
+        }
+        (RuleName::All, None) => Rule::All,
+        (RuleName::Any, None) => Rule::Any,
+        (RuleName::Majority, None) => Rule::Majority,
+        (RuleName::WeightedMean, None) => Rule::WeightedMean,
+        (RuleName::Mean, None) => Rule::Mean,
+        (RuleName::Maximum, None) => Rule::Maximum,
+        (RuleName::Median, None) => Rule::Median,
+    };
+    for (key, step) in [("outcomes.review", text.outcomes.review), ("outcomes.block", text.outcomes.block)] {
+        at.within(key, step.unwrap_or(0.5), 0.0, 1.0, "a score from 0 to 1");
+    }
+    if let (Some(review), Some(block)) = (text.outcomes.review, text.outcomes.block)
+        && review > block
+    {
+        at.mistake("outcomes.review", format!("{review} is above `outcomes.block` {block}"));
+    }
+    let policy = Policy {
+        weights: text.detectors.values().map(|detector| detector.weight).collect(),
+        threshold: threshold(at, "consensus", text.consensus.contamination, text.consensus.threshold),
+        minimum_votes: text.consensus.minimum_votes.unwrap_or(detectors),
+        on_missing: text.consensus.on_missing,
+        review: text.outcomes.review,
+        block: text.outcomes.block,
+        ..Policy::new(rule, detectors, 0.01)
+    };
+    if detectors > 0
+        && let Err(mistake) = policy.check()
+    {
+        at.mistake("consensus", mistake.to_string());
+    }
+    policy
+}
+
+/// Paths that are Synod's own.
+const OWN: [&str; 4] = ["/v1", "/healthz", "/readyz", "/metrics"];
+
+fn routes(at: &mut Checker<'_>, text: &Text) -> Vec<Route> {
+    let mut routes: Vec<Route> = Vec::new();
+    for (index, declared) in text.routes.iter().enumerate() {
+        let key = format!("routes[{index}]");
+        let by_path = declared.path.contains("{detector}");
+        let shape = declared.path.replace("{detector}", "x");
+        if !declared.path.starts_with('/') || shape.contains(['{', '}', '*', '?', '#', ' ']) {
+            at.mistake(&format!("{key}.path"), "must begin with `/`, and hold no placeholder but `{detector}`");
+        }
+        if OWN.iter().any(|own| shape == *own || shape.starts_with(&format!("{own}/"))) {
+            at.mistake(&format!("{key}.path"), format!("`{}` is one of Synod's own paths", declared.path));
+        }
+        if routes.iter().any(|known| known.path == declared.path) {
+            at.mistake(&format!("{key}.path"), format!("`{}` is declared twice", declared.path));
+        }
+        let serves = declared.serves.unwrap_or_else(|| {
+            at.mistake(&key, "`serves` is missing: verdict, detector or detectors");
+            Serves::Verdict
+        });
+        let named = declared.detector.as_ref();
+        match (serves, named) {
+            (Serves::Detector, None) if !by_path => at.mistake(&key, "`detector` is missing, and the path has no `{detector}`"),
+            (Serves::Detector, Some(_)) if by_path => at.mistake(&key, "either `detector` or `{detector}` in the path"),
+            (Serves::Verdict | Serves::Detectors, Some(_)) => at.mistake(&format!("{key}.detector"), "only `serves: detector` takes it"),
+            (Serves::Verdict | Serves::Detectors, None) if by_path => at.mistake(&format!("{key}.path"), "only `serves: detector` takes `{detector}`"),
+            (_, Some(name)) if !text.detectors.contains_key(name) => {
+                at.mistake(&format!("{key}.detector"), format!("there is no detector `{name}`"));
+            }
+            _ => {}
+        }
+        let needs_answer = serves != Serves::Detectors;
+        if needs_answer == declared.answer.is_empty() {
+            at.mistake(&key, if needs_answer { "`answer` is missing, as in `{is_anomaly: anomalous}`" } else { "a list of detectors has no `answer`" });
+        }
+        routes.push(Route { path: declared.path.clone(), serves, detector: declared.detector.clone(), answer: declared.answer.clone() });
+    }
+    routes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+    use super::*;
+
+    const GOOD: &str = "
+version: 1
+schema:
+  time: at
+  fields:
+    amount: {type: number, minimum: 0}
+    channel: {type: text, values: [ATM, Online]}
+    at: {type: time}
+features:
+  amount: {expression: amount}
+  hour: {calendar: hour, of: at, cyclic: sine}
+  channel: {encode: one_hot, of: channel}
+detectors:
+  first: {plugin: one}
+  second: {plugin: two, features: [amount], scale: robust, contamination: 0.05}
+routes:
+  - {path: '/predict/{detector}', serves: detector, answer: {is_anomaly: anomalous}}
+";
+
+    fn mistakes(text: &str) -> Vec<String> {
+        let found = read(text, Path::new("/etc"), Vec::new()).map(|_| ()).err().unwrap_or_default();
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_is_left_out_has_its_default() {
+        let config = read(GOOD, Path::new("/etc"), Vec::new()).unwrap();
+        assert_eq!(config.detectors[0].plugin, Path::new("/etc/plugins/one.wasm"));
+        assert_eq!(config.detectors[0].definitions.len(), 3);
+        assert_eq!(config.detectors[1].definitions[0].scale, Scale::Robust);
+        assert_eq!((config.policy.rule, config.policy.minimum_votes), (Rule::WeightedMean, 2));
+        assert_eq!(config.detectors[0].threshold, 0.5);
+        assert_eq!(config.fit.split, Split::Time);
+    }
+
+    #[test]
+    fn each_mistake_has_its_line_and_key() {
+        let table = [
+            ("version: 1", "version: 2", "2:10: version: version 2 is not known"),
+            ("minimum: 0}", "minimum: 0, maximum: -1}", "6:36: schema.fields.amount.minimum: 0 is above the maximum -1"),
+            ("time: at", "time: amount", "4:9: schema.time: time: field `amount` holds a number"),
+            ("expression: amount", "expression: amout + 1", "10:24: features.amount.expression: there is no field `amout`"),
+            ("of: at,", "of: channel,", "11:9: features.hour: field `channel` holds no time"),
+            ("features: [amount]", "features: [amount, houre]", "15:43: detectors.second.features[1]: there is no feature `houre`"),
+            ("contamination: 0.05", "contamination: 0.5", "detectors.second.contamination: 0.5 is not a share above 0 and below 0.5"),
+            ("plugin: one", "plugn: one", "detectors.first.plugn: unknown field `plugn`"),
+            ("/predict/{detector}", "/v1/x/{detector}", "routes[0].path: `/v1/x/{detector}` is one of Synod's own paths"),
+        ];
+        for (from, to, expected) in table {
+            let found = mistakes(&GOOD.replace(from, to));
+            assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected} in {found:#?}");
+        }
+        let all = table[..7].iter().fold(GOOD.to_owned(), |text, (from, to, _)| text.replace(from, to));
+        assert!(mistakes(&all).len() >= 7, "all at once: {:#?}", mistakes(&all));
+    }
+}

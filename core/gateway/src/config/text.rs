@@ -1,0 +1,212 @@
+//! The configuration as it is written: plain tables in which everything has a default. [`super::check`] turns it into values that the
+//! program uses. `config/synod.yaml` documents every key.
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use synod_detection::{CalendarPart, Cyclic, Encoding, Kind, Outcome, Scale, TimeFormat};
+
+/// Tables with defaults, in which an unknown key is a mistake.
+macro_rules! tables {
+    ($($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty = $default:expr,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub(super) struct $name { $(pub(super) $field: $type,)* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+    )*};
+}
+
+tables! {
+    /// The whole file.
+    Text {
+        version: Option<u64> = None,
+        data_directory: String = "synod-data".into(),
+        listen: Listen = Listen::default(),
+        plugins: Plugins = Plugins::default(),
+        schema: Schema = Schema::default(),
+        features: IndexMap<String, Feature> = IndexMap::new(),
+        detectors: IndexMap<String, Detector> = IndexMap::new(),
+        consensus: Consensus = Consensus::default(),
+        outcomes: Outcomes = Outcomes::default(),
+        fit: Fit = Fit::default(),
+        limits: Limits = Limits::default(),
+        routes: Vec<Route> = Vec::new(),
+        logging: Logging = Logging::default(),
+    }
+    Listen {
+        data: String = "127.0.0.1:8080".into(),
+        administration: String = "127.0.0.1:8081".into(),
+    }
+    Plugins {
+        directory: String = "plugins".into(),
+    }
+    Schema {
+        id: Option<String> = None,
+        entity: Option<String> = None,
+        time: Option<String> = None,
+        fields: IndexMap<String, Field> = IndexMap::new(),
+    }
+    Field {
+        r#type: Option<Kind> = None,
+        required: bool = true,
+        minimum: Option<f64> = None,
+        maximum: Option<f64> = None,
+        values: Vec<String> = Vec::new(),
+        length: Option<usize> = None,
+        format: Option<TimeFormat> = None,
+    }
+    Feature {
+        expression: Option<String> = None,
+        calendar: Option<CalendarPart> = None,
+        cyclic: Option<Cyclic> = None,
+        encode: Option<Encoding> = None,
+        of: Option<String> = None,
+        scale: Option<Scale> = None,
+        missing: Option<Value> = None,
+    }
+    Detector {
+        plugin: Option<String> = None,
+        features: Option<Vec<String>> = None,
+        scale: Scale = Scale::None,
+        parameters: Map<String, Value> = Map::new(),
+        artifact: Option<String> = None,
+        contamination: Option<f64> = None,
+        threshold: Option<f64> = None,
+        weight: f64 = 1.0,
+        limits: DetectorLimits = DetectorLimits::default(),
+    }
+    DetectorLimits {
+        timeout: String = "100ms".into(),
+        memory: String = "256MiB".into(),
+        instances: Option<usize> = None,
+        load_timeout: String = "10s".into(),
+        fit_timeout: String = "1h".into(),
+        fit_memory: String = "1GiB".into(),
+    }
+    Consensus {
+        rule: RuleName = RuleName::WeightedMean,
+        votes: Option<usize> = None,
+        contamination: Option<f64> = None,
+        threshold: Option<f64> = None,
+        minimum_votes: Option<usize> = None,
+        on_missing: Outcome = Outcome::Review,
+    }
+    Outcomes {
+        review: Option<f64> = None,
+        block: Option<f64> = None,
+    }
+    Fit {
+        seed: u64 = 1,
+        holdout: f64 = 0.25,
+        split: Option<Split> = None,
+    }
+    Limits {
+        body: String = "4MiB".into(),
+        rows: usize = 10_000,
+        timeout: String = "10s".into(),
+    }
+    Route {
+        path: String = String::new(),
+        serves: Option<Serves> = None,
+        detector: Option<String> = None,
+        answer: IndexMap<String, Answer> = IndexMap::new(),
+    }
+    Logging {
+        level: Level = Level::Info,
+        access: bool = true,
+    }
+}
+
+/// How votes become a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RuleName {
+    All,
+    Any,
+    Majority,
+    AtLeast,
+    #[serde(alias = "weighted")]
+    WeightedMean,
+    Mean,
+    Maximum,
+    Median,
+}
+
+/// Which rows are held out for calibration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// The latest ones. The default where the schema has a time.
+    Time,
+    /// Any, drawn by the seed.
+    Random,
+}
+
+/// What a declared route does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Serves {
+    /// Scores rows by all detectors and answers with the verdict.
+    Verdict,
+    /// Scores rows by one detector and answers with its vote.
+    Detector,
+    /// Lists the detectors' names.
+    Detectors,
+}
+
+/// What a key of a declared route's answer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Whether the row is anomalous.
+    Anomalous,
+    /// The calibrated score.
+    Score,
+    /// The detector's raw score.
+    RawScore,
+    /// Where the score turns into "anomalous".
+    Threshold,
+    /// approve, review or block.
+    Outcome,
+    /// The row's id, by the schema.
+    Id,
+    /// The row's entity, by the schema.
+    Entity,
+    /// The detector's name.
+    Detector,
+}
+
+/// The least important log lines that are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Everything.
+    Trace,
+    /// For finding faults.
+    Debug,
+    /// What happens.
+    Info,
+    /// What may need mending.
+    Warn,
+    /// What failed.
+    Error,
+}
+
+impl Level {
+    /// As the log library writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Quantities with units.
+
+use jiff::SignedDuration;
+use std::time::Duration;
+
+/// A span of time, as `100ms`, `10s` or `1h 30m`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    parsed.filter(|duration| !duration.is_zero()).ok_or_else(|| format!("`{text}` is no time span above 0; write for instance 100ms, 10s or 1h"))
+}
+
+/// A number of bytes, as `4MiB`, `64 kB` or `1000`.
+pub(super) fn bytes(text: &str) -> Result<usize, String> {
+    let wrong = || format!("`{text}` is no size; write for instance 64KiB, 4MiB or 1GiB");
+    let trimmed = text.trim();
+    let digits = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
+    let number: usize = trimmed[..digits].parse().map_err(|_| wrong())?;
+    let factor = match trimmed[digits..].trim() {
+        "" | "B" => 1,
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(factor).filter(|bytes| *bytes > 0).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_read() {
+        assert_eq!(duration("100ms"), Ok(Duration::from_millis(100)));
+        assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
+        assert_eq!((bytes("4MiB"), bytes("64 kB"), bytes("12")), (Ok(4 << 20), Ok(64_000), Ok(12)));
+        for text in ["", "ms", "-1s", "0s", "5 parsecs"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        for text in ["", "MiB", "-1", "1.5GiB", "99999999999999999999", "0"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+}

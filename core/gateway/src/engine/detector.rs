@@ -1,0 +1,248 @@
+//! One detector at work: a pool of sandboxes with its model, its calibration, its threshold.
+
+use crate::config::DetectorConfig;
+use crate::fitting::Model;
+use crate::manifest::{HeldOut, PluginIdentity};
+use arc_swap::ArcSwapOption;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use synod_detection::{Abstention, Ballot, Calibration, Matrix, Vote};
+use synod_host::{Failure, Plugin, Pool, PoolLimits};
+
+/// Most rows in one call, so that one call's deadline fits any batch.
+const ROWS_PER_CALL: usize = 256;
+/// After a call fails, its rows are tried one by one, to find those that are to blame. This many time-outs end the search.
+const MOST_TIMEOUTS: usize = 3;
+
+/// Which model, made by which code.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The model's version.
+    pub version: u64,
+    /// The model's SHA-256.
+    pub model: String,
+    /// The code.
+    pub plugin: PluginIdentity,
+    /// When the model was fitted, in RFC 3339.
+    pub created: String,
+    /// How many rows it has learnt from.
+    pub training_rows: usize,
+    /// The numbers that it sees of a row.
+    pub columns: Vec<String>,
+}
+
+/// What the calls of a detector for one batch took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Call {
+    /// Rows that were given to the plugin.
+    pub rows: usize,
+    /// Waiting for an instance.
+    pub waiting: Duration,
+    /// Starting an instance.
+    pub instantiating: Duration,
+    /// In the plugin.
+    pub scoring: Duration,
+}
+
+/// A detector with its model.
+#[derive(Debug)]
+pub struct Detector {
+    name: String,
+    threshold: f64,
+    calibration: Calibration,
+    held_out: HeldOut,
+    identity: Identity,
+    takes_missing: bool,
+    plugin: Plugin,
+    model: Arc<[u8]>,
+    limits: PoolLimits,
+    /// Absent while the detector cannot be started.
+    pool: ArcSwapOption<Pool>,
+    /// A moving mean of the nanoseconds that a row takes.
+    row_cost: AtomicU64,
+}
+
+impl Detector {
+    pub(super) fn start(config: &DetectorConfig, plugin: Plugin, model: Model) -> Self {
+        let manifest = model.manifest;
+        let identity = Identity {
+            version: model.version,
+            model: model.digest,
+            plugin: manifest.plugin,
+            created: manifest.created,
+            training_rows: manifest.data.training,
+            columns: manifest.view.columns().map(str::to_owned).collect(),
+        };
+        let detector = Self {
+            name: config.name.clone(),
+            threshold: config.threshold,
+            calibration: manifest.calibration,
+            held_out: manifest.held_out,
+            identity,
+            takes_missing: plugin.description().missing_values,
+            plugin,
+            model: model.bytes,
+            limits: config.pool,
+            pool: ArcSwapOption::empty(),
+            row_cost: AtomicU64::new(0),
+        };
+        detector.start_pool();
+        detector
+    }
+
+    /// Starts the sandboxes if they are not there, and says whether they are now.
+    pub fn start_pool(&self) -> bool {
+        if self.is_ready() {
+            return true;
+        }
+        match self.plugin.pool(self.model.clone(), &self.limits) {
+            Ok(pool) => self.pool.store(Some(Arc::new(pool))),
+            Err(failure) => {
+                tracing::error!(detector = %self.name, reason = failure.reason(), detail = %failure, "detector does not start, and abstains");
+            }
+        }
+        self.is_ready()
+    }
+
+    /// Whether it can vote.
+    pub fn is_ready(&self) -> bool {
+        self.pool.load().is_some()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where its score turns into a vote.
+    pub fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
+    /// Which model it uses.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What its plugin says about itself.
+    pub fn description(&self) -> &synod_host::Description {
+        self.plugin.description()
+    }
+
+    /// Which rows it was calibrated on.
+    pub fn held_out(&self) -> &HeldOut {
+        &self.held_out
+    }
+
+    /// What its raw scores mean.
+    pub fn calibration(&self) -> &Calibration {
+        &self.calibration
+    }
+
+    /// The sandboxes, if they are there.
+    pub fn pool(&self) -> Option<Arc<Pool>> {
+        self.pool.load_full()
+    }
+
+    /// About how long it will take for so many rows. A detector that has not been called yet is taken for slow.
+    pub(super) fn expected(&self, rows: usize) -> Duration {
+        match self.row_cost.load(Ordering::Relaxed) {
+            0 => Duration::from_secs(1),
+            cost => Duration::from_nanos(cost.saturating_mul(rows as u64)),
+        }
+    }
+
+    fn note_cost(&self, rows: usize, took: Duration) {
+        let cost = (took.as_nanos() as u64 / rows.max(1) as u64).max(1);
+        let before = self.row_cost.load(Ordering::Relaxed);
+        // A lost update between two threads costs nothing: this is an estimate.
+        let now = if before == 0 || cost > 8 * before { cost } else { (7 * before + cost) / 8 };
+        self.row_cost.store(now.max(1), Ordering::Relaxed);
+    }
+
+    /// Votes on each row, or abstains. Blocks for as long as the plugin takes.
+    pub(super) fn vote(&self, matrix: &Matrix) -> (Vec<Ballot>, Call) {
+        let mut call = Call::default();
+        let Some(pool) = self.pool() else {
+            let ballot = || abstain("not_ready", "the detector did not start; the log says why");
+            return ((0..matrix.rows()).map(|_| ballot()).collect(), call);
+        };
+        let missing: Vec<Option<usize>> =
+            (0..matrix.rows()).map(|row| if self.takes_missing { None } else { matrix.missing(row) }).collect();
+        let mut results = if missing.iter().all(Option::is_none) {
+            self.score(&pool, matrix.width, &matrix.values, &mut call)
+        } else {
+            let whole = matrix.select((0..matrix.rows()).filter(|row| missing[*row].is_none()));
+            self.score(&pool, whole.width, &whole.values, &mut call)
+        }
+        .into_iter();
+        let ballot = |missing: Option<usize>| match missing {
+            Some(column) => abstain("missing_feature", &format!("`{}` is missing", self.identity.columns[column])),
+            None => self.ballot(results.next()),
+        };
+        (missing.into_iter().map(ballot).collect(), call)
+    }
+
+    fn ballot(&self, result: Option<Result<f64, Failure>>) -> Ballot {
+        match result {
+            Some(Ok(raw)) => Ballot::Vote(Vote::new(raw, &self.calibration, self.threshold)),
+            Some(Err(failure)) => abstain(failure.reason(), &failure.to_string()),
+            None => abstain("bad_output", "no score for this row"),
+        }
+    }
+
+    fn score(&self, pool: &Pool, width: usize, values: &[f64], call: &mut Call) -> Vec<Result<f64, Failure>> {
+        values.chunks(width * ROWS_PER_CALL).flat_map(|rows| self.score_chunk(pool, width, rows, call)).collect()
+    }
+
+    /// Scores some rows in one call. If that fails, a row may be to blame: each is tried alone, so that no row loses its vote for its
+    /// neighbour in the batch.
+    fn score_chunk(&self, pool: &Pool, width: usize, values: &[f64], call: &mut Call) -> Vec<Result<f64, Failure>> {
+        let rows = values.len() / width;
+        let failure = match self.score_once(pool, width, values, call) {
+            Ok(scores) => return scores.into_iter().map(Ok).collect(),
+            Err(failure) => failure,
+        };
+        let of_one_row = matches!(failure, Failure::Timeout { .. } | Failure::Trap { .. } | Failure::Memory { .. } | Failure::Output { .. });
+        if rows == 1 || !of_one_row {
+            return vec![Err(failure); rows];
+        }
+        let mut timeouts = 0;
+        let mut alone = |row: &[f64]| {
+            if timeouts == MOST_TIMEOUTS {
+                return Err(failure.clone());
+            }
+            let result = self.score_once(pool, width, row, call).map(|scores| scores[0]);
+            timeouts += usize::from(matches!(result, Err(Failure::Timeout { .. })));
+            result
+        };
+        values.chunks(width).map(&mut alone).collect()
+    }
+
+    fn score_once(&self, pool: &Pool, width: usize, values: &[f64], call: &mut Call) -> Result<Vec<f64>, Failure> {
+        let rows = values.len() / width;
+        let started = std::time::Instant::now();
+        let result = pool.score(width, values);
+        call.rows += rows;
+        match result {
+            Ok(scored) => {
+                call.waiting += scored.waiting;
+                call.instantiating += scored.instantiating;
+                call.scoring += scored.scoring;
+                self.note_cost(rows, scored.scoring);
+                Ok(scored.scores)
+            }
+            Err(failure) => {
+                let took = started.elapsed();
+                call.scoring += took;
+                self.note_cost(rows, took);
+                Err(failure)
+            }
+        }
+    }
+}
+
+fn abstain(reason: &'static str, detail: &str) -> Ballot {
+    Ballot::Abstention(Abstention { reason, detail: detail.into() })
+}

@@ -1,0 +1,102 @@
+//! The HTTP surface: what clients and operators call. The layers of a request stand in [`data_routes`], in order.
+
+mod access;
+mod answer;
+mod body;
+mod declared;
+mod detectors;
+mod health;
+mod problem;
+mod score;
+
+pub use problem::Problem;
+
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::telemetry::metrics::Metrics;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// Batches that are scored at a time on threads of their own; more wait.
+const BATCHES_AT_A_TIME: usize = 32;
+/// What is expected to take less is scored where the request was read: handing it to another thread would cost more.
+const AT_ONCE: Duration = Duration::from_millis(1);
+
+/// What every request needs.
+#[derive(Debug)]
+pub struct Service {
+    engine: Arc<Engine>,
+    config: Config,
+    metrics: Metrics,
+    batches: Arc<Semaphore>,
+}
+
+impl Service {
+    /// A service of these detectors.
+    pub fn new(config: Config, engine: Engine) -> Arc<Self> {
+        let metrics = Metrics::new(engine.detectors());
+        Arc::new(Self { engine: Arc::new(engine), config, metrics, batches: Arc::new(Semaphore::new(BATCHES_AT_A_TIME)) })
+    }
+
+    /// What judges rows.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Does work that blocks while detectors score so many rows: here if it will be short, on a thread of its own if not.
+    async fn scoring<T: Send + 'static>(&self, rows: usize, work: impl FnOnce(&Engine) -> T + Send + 'static) -> Result<T, Problem> {
+        if self.engine.expected(rows) < AT_ONCE {
+            return Ok(work(&self.engine));
+        }
+        let engine = self.engine.clone();
+        let batches = self.batches.clone();
+        let running = async move {
+            let _place = batches.acquire_owned().await.ok();
+            tokio::task::spawn_blocking(move || work(&engine)).await
+        };
+        match tokio::time::timeout(self.config.limits.timeout, running).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(_)) => Err(Problem::internal()),
+            Err(_) => Err(Problem::overloaded(self.config.limits.timeout)),
+        }
+    }
+}
+
+/// What clients call.
+pub fn data_routes(service: &Arc<Service>) -> Router {
+    let mut router = Router::new()
+        .route("/v1/score", post(score::score))
+        .route("/v1/detectors", get(detectors::list))
+        .route("/v1/detectors/{detector}/score", post(score::score_by_one))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready));
+    for route in &service.config.routes {
+        router = router.route(&route.path, declared::handler(route));
+    }
+    finish(router, service)
+}
+
+/// What operators call.
+pub fn administration_routes(service: &Arc<Service>) -> Router {
+    let router = Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics));
+    finish(router, service)
+}
+
+fn finish(router: Router<Arc<Service>>, service: &Arc<Service>) -> Router {
+    router
+        .fallback(|| async { Problem::not_found() })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        // Outermost but one: whatever happens below is answered, counted and logged.
+        .layer(CatchPanicLayer::custom(|_| problem::response(Problem::internal())))
+        // Outermost: the request's id, its log line, its metrics.
+        .layer(from_fn_with_state(service.clone(), access::note))
+        .with_state(service.clone())
+}

@@ -1,0 +1,67 @@
+//! `GET /v1/detectors`: which detectors there are, and what they rest on.
+
+use super::{Problem, Service, score};
+use crate::engine::Detector;
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::Value;
+use std::sync::Arc;
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    name: &'a str,
+    ready: bool,
+    weight: f64,
+    threshold: f64,
+    model: Model<'a>,
+    plugin: Plugin<'a>,
+    features: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Model<'a> {
+    version: u64,
+    sha256: &'a str,
+    created: &'a str,
+    training_rows: usize,
+}
+
+#[derive(Serialize)]
+struct Plugin<'a> {
+    name: &'a str,
+    version: &'a str,
+    sha256: &'a str,
+    summary: &'a str,
+    parameters: &'a Value,
+}
+
+pub(super) async fn list(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
+    let weights = &service.engine.policy().weights;
+    let listed: Vec<Listed<'_>> = service.engine.detectors().iter().zip(weights).map(|(detector, weight)| listed(detector, *weight)).collect();
+    score::json(&listed)
+}
+
+fn listed(detector: &Detector, weight: f64) -> Listed<'_> {
+    let (identity, description) = (detector.identity(), detector.description());
+    Listed {
+        name: detector.name(),
+        ready: detector.is_ready(),
+        weight,
+        threshold: detector.threshold(),
+        model: Model {
+            version: identity.version,
+            sha256: &identity.model,
+            created: &identity.created,
+            training_rows: identity.training_rows,
+        },
+        plugin: Plugin {
+            name: &identity.plugin.name,
+            version: &identity.plugin.version,
+            sha256: &identity.plugin.sha256,
+            summary: &description.summary,
+            parameters: &description.parameters,
+        },
+        features: &identity.columns,
+    }
+}

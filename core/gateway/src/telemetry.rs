@@ -1,0 +1,4 @@
+//! What Synod says about itself: metrics and log lines. Lower crates return facts; here they become telemetry.
+
+pub mod logging;
+pub mod metrics;

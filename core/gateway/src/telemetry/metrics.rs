@@ -1,0 +1,202 @@
+//! All metrics, with their names. Labels are bounded: routes, detectors, reasons and outcomes that the configuration or the code names,
+//! never an account, an address or a raw path.
+
+use crate::engine::{Call, Detector, Judged};
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info};
+use prometheus_client::registry::{Registry, Unit};
+use std::time::Duration;
+use synod_detection::{Ballot, Outcome};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    method: &'static str,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DetectorLabels {
+    detector: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VoteLabels {
+    detector: String,
+    vote: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    detector: String,
+    phase: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AbstentionLabels {
+    detector: String,
+    reason: &'static str,
+}
+
+/// From 10 µs to 10 s, three steps a decade.
+const SECONDS: [f64; 19] =
+    [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1, 5e-1, 1.0, 2.0, 5.0, 10.0];
+/// Tenths of the calibrated scale, with the common thresholds among them.
+const SCORES: [f64; 10] = [0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0];
+
+fn seconds() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+/// One detector's metrics, looked up once.
+#[derive(Debug)]
+struct OfDetector {
+    name: String,
+    yes: Counter,
+    no: Counter,
+    scores: Histogram,
+    waiting: Histogram,
+    instantiating: Histogram,
+    scoring: Histogram,
+    ready: Gauge,
+}
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    abstentions: Family<AbstentionLabels, Counter>,
+    too_few_votes: Counter,
+    refused: Counter,
+    outcomes: [Counter; 3],
+    verdict_scores: Histogram,
+    detectors: Vec<OfDetector>,
+}
+
+impl Metrics {
+    /// Registers all metrics; those of the detectors are there from the start, at zero.
+    pub fn new(detectors: &[Detector]) -> Self {
+        let mut registry = Registry::with_prefix("synod");
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "Version of this Synod", build);
+
+        let requests = Family::<RequestLabels, Counter>::default();
+        registry.register("http_requests", "Requests answered", requests.clone());
+        let durations = Family::<RouteLabels, Histogram, fn() -> Histogram>::new_with_constructor(seconds);
+        registry.register_with_unit("http_request_duration", "Time to answer a request", Unit::Seconds, durations.clone());
+        let refused = Counter::default();
+        registry.register("rows_refused", "Rows that the schema refused", refused.clone());
+        let too_few_votes = Counter::default();
+        registry.register("verdicts_with_too_few_votes", "Verdicts for which fewer detectors voted than asked", too_few_votes.clone());
+        let verdicts = Family::<OutcomeLabels, Counter>::default();
+        registry.register("verdicts", "Verdicts by outcome", verdicts.clone());
+        let verdict_scores = Histogram::new(SCORES);
+        registry.register("verdict_score", "Calibrated scores of the verdicts", verdict_scores.clone());
+        let abstentions = Family::<AbstentionLabels, Counter>::default();
+        registry.register("detector_abstentions", "Rows that a detector did not vote on", abstentions.clone());
+
+        let votes = Family::<VoteLabels, Counter>::default();
+        registry.register("detector_votes", "Votes", votes.clone());
+        let scores = Family::<DetectorLabels, Histogram, fn() -> Histogram>::new_with_constructor(|| Histogram::new(SCORES));
+        registry.register("detector_score", "Calibrated scores of a detector", scores.clone());
+        let phases = Family::<PhaseLabels, Histogram, fn() -> Histogram>::new_with_constructor(seconds);
+        registry.register_with_unit("detector_duration", "Time that a detector took for a request, by phase", Unit::Seconds, phases.clone());
+        let ready = Family::<DetectorLabels, Gauge>::default();
+        registry.register("detector_ready", "Whether a detector can vote", ready.clone());
+
+        let of = |detector: &Detector| {
+            let name = detector.name().to_owned();
+            let vote = |vote| votes.get_or_create_owned(&VoteLabels { detector: name.clone(), vote });
+            let phase = |phase| phases.get_or_create_owned(&PhaseLabels { detector: name.clone(), phase });
+            let labels = DetectorLabels { detector: name.clone() };
+            OfDetector {
+                yes: vote("yes"),
+                no: vote("no"),
+                scores: scores.get_or_create_owned(&labels),
+                waiting: phase("waiting"),
+                instantiating: phase("instantiating"),
+                scoring: phase("scoring"),
+                ready: ready.get_or_create_owned(&labels),
+                name,
+            }
+        };
+        let outcomes = [Outcome::Approve, Outcome::Review, Outcome::Block];
+        let outcomes = outcomes.map(|outcome| verdicts.get_or_create_owned(&OutcomeLabels { outcome: outcome.name() }));
+        let detectors = detectors.iter().map(of).collect();
+        Self { registry, requests, durations, abstentions, too_few_votes, refused, outcomes, verdict_scores, detectors }
+    }
+
+    /// Notes an answered request. `route` is the route's pattern and not the path.
+    pub fn request(&self, route: &str, method: &'static str, status: u16, took: Duration) {
+        self.requests.get_or_create(&RequestLabels { route: route.to_owned(), method, status }).inc();
+        self.durations.get_or_create(&RouteLabels { route: route.to_owned() }).observe(took.as_secs_f64());
+    }
+
+    /// Notes rows that the schema refused.
+    pub fn refused(&self, rows: usize) {
+        self.refused.inc_by(rows as u64);
+    }
+
+    /// Notes what a batch came to.
+    pub fn judged(&self, judged: &Judged) {
+        for row in &judged.rows {
+            self.outcomes[row.verdict.outcome as usize].inc();
+            self.verdict_scores.observe(row.verdict.score);
+            self.too_few_votes.inc_by(u64::from(row.verdict.too_few_votes));
+            row.ballots.iter().enumerate().for_each(|(detector, ballot)| self.ballot(detector, ballot));
+        }
+        judged.calls.iter().enumerate().for_each(|(detector, call)| self.call(detector, call));
+    }
+
+    /// Notes what one detector gave for a batch.
+    pub fn voted(&self, detector: usize, ballots: &[Ballot], call: &Call) {
+        ballots.iter().for_each(|ballot| self.ballot(detector, ballot));
+        self.call(detector, call);
+    }
+
+    fn ballot(&self, detector: usize, ballot: &Ballot) {
+        let of = &self.detectors[detector];
+        match ballot {
+            Ballot::Vote(vote) => {
+                if vote.anomalous { &of.yes } else { &of.no }.inc();
+                of.scores.observe(vote.score);
+            }
+            Ballot::Abstention(abstention) => {
+                let labels = AbstentionLabels { detector: of.name.clone(), reason: abstention.reason };
+                self.abstentions.get_or_create(&labels).inc();
+            }
+        }
+    }
+
+    fn call(&self, detector: usize, call: &Call) {
+        let of = &self.detectors[detector];
+        if call.rows > 0 {
+            of.waiting.observe(call.waiting.as_secs_f64());
+            of.instantiating.observe(call.instantiating.as_secs_f64());
+            of.scoring.observe(call.scoring.as_secs_f64());
+        }
+    }
+
+    /// All metrics as OpenMetrics text.
+    pub fn text(&self, detectors: &[Detector]) -> String {
+        for (of, detector) in self.detectors.iter().zip(detectors) {
+            of.ready.set(i64::from(detector.is_ready()));
+        }
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

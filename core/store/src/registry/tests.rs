@@ -1,0 +1,193 @@
+use super::*;
+use serde_json::{Value, json};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Barrier;
+
+struct Bench {
+    _folder: tempfile::TempDir,
+    registry: Registry,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::open(&DataDirectory::open(folder.path()).unwrap()).unwrap();
+        Self { _folder: folder, registry }
+    }
+
+    fn publish(&self, artifact: &[u8]) -> Published {
+        self.registry.publish("forest", artifact, |published| json!({ "called": published.version })).unwrap()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.registry.models.join(name)
+    }
+
+    fn load(&self) -> Result<Stored<Value>, RegistryError> {
+        self.registry.load("forest", None)
+    }
+
+    fn files(&self) -> usize {
+        ["forest", BLOBS].iter().map(|name| fs::read_dir(self.path(name)).unwrap().count()).sum()
+    }
+}
+
+#[test]
+fn what_is_published_is_live_and_can_be_read_back() {
+    let bench = Bench::new();
+    assert_eq!(bench.registry.live_version("forest").unwrap(), None);
+    assert!(matches!(bench.load(), Err(RegistryError::NoLive { .. })));
+    let first = bench.publish(b"one");
+    let second = bench.publish(b"two");
+    assert_eq!((first.version, second.version, second.size), (1, 2, 3));
+    assert_eq!(bench.load().unwrap().artifact, b"two");
+    let old = bench.registry.load::<Value>("forest", Some(1)).unwrap();
+    assert_eq!(old, Stored { version: 1, digest: first.digest, manifest: json!({ "called": 1 }), artifact: b"one".to_vec() });
+    assert_eq!(bench.registry.versions("forest").unwrap(), [1, 2]);
+    assert_eq!(bench.registry.detectors().unwrap(), ["forest"]);
+    assert_eq!(bench.registry.manifest::<Value>("forest", None).unwrap(), (second, json!({ "called": 2 })));
+}
+
+#[test]
+fn the_same_artifact_is_stored_once() {
+    let bench = Bench::new();
+    bench.publish(b"same");
+    assert_eq!(bench.publish(b"same").version, 2);
+    assert_eq!(fs::read_dir(bench.path(BLOBS)).unwrap().count(), 1);
+}
+
+#[test]
+fn live_goes_back_and_forth_but_not_to_what_is_not_there() {
+    let bench = Bench::new();
+    bench.publish(b"one");
+    bench.publish(b"two");
+    bench.registry.set_live("forest", 1).unwrap();
+    assert_eq!(bench.load().unwrap().artifact, b"one");
+    assert!(matches!(bench.registry.set_live("forest", 3), Err(RegistryError::NoVersion { version: 3, .. })));
+    assert_eq!(bench.registry.live_version("forest").unwrap(), Some(1));
+    assert_eq!(bench.publish(b"three").version, 3, "versions count on from the last one, not from the live one");
+}
+
+#[test]
+fn a_damaged_artifact_is_named_with_both_digests_and_cannot_go_live() {
+    let bench = Bench::new();
+    let first = bench.publish(b"one");
+    bench.publish(b"two");
+    let path = bench.path(BLOBS).join(&first.digest);
+    fs::write(&path, b"onE").unwrap();
+    let error = bench.registry.set_live("forest", 1).unwrap_err().to_string();
+    for part in [path.display().to_string(), first.digest, sha256(b"onE")] {
+        assert!(error.contains(&part), "{error} names {part}");
+    }
+    assert_eq!(bench.registry.live_version("forest").unwrap(), Some(2));
+    bench.publish(b"one");
+    assert_eq!(bench.load().unwrap().artifact, b"one", "publishing it again mends it");
+}
+
+#[test]
+fn damaged_files_are_errors_with_their_path() {
+    let bench = Bench::new();
+    let digest = bench.publish(b"one").digest;
+    let good = fs::read_to_string(bench.path("forest/1.json")).unwrap();
+    let cases = [
+        good.replace("\"format\": 1", "\"format\": 2"),
+        good.replace("\"version\": 1", "\"version\": 7"),
+        good.replace(&digest, "../../../../etc/passwd"),
+        good.replace(&digest, &"0".repeat(64)),
+        good[..good.len() / 2].to_owned(),
+        String::new(),
+    ];
+    for text in cases {
+        fs::write(bench.path("forest/1.json"), &text).unwrap();
+        let error = bench.load().expect_err(&text).to_string();
+        assert!(error.contains(&bench.registry.models.display().to_string()), "{error}");
+    }
+    fs::write(bench.path("forest/live"), "one").unwrap();
+    assert!(matches!(bench.load(), Err(RegistryError::Malformed { .. })));
+}
+
+#[test]
+fn another_format_is_refused_by_name() {
+    let bench = Bench::new();
+    bench.publish(b"one");
+    fs::write(bench.path("forest/1.json"), r#"{"format": 2, "artifacts": ["unheard of"]}"#).unwrap();
+    assert!(matches!(bench.load(), Err(RegistryError::Format { found: 2, known: 1, .. })));
+}
+
+#[test]
+fn names_cannot_lead_elsewhere() {
+    let bench = Bench::new();
+    let long = "x".repeat(65);
+    for name in ["", ".", "..", "../forest", "a/b", "/etc", "-x", "Forest", "forêt", "a.b", "a\0b", "blobs", ".lock", &long] {
+        assert!(matches!(bench.registry.publish(name, b"", |_| ()), Err(RegistryError::Name { .. })), "{name:?}");
+        assert!(matches!(bench.registry.versions(name), Err(RegistryError::Name { .. })), "{name:?}");
+    }
+    for name in ["_", "0", "a-b_c", &long[..64]] {
+        bench.registry.publish(name, b"", |_| ()).unwrap();
+    }
+    assert_eq!(bench.registry.detectors().unwrap().len(), 4);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_not_followed() {
+    use std::os::unix::fs::symlink;
+    let bench = Bench::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    symlink(elsewhere.path(), bench.path("linked")).unwrap();
+    assert!(bench.registry.publish("linked", b"one", |_| ()).is_err());
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+    let blob = bench.path(BLOBS).join(bench.publish(b"one").digest);
+    let outside = elsewhere.path().join("outside");
+    fs::rename(&blob, &outside).unwrap();
+    symlink(&outside, &blob).unwrap();
+    assert!(matches!(bench.load(), Err(RegistryError::Read { .. })), "a link is refused even if its content is right");
+}
+
+#[test]
+fn threads_that_publish_at_once_get_versions_of_their_own() {
+    const THREADS: u64 = 8;
+    const EACH: u64 = 4;
+    let bench = Bench::new();
+    let barrier = Barrier::new(8);
+    let work = |thread: u64| {
+        barrier.wait();
+        let publish = |n| (bench.publish(format!("{thread} {n}").as_bytes()).version, format!("{thread} {n}"));
+        (0..EACH).map(publish).collect::<Vec<_>>()
+    };
+    let published: Vec<(u64, String)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || work(thread))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(bench.registry.versions("forest").unwrap(), (1..=THREADS * EACH).collect::<Vec<_>>());
+    for (version, artifact) in published {
+        assert_eq!(bench.registry.load::<Value>("forest", Some(version)).unwrap().artifact, artifact.as_bytes());
+    }
+    assert_eq!(bench.registry.live_version("forest").unwrap(), Some(THREADS * EACH));
+}
+
+#[test]
+fn an_interrupted_publication_leaves_the_old_live_version() {
+    let bench = Bench::new();
+    bench.publish(b"one");
+    let interrupted = catch_unwind(AssertUnwindSafe(|| bench.registry.publish("forest", b"two", |_| -> Value { panic!("killed") })));
+    assert!(interrupted.is_err());
+    assert_eq!(bench.load().unwrap().artifact, b"one");
+    assert_eq!(bench.publish(b"three").version, 2);
+}
+
+#[test]
+fn leftovers_are_ignored_and_cleaned() {
+    let bench = Bench::new();
+    bench.publish(b"one");
+    fs::write(bench.path("forest/.2.json.9-0.tmp"), "{\"form").unwrap();
+    fs::write(bench.path("forest/.live.9-1.tmp"), "").unwrap();
+    fs::write(bench.path("blobs/.abc.9-2.tmp"), "half").unwrap();
+    // A publication that got as far as its manifest is a version, but not the live one.
+    let manifest = fs::read_to_string(bench.path("forest/1.json")).unwrap().replace("\"version\": 1", "\"version\": 2");
+    fs::write(bench.path("forest/2.json"), manifest).unwrap();
+    assert_eq!(bench.load().unwrap().version, 1);
+    assert_eq!(bench.registry.versions("forest").unwrap(), [1, 2]);
+    assert_eq!(bench.publish(b"three").version, 3);
+    assert_eq!(bench.files(), 3 + 1 + 2, "three manifests, the pointer, two blobs");
+}

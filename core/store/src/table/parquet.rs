@@ -1,0 +1,8 @@
+//! Apache Parquet, with flat columns.
+
+mod cells;
+mod reader;
+mod writer;
+
+pub(super) use reader::Reader;
+pub(super) use writer::Writer;

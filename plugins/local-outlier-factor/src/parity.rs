@@ -1,0 +1,53 @@
+//! Agreement with scikit-learn's `LocalOutlierFactor(novelty=True)` on the vectors of `tests/parity`.
+
+use super::*;
+use std::{collections::HashMap, fs, path::Path};
+
+#[derive(Deserialize)]
+struct Vectors {
+    sets: HashMap<String, Set>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Set {
+    rows: Vec<Vec<f64>>,
+    queries: Vec<Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    set: String,
+    neighbours: f64,
+    metric: Metric,
+    p: f64,
+    scores: Vec<f64>,
+    /// The score that the vectors' contamination of the training rows exceeds.
+    threshold: f64,
+    labels: Vec<bool>,
+}
+
+fn array(rows: &[Vec<f64>]) -> Array2<f64> {
+    Array2::from_shape_vec((rows.len(), rows[0].len()), rows.concat()).unwrap()
+}
+
+/// Tolerance: 1e-9 of the score. Labels, at the vectors' contamination, are all the same.
+#[test]
+fn scores_are_those_of_scikit_learn() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parity/local_outlier_factor.json");
+    let vectors: Vectors = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    assert!(vectors.cases.len() >= 10);
+    for case in vectors.cases {
+        let set = &vectors.sets[&case.set];
+        let parameters = Parameters { neighbours: case.neighbours, metric: case.metric, p: case.p };
+        let rows = array(&set.rows);
+        let model = LocalOutlierFactor::fit(&parameters, &Training { rows: rows.view(), seed: 0, artifact: None }).unwrap();
+        let scores = model.score(array(&set.queries).view()).unwrap();
+        assert_eq!(scores.len(), case.scores.len());
+        for (row, (score, expected)) in scores.iter().zip(&case.scores).enumerate() {
+            assert!((score / expected - 1.0).abs() <= 1e-9, "{}, {parameters:?}, row {row}: {score}, not {expected}", case.set);
+        }
+        let labels: Vec<bool> = scores.iter().map(|score| *score > case.threshold).collect();
+        assert_eq!(labels, case.labels, "{}, {parameters:?}", case.set);
+    }
+}

@@ -1,0 +1,262 @@
+//! The training rows in a kd-tree with buckets (Friedman, Bentley and Finkel, "An Algorithm for Finding Best Matches in Logarithmic
+//! Expected Time", ACM TOMS 3, 1977), and the exact search for the nearest of them.
+//!
+//! The tree is complete, so it needs no pointers: node 1 is the root, the children of node `i` are `2i` and `2i + 1`, and the leaves are
+//! the last level. Rows lie in the order of the leaves, in groups of [`LANES`] that are stored feature by feature: one vector instruction
+//! works on several rows, and each row's sum is still added up in the order of its features. That makes distances, and with them ties, the
+//! same bit for bit whether the tree is searched or all rows are.
+
+use crate::metric::Distance;
+use crate::nearest::{Candidate, Nearest};
+use ndarray::ArrayView2;
+
+/// Rows in a group.
+const LANES: usize = 8;
+
+/// Most groups in a leaf.
+const LEAF: usize = 4;
+
+/// From how many features on all rows are searched: boxes of so many sides are so large that few can be left out.
+const WIDE: usize = 48;
+
+/// The rows, and around both halves of each part of them the smallest box that holds them.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    width: usize,
+    /// For each position, the row's number in the training rows.
+    order: Vec<u32>,
+    /// Feature `f` of the rows of group `g` is at `g * width + f`. What the last group lacks in rows are infinities.
+    groups: Vec<[f64; LANES]>,
+    leaves: usize,
+    /// Of node `i`, feature `f`, at `i * width + f`.
+    boxes: Vec<Halves>,
+}
+
+/// Where two sibling boxes begin and end in one feature.
+#[derive(Debug, Clone, Copy)]
+struct Halves {
+    least: [f64; 2],
+    greatest: [f64; 2],
+}
+
+impl Tree {
+    /// Sorts the rows into a tree. Each part is halved across its longest side.
+    pub(crate) fn build(rows: ArrayView2<'_, f64>) -> Self {
+        let shape = Shape::new(rows.nrows());
+        let mut order: Vec<u32> = (0..rows.nrows() as u32).collect();
+        for node in 1..shape.leaves {
+            let (first, end) = shape.rows(node);
+            let (_, middle) = shape.rows(2 * node);
+            let part = &mut order[first..end];
+            let feature = longest_side(rows, part);
+            let value = |row: u32| rows[[row as usize, feature]];
+            part.select_nth_unstable_by(middle - first, |one, other| value(*one).total_cmp(&value(*other)).then(one.cmp(other)));
+        }
+        let sorted: Vec<f64> = order.iter().flat_map(|row| rows.row(*row as usize).to_vec()).collect();
+        Self::from_sorted(rows.ncols(), order, &sorted)
+    }
+
+    /// The tree of rows that [`Tree::build`] has sorted, row by row. Rows in any other order are found as well, but more slowly.
+    pub(crate) fn from_sorted(width: usize, order: Vec<u32>, rows: &[f64]) -> Self {
+        let shape = Shape::new(order.len());
+        let mut groups = vec![[f64::INFINITY; LANES]; shape.groups * width];
+        for (position, row) in rows.chunks_exact(width).enumerate() {
+            let group = &mut groups[position / LANES * width..][..width];
+            group.iter_mut().zip(row).for_each(|(lanes, value)| lanes[position % LANES] = *value);
+        }
+        let mut tree = Self { width, order, groups, leaves: shape.leaves, boxes: Vec::new() };
+        if !tree.searches_all() {
+            tree.surround(&shape);
+        }
+        tree
+    }
+
+    /// Measures the boxes, from the leaves to the root.
+    fn surround(&mut self, shape: &Shape) {
+        self.boxes = vec![Halves { least: [f64::INFINITY; 2], greatest: [f64::NEG_INFINITY; 2] }; shape.leaves * self.width];
+        for node in (1..shape.leaves).rev() {
+            for half in 0..2 {
+                for feature in 0..self.width {
+                    let (least, greatest) = self.side(shape, 2 * node + half, feature);
+                    let halves = &mut self.boxes[node * self.width + feature];
+                    (halves.least[half], halves.greatest[half]) = (least, greatest);
+                }
+            }
+        }
+    }
+
+    fn side(&self, shape: &Shape, node: usize, feature: usize) -> (f64, f64) {
+        if node < shape.leaves {
+            let Halves { least, greatest } = self.boxes[node * self.width + feature];
+            return (least[0].min(least[1]), greatest[0].max(greatest[1]));
+        }
+        let (first, end) = shape.rows(node);
+        let values = (first..end).map(|position| self.value(position, feature));
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, greatest), value| (least.min(value), greatest.max(value)))
+    }
+
+    /// How many features a row has.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// For each position, the row's number in the training rows.
+    pub(crate) fn order(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// One value of the row at `position`.
+    pub(crate) fn value(&self, position: usize, feature: usize) -> f64 {
+        self.groups[position / LANES * self.width + feature][position % LANES]
+    }
+
+    /// The row at `position`.
+    pub(crate) fn row(&self, position: usize) -> impl Iterator<Item = f64> + '_ {
+        (0..self.width).map(move |feature| self.value(position, feature))
+    }
+
+    /// Whether boxes would not pay.
+    fn searches_all(&self) -> bool {
+        self.width >= WIDE || self.leaves == 1
+    }
+
+    /// Offers all rows that may be among the nearest to `query`, but for the one at the position `except`.
+    pub(crate) fn search<D: Distance>(&self, distance: D, query: &[f64], except: Option<u32>, nearest: &mut Nearest) {
+        if self.searches_all() {
+            self.offer(distance, query, 0..self.groups.len() / self.width, except, nearest);
+        } else {
+            self.descend(distance, query, except, nearest);
+        }
+    }
+
+    /// Visits leaves, near ones first, and leaves out what lies behind the farthest of the nearest rows. A part at exactly that distance
+    /// is visited: it may hold an equally near row with a lower number.
+    fn descend<D: Distance>(&self, distance: D, query: &[f64], except: Option<u32>, nearest: &mut Nearest) {
+        // A complete tree of 2^32 leaves would wait with as many nodes.
+        let mut waiting = [(0.0, 1); 32];
+        let mut count = 1;
+        while count > 0 {
+            count -= 1;
+            let (mut bound, mut node) = waiting[count];
+            while bound <= nearest.limit() && node < self.leaves {
+                let bounds = self.bounds(distance, query, node);
+                let near = usize::from(bounds[1] < bounds[0]);
+                waiting[count] = (bounds[1 - near], 2 * node + 1 - near);
+                count += 1;
+                (bound, node) = (bounds[near], 2 * node + near);
+            }
+            if bound <= nearest.limit() {
+                self.offer(
+                    distance,
+                    query,
+                    groups_of_leaf(self.groups.len() / self.width, self.leaves, node - self.leaves),
+                    except,
+                    nearest,
+                );
+            }
+        }
+    }
+
+    /// How near the rows below the two children of a node can be at the most.
+    #[inline(always)]
+    fn bounds<D: Distance>(&self, distance: D, query: &[f64], node: usize) -> [f64; 2] {
+        let mut sums = [0.0; 2];
+        for (halves, value) in self.boxes[node * self.width..][..self.width].iter().zip(query) {
+            let Halves { least, greatest } = halves;
+            for half in 0..2 {
+                let (below, above) = (least[half] - value, value - greatest[half]);
+                // The greater of the two and zero, of which one at most is positive. Comparisons would become branches, and half of
+                // these are not foreseen.
+                let outside = 0.5 * ((below + below.abs()) + (above + above.abs()));
+                sums[half] += distance.part(outside);
+            }
+        }
+        sums.map(|sum| sum * D::BOUND)
+    }
+
+    fn offer<D: Distance>(&self, distance: D, query: &[f64], groups: std::ops::Range<usize>, except: Option<u32>, nearest: &mut Nearest) {
+        let mut limit = nearest.limit();
+        for group in groups {
+            let sums = self.sums(distance, query, group);
+            if least(sums) > limit {
+                continue;
+            }
+            for (lane, sum) in sums.into_iter().enumerate() {
+                let position = group * LANES + lane;
+                if sum <= limit && position < self.order.len() && except != Some(position as u32) {
+                    limit = nearest.offer(Candidate { sum, index: self.order[position], position: position as u32 });
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn sums<D: Distance>(&self, distance: D, query: &[f64], group: usize) -> [f64; LANES] {
+        let mut sums = [0.0; LANES];
+        let mut add = |lanes: &[f64; LANES], value: f64| {
+            for (sum, lane) in sums.iter_mut().zip(lanes) {
+                *sum += distance.part(lane - value);
+            }
+        };
+        // Four features a turn: in the sandbox every turn of a loop looks at the clock.
+        let (fours, rest) = self.groups[group * self.width..][..self.width].as_chunks::<4>();
+        let (values, last) = query.as_chunks::<4>();
+        for (lanes, values) in fours.iter().zip(values) {
+            (0..4).for_each(|feature| add(&lanes[feature], values[feature]));
+        }
+        rest.iter().zip(last).for_each(|(lanes, value)| add(lanes, *value));
+        sums
+    }
+}
+
+fn least(sums: [f64; LANES]) -> f64 {
+    let smaller = |one: f64, other: f64| if one < other { one } else { other };
+    let four: [f64; 4] = std::array::from_fn(|lane| smaller(sums[lane], sums[lane + 4]));
+    smaller(smaller(four[0], four[2]), smaller(four[1], four[3]))
+}
+
+/// The groups of a leaf. In 64 bits, because the product leaves 32.
+fn groups_of_leaf(groups: usize, leaves: usize, leaf: usize) -> std::ops::Range<usize> {
+    let first = |leaf: usize| (leaf as u64 * groups as u64 / leaves as u64) as usize;
+    first(leaf)..first(leaf + 1)
+}
+
+/// Which rows belong to which node: a function of their number alone.
+struct Shape {
+    rows: usize,
+    groups: usize,
+    leaves: usize,
+}
+
+impl Shape {
+    fn new(rows: usize) -> Self {
+        let groups = rows.div_ceil(LANES);
+        Self { rows, groups, leaves: groups.div_ceil(LEAF).next_power_of_two() }
+    }
+
+    /// The first row of a node and the one behind its last.
+    fn rows(&self, node: usize) -> (usize, usize) {
+        let levels = self.leaves.ilog2() - node.ilog2();
+        let leaf = (node << levels) - self.leaves;
+        let last = leaf + (1 << levels) - 1;
+        let first = groups_of_leaf(self.groups, self.leaves, leaf).start * LANES;
+        let end = groups_of_leaf(self.groups, self.leaves, last).end * LANES;
+        (first, end.min(self.rows))
+    }
+}
+
+/// The feature in which these rows differ most.
+fn longest_side(rows: ArrayView2<'_, f64>, part: &[u32]) -> usize {
+    let mut sides = vec![(f64::INFINITY, f64::NEG_INFINITY); rows.ncols()];
+    for row in part {
+        for (side, value) in sides.iter_mut().zip(rows.row(*row as usize)) {
+            *side = (side.0.min(*value), side.1.max(*value));
+        }
+    }
+    let length = |feature: &usize| sides[*feature].1 - sides[*feature].0;
+    // The first of equals, so that a model does not depend on how a maximum is searched.
+    (0..sides.len()).reduce(|best, feature| if length(&feature) > length(&best) { feature } else { best }).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;
