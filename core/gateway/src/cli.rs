@@ -13,7 +13,7 @@ Exit codes:
 
 /// Hosts anomaly detectors as WebAssembly plugins: fits them, scores files, serves.
 #[derive(Debug, Parser)]
-#[command(name = "synod", version, about, after_help = EXIT_CODES, max_term_width = 110)]
+#[command(name = "synod", version, after_help = EXIT_CODES, max_term_width = 110)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
