@@ -5,7 +5,8 @@
 #
 # The toolchain is found in this order:
 #   1. the toolchain on the PATH, where it has the target wasm32-unknown-unknown or `rustup target add` can add it;
-#   2. Debian's rustc-web, cargo-web, rust-web-src and lld (installed here if this is root on Debian or Ubuntu).
+#   2. Debian's rustc-web, cargo-web, rust-web-src and lld (installed here on Debian and Ubuntu).
+# SYNOD_WASM_TOOLCHAIN=debian takes the second at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -13,11 +14,19 @@ target=wasm32-unknown-unknown
 dist=${SYNOD_PLUGINS_DIST:-$root/plugins/dist}
 target_dir=${CARGO_TARGET_DIR:-$root/target}
 crates=("$@")
-[ ${#crates[@]} -gt 0 ] || crates=(isolation-forest local-outlier-factor autoencoder onnx template)
+[ ${#crates[@]} -gt 0 ] || crates=(isolation-forest local-outlier-factor autoencoder onnx)
 
 say() { printf 'plugins: %s\n' "$*" >&2; }
 
 has_target() { [ -d "$(rustc --print sysroot 2>/dev/null)/lib/rustlib/$target/lib" ]; }
+
+own_toolchain() {
+    [ "${SYNOD_WASM_TOOLCHAIN:-}" != debian ] || return 1
+    has_target && return
+    command -v rustup >/dev/null || { say "no rustup to add $target with"; return 1; }
+    say "rustup target add $target"
+    rustup target add $target >/dev/null 2>&1 && has_target
+}
 
 install_debian_packages() {
     local packages=(rustc-web cargo-web rust-web-src lld) sudo=()
@@ -35,12 +44,12 @@ build() {
     local packages=()
     for crate in "${crates[@]}"; do packages+=(-p "$crate"); done
     export RUSTFLAGS="-C target-feature=+simd128"
-    if has_target || { command -v rustup >/dev/null && rustup target add $target >/dev/null 2>&1 && has_target; }; then
+    if own_toolchain; then
         say "building with $(rustc --version) and its own $target"
         cargo build --profile plugin --lib --target $target --target-dir "$target_dir/plugins" "${packages[@]}"
     else
         debian_complete || install_debian_packages
-        say "building with Debian's $(/usr/bin/rustc --version), because rustup has no $target here"
+        say "building with Debian's $(/usr/bin/rustc --version)"
         # Debian has the sources of std but no compiled copy for this target. -Zbuild-std wants RUSTC_BOOTSTRAP, and cargo an absolute path.
         # rustup's proxies must not answer for `cargo` and `rustc` in sub-processes.
         env -u RUSTUP_TOOLCHAIN -u CARGO -u RUSTC_WRAPPER RUSTC_BOOTSTRAP=1 PATH="/usr/bin:$PATH" RUSTC=/usr/bin/rustc \

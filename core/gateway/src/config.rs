@@ -63,3 +63,29 @@ fn read(source: &str, folder: &Path, overrides: Vec<environment::Override>) -> R
     mistakes.sort_by_key(|mistake| mistake.place);
     if mistakes.is_empty() { Ok(checked) } else { Err(mistakes) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENTED: &str = include_str!("../../../config/synod.yaml");
+
+    #[test]
+    fn the_documented_configuration_has_no_mistakes() {
+        read(DOCUMENTED, Path::new("."), Vec::new()).unwrap();
+    }
+
+    #[test]
+    fn every_key_is_documented() {
+        let source = include_str!("config/text.rs");
+        let tables = source.split("tables! {").nth(1).and_then(|rest| rest.split("\n}\n").next()).unwrap();
+        let keys = tables.lines().filter_map(|line| line.strip_prefix("        ")?.split_once(": ")).map(|(key, _)| key.trim_start_matches("r#"));
+        let mut count = 0;
+        for key in keys {
+            let words = DOCUMENTED.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            assert!(words.into_iter().any(|word| word == key), "config/synod.yaml does not mention `{key}`");
+            count += 1;
+        }
+        assert!(count > 50, "the tables were found: {count} keys");
+    }
+}

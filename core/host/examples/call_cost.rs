@@ -7,7 +7,7 @@ use synod_host::{Host, HostSettings, Limits, Pool, PoolLimits, Training};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/dist/template.wasm");
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests/dist/template.wasm");
     let path = arguments.next().unwrap_or_else(|| default.to_owned());
     let width: usize = arguments.next().map_or(Ok(8), |width| width.parse())?;
 

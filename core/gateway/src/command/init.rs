@@ -3,15 +3,17 @@
 mod column;
 mod writing;
 
-use super::CommandError;
+use super::{CommandError, installation};
 use crate::cli::Init;
 use column::{Column, Role};
 use std::path::{Path, PathBuf};
 use synod_host::{Description, Host, HostSettings};
-use synod_store::Table;
+use synod_store::{DataDirectory, Table};
 
 /// Rows that are looked at.
 const MOST_ROWS: usize = 50_000;
+/// Beside the configuration.
+const DATA_DIRECTORY: &str = "synod-data";
 
 /// A plugin that can be a detector without a foreign model.
 struct Found {
@@ -35,7 +37,10 @@ pub(super) fn run(arguments: &Init) -> Result<(), CommandError> {
     if !roles.contains(&Role::Feature) {
         return Err(CommandError::Data(format!("{}: no column can be a feature: all are constant or identify rows", arguments.data.display())));
     }
-    let plugins = plugins(&arguments.plugins)?;
+    // The data directory that the configuration will name: what is compiled now need not be compiled by `synod fit`.
+    let directory = arguments.output.parent().unwrap_or(Path::new("")).join(DATA_DIRECTORY);
+    let host = installation::host_for(&HostSettings::default(), &DataDirectory::open(directory)?)?;
+    let plugins = plugins(&arguments.plugins, &host)?;
     let folder = relative(&arguments.plugins, &arguments.output);
     let text = writing::configuration(&arguments.data, rows, &columns, &roles, &plugins, &folder);
     synod_store::write_file(&arguments.output, text.as_bytes()).map_err(|error| CommandError::file(&arguments.output, error))?;
@@ -73,12 +78,11 @@ fn look(path: &Path) -> Result<(Vec<Column>, usize), CommandError> {
 }
 
 /// All plugins of a folder that need no foreign model, by name.
-fn plugins(folder: &Path) -> Result<Vec<Found>, CommandError> {
+fn plugins(folder: &Path, host: &Host) -> Result<Vec<Found>, CommandError> {
     let entries = std::fs::read_dir(folder).map_err(|error| CommandError::file(folder, error))?;
     let mut files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));
     files.sort();
-    let host = Host::new(&HostSettings::default(), None)?;
     let mut found = Vec::new();
     for path in files {
         let component = std::fs::read(&path).map_err(|error| CommandError::file(&path, error))?;

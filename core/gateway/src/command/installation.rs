@@ -36,7 +36,6 @@ impl Installation {
 }
 
 fn host(config: &Config, directory: &DataDirectory) -> Result<Host, CommandError> {
-    let cache = synod_store::CodeCache::open(directory).map_err(|error| CommandError::Failed(super::chain(&error)))?;
     let default = HostSettings::default();
     let instances: usize = config.detectors.iter().map(|detector| detector.pool.instances + 1).sum();
     let memory = config.detectors.iter().map(|detector| detector.fit.memory.max(detector.pool.call.memory)).max();
@@ -46,7 +45,13 @@ fn host(config: &Config, directory: &DataDirectory) -> Result<Host, CommandError
         memory: default.memory.max(memory.unwrap_or(0)),
         ..default
     };
-    Ok(Host::new(&settings, Some(Arc::new(Cache(cache))))?)
+    host_for(&settings, directory)
+}
+
+/// A host whose compiled plugins are cached in the data directory.
+pub(super) fn host_for(settings: &HostSettings, directory: &DataDirectory) -> Result<Host, CommandError> {
+    let cache = synod_store::CodeCache::open(directory).map_err(|error| CommandError::Failed(super::chain(&error)))?;
+    Ok(Host::new(settings, Some(Arc::new(Cache(cache))))?)
 }
 
 /// The store's cache of compiled plugins, for the host.

@@ -523,11 +523,11 @@ routes:
     fn each_mistake_has_its_line_and_key() {
         let table = [
             ("version: 1", "version: 2", "2:10: version: version 2 is not known"),
-            ("minimum: 0}", "minimum: 0, maximum: -1}", "6:36: schema.fields.amount.minimum: 0 is above the maximum -1"),
+            ("minimum: 0}", "minimum: 0, maximum: -1}", "6:37: schema.fields.amount.minimum: 0 is above the maximum -1"),
             ("time: at", "time: amount", "4:9: schema.time: time: field `amount` holds a number"),
             ("expression: amount", "expression: amout + 1", "10:24: features.amount.expression: there is no field `amout`"),
             ("of: at,", "of: channel,", "11:9: features.hour: field `channel` holds no time"),
-            ("features: [amount]", "features: [amount, houre]", "15:43: detectors.second.features[1]: there is no feature `houre`"),
+            ("features: [amount]", "features: [amount, houre]", "15:44: detectors.second.features[1]: there is no feature `houre`"),
             ("contamination: 0.05", "contamination: 0.5", "detectors.second.contamination: 0.5 is not a share above 0 and below 0.5"),
             ("plugin: one", "plugn: one", "detectors.first.plugn: unknown field `plugn`"),
             ("/predict/{detector}", "/v1/x/{detector}", "routes[0].path: `/v1/x/{detector}` is one of Synod's own paths"),

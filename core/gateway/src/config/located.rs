@@ -54,7 +54,11 @@ impl Located {
             Mistake { key: String::new(), place, message }
         })?;
         let mut places = BTreeMap::new();
-        let tree = node.value.plant(String::new(), &mut places);
+        let mut tree = node.value.plant(String::new(), &mut places);
+        // A section whose keys are all commented out is there, and empty.
+        if let Some(sections) = tree.as_object_mut() {
+            sections.retain(|_, section| !section.is_null());
+        }
         Ok(Self { tree, places })
     }
 

@@ -32,20 +32,19 @@ pub(crate) fn hostile() -> &'static Plugin {
 }
 
 pub(crate) fn template_bytes() -> Vec<u8> {
-    built("SYNOD_PLUGINS_DIST", "plugins/dist", "template")
+    built("template")
 }
 
 pub(crate) fn hostile_bytes() -> Vec<u8> {
-    built("SYNOD_GUESTS_DIST", "tests/guests/dist", "hostile")
+    built("hostile")
 }
 
-fn built(variable: &str, folder: &str, name: &str) -> Vec<u8> {
-    let folder = std::env::var_os(variable).map_or_else(|| root().join(folder), PathBuf::from);
+fn built(name: &str) -> Vec<u8> {
+    let folder = std::env::var_os("SYNOD_GUESTS_DIST").map_or_else(|| root().join("tests/guests/dist"), PathBuf::from);
     let path = folder.join(format!("{name}.wasm"));
     std::fs::read(&path).unwrap_or_else(|error| {
         panic!(
-            "{}: {error}. Build the guests first: `scripts/plugins.sh template` and \
-             `SYNOD_PLUGINS_DIST=$PWD/tests/guests/dist scripts/plugins.sh hostile`",
+            "{}: {error}. Build the guests first: `SYNOD_PLUGINS_DIST=$PWD/tests/guests/dist scripts/plugins.sh hostile template`",
             path.display()
         )
     })

@@ -11,8 +11,9 @@ const MOST_COLUMNS: usize = 12;
 pub(super) fn configuration(data: &Path, rows: usize, columns: &[Column], roles: &[Role], plugins: &[Found], folder: &str) -> String {
     let mut text = format!(
         "# Written by `synod init` from {rows} rows of {}. Read it: what it guessed stands in the comments.\n\
-         # Every key is documented in config/synod.yaml.\nversion: 1\n\ndata_directory: synod-data\nplugins:\n  directory: {}\n\n",
+         # Every key is documented in config/synod.yaml.\nversion: 1\n\ndata_directory: {}\nplugins:\n  directory: {}\n\n",
         data.display(),
+        super::DATA_DIRECTORY,
         quoted(folder)
     );
     schema(&mut text, columns, roles);

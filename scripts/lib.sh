@@ -1,0 +1,28 @@
+# What the scripts share. Sourced, not run.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$root/target}"
+
+say() { printf '\n== %s\n' "$*" >&2; }
+
+# Installs Debian packages that are missing; says what it does.
+need() {
+    local missing=() sudo=()
+    for package in "$@"; do dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package"); done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    command -v apt-get >/dev/null || { say "please install: ${missing[*]}"; return 1; }
+    [ "$(id -u)" = 0 ] || sudo=(sudo)
+    say "installing ${missing[*]}"
+    "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 ||
+        { "${sudo[@]}" apt-get update -qq >&2 && "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2; }
+}
+
+# Rust, a linker, and the helpers that the scripts call.
+need_tools() {
+    command -v cargo >/dev/null || { say "please install Rust first (https://rustup.rs)"; exit 1; }
+    local packages=()
+    command -v cc >/dev/null || packages+=(gcc libc6-dev)
+    command -v curl >/dev/null || packages+=(curl)
+    [ ${#packages[@]} -eq 0 ] || need "${packages[@]}"
+}
