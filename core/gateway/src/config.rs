@@ -47,7 +47,8 @@ fn listed(path: &Path, mistakes: &[Mistake]) -> String {
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let source = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    read(&source, folder, environment::overrides(std::env::vars())).map_err(|mistakes| ConfigError::Mistakes { path: path.into(), mistakes })
+    read(&source, folder, environment::overrides(std::env::vars()))
+        .map_err(|mistakes| ConfigError::Mistakes { path: path.into(), mistakes })
 }
 
 /// Reads and checks the text of a configuration.
@@ -79,7 +80,8 @@ mod tests {
     fn every_key_is_documented() {
         let source = include_str!("config/text.rs");
         let tables = source.split("tables! {").nth(1).and_then(|rest| rest.split("\n}\n").next()).unwrap();
-        let keys = tables.lines().filter_map(|line| line.strip_prefix("        ")?.split_once(": ")).map(|(key, _)| key.trim_start_matches("r#"));
+        let keys =
+            tables.lines().filter_map(|line| line.strip_prefix("        ")?.split_once(": ")).map(|(key, _)| key.trim_start_matches("r#"));
         let mut count = 0;
         for key in keys {
             let words = DOCUMENTED.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));

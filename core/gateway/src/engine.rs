@@ -215,7 +215,10 @@ fn difference(config: &Config, detector: &crate::config::DetectorConfig, plugin:
         ));
     }
     if model.manifest.parameters != detector.parameters {
-        return Some(format!("it was fitted with the parameters {}, the configuration says {}", model.manifest.parameters, detector.parameters));
+        return Some(format!(
+            "it was fitted with the parameters {}, the configuration says {}",
+            model.manifest.parameters, detector.parameters
+        ));
     }
     model.manifest.view.difference(&detector.definitions, &config.schema)
 }

@@ -113,7 +113,13 @@ struct Prepared<'a> {
 ///
 /// # Errors
 /// The first failure, in the order of the detectors. Nothing is published.
-pub fn fit(config: &Config, host: &Host, detectors: &[&DetectorConfig], data: &Dataset, progress: Progress<'_>) -> Result<Vec<Model>, FitError> {
+pub fn fit(
+    config: &Config,
+    host: &Host,
+    detectors: &[&DetectorConfig],
+    data: &Dataset,
+    progress: Progress<'_>,
+) -> Result<Vec<Model>, FitError> {
     let plugins = detectors.iter().map(|detector| open(host, detector)).collect::<Result<Vec<_>, _>>()?;
     let common = share(config, data)?;
     let mut prepared = Vec::new();

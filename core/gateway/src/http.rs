@@ -83,10 +83,8 @@ pub fn data_routes(service: &Arc<Service>) -> Router {
 
 /// What operators call.
 pub fn administration_routes(service: &Arc<Service>) -> Router {
-    let router = Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics));
+    let router =
+        Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready)).route("/metrics", get(health::metrics));
     finish(router, service)
 }
 

@@ -24,7 +24,14 @@ fn of_plugin(at: &Installation, detector: &DetectorConfig) -> Vec<String> {
         Err(error) => return vec![super::chain(&error)],
     };
     let description = plugin.description();
-    println!("{}: plugin {} {} ({}): {}", detector.name, description.name, description.version, short(plugin.digest()), description.summary);
+    println!(
+        "{}: plugin {} {} ({}): {}",
+        detector.name,
+        description.name,
+        description.version,
+        short(plugin.digest()),
+        description.summary
+    );
     let mut mistakes: Vec<String> = match parameter_mistakes(&plugin, detector) {
         Ok(mistakes) => mistakes.into_iter().map(|mistake| format!("detectors.{}.{mistake}", detector.name)).collect(),
         Err(error) => vec![super::chain(&error)],

@@ -82,7 +82,9 @@ fn fitted_on_a_part(at: &Installation, data: Dataset, labels: &[bool], share: f6
 fn report(engine: &Engine, rows: &[JudgedRow], labels: &[bool]) -> Report {
     let detector = |index: usize| {
         // A detector that abstains from a row says nothing about it: that is a score of 0.
-        let vote = |row: &JudgedRow| row.ballots[index].vote().map_or((0.0, f64::NEG_INFINITY, false), |vote| (vote.score, vote.raw_score, vote.anomalous));
+        let vote = |row: &JudgedRow| {
+            row.ballots[index].vote().map_or((0.0, f64::NEG_INFINITY, false), |vote| (vote.score, vote.raw_score, vote.anomalous))
+        };
         let votes: Vec<_> = rows.iter().map(vote).collect();
         let raw: Vec<f64> = votes.iter().map(|vote| vote.1).collect();
         let flagged: Vec<bool> = votes.iter().map(|vote| vote.2).collect();

@@ -35,7 +35,10 @@ pub(super) fn run(arguments: &Init) -> Result<(), CommandError> {
     }
     let roles = column::roles(&columns, rows, arguments.label.as_deref());
     if !roles.contains(&Role::Feature) {
-        return Err(CommandError::Data(format!("{}: no column can be a feature: all are constant or identify rows", arguments.data.display())));
+        return Err(CommandError::Data(format!(
+            "{}: no column can be a feature: all are constant or identify rows",
+            arguments.data.display()
+        )));
     }
     // The data directory that the configuration will name: what is compiled now need not be compiled by `synod fit`.
     let directory = arguments.output.parent().unwrap_or(Path::new("")).join(DATA_DIRECTORY);

@@ -3,17 +3,21 @@
 use super::CommandError;
 use super::installation::Installation;
 use crate::cli::Common;
-use crate::engine::{Engine, live_models};
+use crate::engine::{Detector, Engine, live_models};
 use crate::http::{Service, administration_routes, data_routes};
 use crate::telemetry::logging;
 use axum::Router;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use synod_host::LogLevel;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
+/// How often the detectors are looked after.
+const ROUND: Duration = Duration::from_secs(1);
 /// How often a detector that did not start is tried again.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -42,7 +46,7 @@ pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
     );
     let routes = administration_routes(&service);
     let operators = std::thread::spawn(move || administration.block_on(serve(administration_listener, routes, stopped)));
-    data.spawn(keep_trying(service.clone()));
+    data.spawn(look_after(service.clone()));
     let served = data.block_on(async {
         let stopped = stop.subscribe();
         tokio::spawn(async move {
@@ -91,19 +95,36 @@ async fn asked_to_stop() {
     }
 }
 
-/// A detector that did not start may do so later, for instance when memory is free again.
-async fn keep_trying(service: Arc<Service>) {
+/// Starts what did not start, and writes down what the plugins say.
+async fn look_after(service: Arc<Service>) {
+    let mut rounds = tokio::time::interval(ROUND);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last_try = Instant::now();
     loop {
-        tokio::time::sleep(RETRY).await;
-        if service.engine().detectors().iter().all(crate::engine::Detector::is_ready) {
+        rounds.tick().await;
+        service.engine().detectors().iter().for_each(write_log);
+        if last_try.elapsed() < RETRY || service.engine().detectors().iter().all(Detector::is_ready) {
             continue;
         }
+        last_try = Instant::now();
         let service = service.clone();
-        let _ = tokio::task::spawn_blocking(move || {
-            service.engine().detectors().iter().for_each(|detector| {
-                detector.start_pool();
-            });
-        })
-        .await;
+        // A detector that did not start may do so later, for instance when memory is free again.
+        let tried = tokio::task::spawn_blocking(move || service.engine().detectors().iter().all(Detector::start_pool));
+        if let Err(error) = tried.await {
+            tracing::error!(%error, "starting the detectors failed");
+        }
+    }
+}
+
+fn write_log(detector: &Detector) {
+    let lines = detector.pool().map(|pool| pool.take_log()).unwrap_or_default();
+    for line in lines {
+        let (detector, text) = (detector.name(), line.text);
+        match line.level {
+            LogLevel::Debug => tracing::debug!(target: "plugin", detector, "{text}"),
+            LogLevel::Info => tracing::info!(target: "plugin", detector, "{text}"),
+            LogLevel::Warn => tracing::warn!(target: "plugin", detector, "{text}"),
+            LogLevel::Error => tracing::error!(target: "plugin", detector, "{text}"),
+        }
     }
 }

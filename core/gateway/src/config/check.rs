@@ -187,15 +187,14 @@ fn schema(at: &mut Checker<'_>, text: &text::Schema) -> Schema {
     }
     let fields = text.fields.iter().map(|(name, declared)| field(at, name, declared)).collect();
     let mut schema = at.taken("schema.fields", Schema::new(fields), Schema::new(Vec::new()).expect("no fields share no name"));
-    let roles: [(&str, &Option<String>, fn(Schema, &str) -> _); 3] = [
-        ("schema.id", &text.id, |schema, name| schema.with_id(name)),
-        ("schema.entity", &text.entity, |schema, name| schema.with_entity(name)),
-        ("schema.time", &text.time, |schema, name| schema.with_time(name)),
-    ];
-    for (key, name, with) in roles {
-        if let Some(name) = name {
-            schema = at.taken(key, with(schema.clone(), name), schema);
-        }
+    if let Some(name) = &text.id {
+        schema = at.taken("schema.id", schema.clone().with_id(name), schema);
+    }
+    if let Some(name) = &text.entity {
+        schema = at.taken("schema.entity", schema.clone().with_entity(name), schema);
+    }
+    if let Some(name) = &text.time {
+        schema = at.taken("schema.time", schema.clone().with_time(name), schema);
     }
     for (role, index) in [("id", schema.id()), ("entity", schema.entity()), ("time", schema.time())] {
         if let Some(field) = index.map(|index| &schema.fields()[index])
@@ -464,7 +463,9 @@ fn routes(at: &mut Checker<'_>, text: &Text) -> Vec<Route> {
             (Serves::Detector, None) if !by_path => at.mistake(&key, "`detector` is missing, and the path has no `{detector}`"),
             (Serves::Detector, Some(_)) if by_path => at.mistake(&key, "either `detector` or `{detector}` in the path"),
             (Serves::Verdict | Serves::Detectors, Some(_)) => at.mistake(&format!("{key}.detector"), "only `serves: detector` takes it"),
-            (Serves::Verdict | Serves::Detectors, None) if by_path => at.mistake(&format!("{key}.path"), "only `serves: detector` takes `{detector}`"),
+            (Serves::Verdict | Serves::Detectors, None) if by_path => {
+                at.mistake(&format!("{key}.path"), "only `serves: detector` takes `{detector}`")
+            }
             (_, Some(name)) if !text.detectors.contains_key(name) => {
                 at.mistake(&format!("{key}.detector"), format!("there is no detector `{name}`"));
             }
@@ -472,7 +473,10 @@ fn routes(at: &mut Checker<'_>, text: &Text) -> Vec<Route> {
         }
         let needs_answer = serves != Serves::Detectors;
         if needs_answer == declared.answer.is_empty() {
-            at.mistake(&key, if needs_answer { "`answer` is missing, as in `{is_anomaly: anomalous}`" } else { "a list of detectors has no `answer`" });
+            at.mistake(
+                &key,
+                if needs_answer { "`answer` is missing, as in `{is_anomaly: anomalous}`" } else { "a list of detectors has no `answer`" },
+            );
         }
         routes.push(Route { path: declared.path.clone(), serves, detector: declared.detector.clone(), answer: declared.answer.clone() });
     }

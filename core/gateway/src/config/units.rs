@@ -6,7 +6,9 @@ use std::time::Duration;
 /// A span of time, as `100ms`, `10s` or `1h 30m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-    parsed.filter(|duration| !duration.is_zero()).ok_or_else(|| format!("`{text}` is no time span above 0; write for instance 100ms, 10s or 1h"))
+    parsed
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| format!("`{text}` is no time span above 0; write for instance 100ms, 10s or 1h"))
 }
 
 /// A number of bytes, as `4MiB`, `64 kB` or `1000`.

@@ -204,7 +204,8 @@ impl Detector {
             Ok(scores) => return scores.into_iter().map(Ok).collect(),
             Err(failure) => failure,
         };
-        let of_one_row = matches!(failure, Failure::Timeout { .. } | Failure::Trap { .. } | Failure::Memory { .. } | Failure::Output { .. });
+        let of_one_row =
+            matches!(failure, Failure::Timeout { .. } | Failure::Trap { .. } | Failure::Memory { .. } | Failure::Output { .. });
         if rows == 1 || !of_one_row {
             return vec![Err(failure); rows];
         }

@@ -38,7 +38,8 @@ struct Plugin<'a> {
 
 pub(super) async fn list(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
     let weights = &service.engine.policy().weights;
-    let listed: Vec<Listed<'_>> = service.engine.detectors().iter().zip(weights).map(|(detector, weight)| listed(detector, *weight)).collect();
+    let listed: Vec<Listed<'_>> =
+        service.engine.detectors().iter().zip(weights).map(|(detector, weight)| listed(detector, *weight)).collect();
     score::json(&listed)
 }
 

@@ -67,7 +67,9 @@ impl Problem {
     /// A body that is no JSON, or no row.
     pub fn not_json(error: &serde_json::Error) -> Self {
         match error.classify() {
-            serde_json::error::Category::Data => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_rows", "Invalid rows", error.to_string()),
+            serde_json::error::Category::Data => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_rows", "Invalid rows", error.to_string())
+            }
             _ => Self::new(StatusCode::BAD_REQUEST, "invalid_json", "Invalid JSON", error.to_string()),
         }
     }

@@ -12,7 +12,8 @@ use synod_detection::{Batch, Decoded, RowProblem, decode_rows};
 
 pub(super) async fn score(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Problem> {
     let (batch, rows, single) = rows(&service, body).await?;
-    let (batch, judged) = service.scoring(batch.rows(), move |engine| (engine.judge(&batch), batch)).await.map(|(judged, batch)| (batch, judged))?;
+    let (batch, judged) =
+        service.scoring(batch.rows(), move |engine| (engine.judge(&batch), batch)).await.map(|(judged, batch)| (batch, judged))?;
     service.metrics.judged(&judged);
     let calls = judged.calls;
     let mut judged = judged.rows.into_iter();

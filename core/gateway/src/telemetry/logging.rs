@@ -8,7 +8,6 @@ use tracing_subscriber::EnvFilter;
 const WAITING: usize = 65_536;
 
 /// Starts logging. Lines are written until the guard is dropped.
-#[must_use]
 pub fn start(level: Level) -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(WAITING).lossy(false).finish(std::io::stdout());
     let filter = EnvFilter::new(level.name());

@@ -5,8 +5,10 @@ use crate::engine::{Call, Detector, Judged};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info};
 use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use synod_detection::{Ballot, Outcome};
+use synod_host::Retired;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -43,14 +45,25 @@ struct PhaseLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InstanceLabels {
+    detector: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RetiredLabels {
+    detector: String,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AbstentionLabels {
     detector: String,
     reason: &'static str,
 }
 
 /// From 10 µs to 10 s, three steps a decade.
-const SECONDS: [f64; 19] =
-    [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1, 5e-1, 1.0, 2.0, 5.0, 10.0];
+const SECONDS: [f64; 19] = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1, 5e-1, 1.0, 2.0, 5.0, 10.0];
 /// Tenths of the calibrated scale, with the common thresholds among them.
 const SCORES: [f64; 10] = [0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0];
 
@@ -69,6 +82,10 @@ struct OfDetector {
     instantiating: Histogram,
     scoring: Histogram,
     ready: Gauge,
+    idle: Gauge,
+    live: Gauge,
+    /// By [`Retired::by_reason`], in its order.
+    retired: [Counter; 5],
 }
 
 /// Everything that is counted.
@@ -112,9 +129,18 @@ impl Metrics {
         let scores = Family::<DetectorLabels, Histogram, fn() -> Histogram>::new_with_constructor(|| Histogram::new(SCORES));
         registry.register("detector_score", "Calibrated scores of a detector", scores.clone());
         let phases = Family::<PhaseLabels, Histogram, fn() -> Histogram>::new_with_constructor(seconds);
-        registry.register_with_unit("detector_duration", "Time that a detector took for a request, by phase", Unit::Seconds, phases.clone());
+        registry.register_with_unit(
+            "detector_duration",
+            "Time that a detector took for a request, by phase",
+            Unit::Seconds,
+            phases.clone(),
+        );
         let ready = Family::<DetectorLabels, Gauge>::default();
         registry.register("detector_ready", "Whether a detector can vote", ready.clone());
+        let instances = Family::<InstanceLabels, Gauge>::default();
+        registry.register("detector_instances", "Sandboxes of a detector", instances.clone());
+        let retired = Family::<RetiredLabels, Counter>::default();
+        registry.register("detector_instances_retired", "Sandboxes that were dropped, by reason", retired.clone());
 
         let of = |detector: &Detector| {
             let name = detector.name().to_owned();
@@ -129,6 +155,11 @@ impl Metrics {
                 instantiating: phase("instantiating"),
                 scoring: phase("scoring"),
                 ready: ready.get_or_create_owned(&labels),
+                idle: instances.get_or_create_owned(&InstanceLabels { detector: name.clone(), state: "idle" }),
+                live: instances.get_or_create_owned(&InstanceLabels { detector: name.clone(), state: "live" }),
+                retired: Retired::default()
+                    .by_reason()
+                    .map(|(reason, _)| retired.get_or_create_owned(&RetiredLabels { detector: name.clone(), reason })),
                 name,
             }
         };
@@ -193,6 +224,14 @@ impl Metrics {
     pub fn text(&self, detectors: &[Detector]) -> String {
         for (of, detector) in self.detectors.iter().zip(detectors) {
             of.ready.set(i64::from(detector.is_ready()));
+            if let Some(facts) = detector.pool().map(|pool| pool.facts()) {
+                of.idle.set(facts.idle as i64);
+                of.live.set(facts.live as i64);
+                for (counter, (_, count)) in of.retired.iter().zip(facts.retired.by_reason()) {
+                    // The host counts; here the count is only shown.
+                    counter.inner().store(count, Ordering::Relaxed);
+                }
+            }
         }
         let mut text = String::new();
         // Writing to a string does not fail.

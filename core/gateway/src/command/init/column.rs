@@ -101,7 +101,8 @@ impl Column {
 
     fn raw(&mut self, text: &str) {
         // "007" and a digit string of twenty digits are names and no numbers.
-        let name = text.len() > 1 && text.starts_with('0') && !text.starts_with("0.") || text.len() > 15 && text.bytes().all(|b| b.is_ascii_digit());
+        let name = text.len() > 1 && text.starts_with('0') && !text.starts_with("0.")
+            || text.len() > 15 && text.bytes().all(|b| b.is_ascii_digit());
         match text.parse::<f64>() {
             Ok(number) if number.is_finite() && !name => {
                 self.integers += usize::from(text.parse::<i64>().is_ok());
