@@ -18,7 +18,7 @@ use crate::fitting::FitError;
 use crate::rows::RowsError;
 use std::fmt::Display;
 use std::path::Path;
-use synod_host::HostError;
+use synod_host::{Failure, HostError, Refusal};
 use synod_store::{DataDirectoryError, RegistryError, TableError};
 use thiserror::Error;
 
@@ -88,6 +88,8 @@ impl From<FitError> for CommandError {
         match error {
             FitError::Engine(_) | FitError::Parameters { .. } | FitError::Artifact { .. } => Self::Usage(text),
             FitError::Rows(_) | FitError::Feature { .. } => Self::Data(text),
+            FitError::Plugin { source: Failure::Refused { kind: Refusal::Parameters | Refusal::Artifact, .. }, .. } => Self::Usage(text),
+            FitError::Plugin { source: Failure::Refused { kind: Refusal::Data, .. }, .. } => Self::Data(text),
             FitError::Plugin { .. } => Self::Failed(text),
         }
     }
