@@ -51,15 +51,17 @@ pub fn describe<D: Detector>() -> contract::Description {
 }
 
 fn parameters<D: Detector>(text: &str) -> Result<D::Parameters, Vec<String>> {
-    let parameters = serde_json::from_str(text).map_err(|error| vec![plain(&error)])?;
+    let mut json = serde_json::Deserializer::from_str(text);
+    let parameters = serde_path_to_error::deserialize(&mut json).map_err(|error| vec![plain(&error)])?;
     let mistakes = D::check(&parameters);
     if mistakes.is_empty() { Ok(parameters) } else { Err(mistakes) }
 }
 
-/// The error without "at line 1 column 17": the text that was parsed is the host's, not the user's.
-fn plain(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.clone(), |(head, _)| head.to_owned())
+/// The error with the parameter's name, and without "at line 1 column 17": the text that was parsed is the host's, not the user's.
+fn plain(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let (name, text) = (error.path().to_string(), error.inner().to_string());
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(head, _)| head);
+    if name == "." || text.contains(&format!("`{name}`")) { text.to_owned() } else { format!("{name}: {text}") }
 }
 
 /// What `check` answers.
@@ -131,6 +133,7 @@ pub fn export_onnx<D: Detector>(loaded: &Loaded<D>) -> Result<Vec<u8>, contract:
 macro_rules! export {
     ($detector:ty) => {
         #[cfg(target_arch = "wasm32")]
+        // The exported functions speak the component model's ABI, which is raw memory; wit-bindgen writes them.
         #[allow(unsafe_code, missing_docs)]
         mod exported {
             use super::*;

@@ -1,0 +1,128 @@
+//! A graph made ready to run: optimised once, fed rows, answering the one output that the score is made of.
+
+use crate::{
+    interface::read,
+    parameters::{Parameters, Score},
+};
+use ndarray::{ArrayView2, Axis};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tract_onnx::{
+    pb::{ModelProto, tensor_proto::DataType},
+    prelude::*,
+    tract_hir::infer::{InferenceFact, InferenceModelExt},
+};
+
+/// The most rows that the graph sees at once. Past it nothing is won, and [`Plan::keeps_rows_apart`] has to try the sizes below.
+pub(crate) const LARGEST_BLOCK: usize = 256;
+
+/// How many rows the graph is fed at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Block {
+    /// One: the graph says so, or its rows would depend on their neighbours.
+    One,
+    /// Up to [`LARGEST_BLOCK`].
+    Many,
+}
+
+/// A graph that can be run.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    runnable: Arc<TypedRunnableModel>,
+    double: bool,
+    block: Block,
+    /// Numbers that the output has for each row.
+    outputs: usize,
+}
+
+impl Plan {
+    /// Reads and optimises the graph for rows of `width` features. The text of an error names the graph's inputs and outputs.
+    pub(crate) fn new(file: &[u8], parameters: &Parameters, width: usize, block: Block) -> Result<Self, String> {
+        let (proto, interface) = read(file)?;
+        let double = match interface.input(&parameters.input, width)?.element {
+            Some(DataType::Float) => false,
+            Some(DataType::Double) => true,
+            _ => return Err(format!("the input must be float or double. {interface}")),
+        };
+        let output = interface.output(&parameters.output)?;
+        let kind = if double { f64::datum_type() } else { f32::datum_type() };
+        let outputs = if parameters.score == Score::Output { 1 } else { width };
+        let model =
+            optimised(&proto, kind, width, output, block).map_err(|error| format!("the graph cannot be run: {error:#}. {interface}"))?;
+        check_output(&model, block, parameters.score, width).map_err(|text| format!("{text}. {interface}"))?;
+        let runnable = model.into_runnable().map_err(|error| format!("the graph cannot be run: {error:#}"))?;
+        Ok(Self { runnable, double, block, outputs })
+    }
+
+    /// The output for each row, row-major.
+    pub(crate) fn run(&self, rows: ArrayView2<'_, f64>) -> Result<Vec<f64>, String> {
+        let size = if self.block == Block::One { 1 } else { LARGEST_BLOCK };
+        let mut found = Vec::with_capacity(rows.nrows() * self.outputs);
+        for block in rows.axis_chunks_iter(Axis(0), size) {
+            let before = found.len();
+            self.run_block(block, &mut found).map_err(|error| format!("the graph failed: {error:#}"))?;
+            if found.len() - before != block.nrows() * self.outputs {
+                return Err(format!("the graph gave {} numbers for {} rows", found.len() - before, block.nrows()));
+            }
+        }
+        Ok(found)
+    }
+
+    fn run_block(&self, rows: ArrayView2<'_, f64>, found: &mut Vec<f64>) -> TractResult<()> {
+        let shape = [rows.nrows(), rows.ncols()];
+        let input = if self.double {
+            Tensor::from_shape(&shape, &rows.iter().copied().collect::<Vec<f64>>())?
+        } else {
+            Tensor::from_shape(&shape, &rows.iter().copied().map(single).collect::<Vec<f32>>())?
+        };
+        // Every run has a state of its own: an operator that remembers the last row (a recurrent one) starts afresh.
+        let answer = self.runnable.run(tvec!(input.into_tvalue()))?;
+        let output = answer[0].cast_to::<f64>()?;
+        found.extend_from_slice(output.try_as_plain_ram()?.as_slice::<f64>()?);
+        Ok(())
+    }
+
+    /// Whether each of these rows gets the same output, bit for bit, alone and in blocks of many sizes. A matrix product may add in
+    /// another order where the number of rows is another, and a graph may even mix its rows.
+    pub(crate) fn keeps_rows_apart(&self, rows: ArrayView2<'_, f64>) -> Result<bool, String> {
+        let alone = rows.axis_chunks_iter(Axis(0), 1).take(64).map(|row| self.run(row)).collect::<Result<Vec<_>, _>>()?;
+        for size in (2..=33).chain([48, 63, 64, 100, 127, 200, LARGEST_BLOCK]) {
+            // Each size starts at another row, so that a row meets many places in a block.
+            let picked: Vec<usize> = (0..size).map(|place| (place + size) % alone.len()).collect();
+            let together = self.run(rows.select(Axis(0), &picked).view())?;
+            let expected = picked.iter().flat_map(|row| &alone[*row]);
+            if !together.iter().map(|value| value.to_bits()).eq(expected.map(|value| value.to_bits())) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A value beyond the range of 32 bits becomes the largest: an infinity would make most graphs answer with no number at all.
+fn single(value: f64) -> f32 {
+    value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
+}
+
+fn optimised(proto: &ModelProto, kind: DatumType, width: usize, output: usize, block: Block) -> TractResult<TypedModel> {
+    // What the file says of shapes between input and output is left out: its names for the number of rows would not be ours.
+    let reader = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
+    let model = reader.model_for_proto_model(proto)?;
+    let rows = if block == Block::One { 1.to_dim() } else { model.sym("N").to_dim() };
+    let chosen = model.output_outlets()?[output];
+    let model = model.with_output_outlets(&[chosen])?;
+    model.with_input_fact(0, InferenceFact::dt_shape(kind, &[rows, width.to_dim()]))?.into_optimized()
+}
+
+fn check_output(model: &TypedModel, block: Block, score: Score, width: usize) -> Result<(), String> {
+    let fact = model.output_fact(0).map_err(|error| format!("{error:#}"))?;
+    let shape = fact.shape.to_tvec();
+    let rows = if block == Block::One { 1.to_dim() } else { model.sym("N").to_dim() };
+    let fits = match score {
+        Score::ReconstructionError => shape[..] == [rows, width.to_dim()],
+        Score::Output => shape[..] == [rows.clone()] || shape[..] == [rows, 1.to_dim()],
+    };
+    let wanted = if score == Score::Output { "one number a row".into() } else { format!("{width} numbers a row, as the input has") };
+    if fits { Ok(()) } else { Err(format!("the output must have {wanted}, but its shape is {:?}", fact.shape)) }
+}
