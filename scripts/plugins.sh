@@ -43,7 +43,8 @@ debian_complete() { [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ] && command -v
 build() {
     local packages=()
     for crate in "${crates[@]}"; do packages+=(-p "$crate"); done
-    export RUSTFLAGS="-C target-feature=+simd128"
+    # A plugin has no randomness: what wants some (a dependency of the onnx plugin does, for graphs that are refused) must do without.
+    export RUSTFLAGS='-C target-feature=+simd128 --cfg getrandom_backend="unsupported"'
     if own_toolchain; then
         say "building with $(rustc --version) and its own $target"
         cargo build --profile plugin --lib --target $target --target-dir "$target_dir/plugins" "${packages[@]}"

@@ -17,6 +17,7 @@ use crate::engine::EngineError;
 use crate::fitting::FitError;
 use crate::rows::RowsError;
 use std::fmt::Display;
+use std::io;
 use std::path::Path;
 use synod_host::{Failure, HostError, Refusal};
 use synod_store::{DataDirectoryError, RegistryError, TableError};
@@ -79,7 +80,32 @@ macro_rules! errors {
 errors! {
     Usage: ConfigError, EngineError;
     Failed: HostError, DataDirectoryError, RegistryError;
-    Data: TableError, RowsError;
+}
+
+impl From<TableError> for CommandError {
+    fn from(error: TableError) -> Self {
+        let text = chain(&error);
+        match error {
+            TableError::UnknownFormat { .. } => Self::Usage(text),
+            TableError::Read { source, .. } if !is_of_contents(&source) => Self::Failed(text),
+            TableError::Write { .. } | TableError::WriteParquet { .. } => Self::Failed(text),
+            _ => Self::Data(text),
+        }
+    }
+}
+
+/// Whether a file was there, but not what it should be: cut short, say.
+fn is_of_contents(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+}
+
+impl From<RowsError> for CommandError {
+    fn from(error: RowsError) -> Self {
+        match error {
+            RowsError::Table(error) => error.into(),
+            RowsError::NoColumn { .. } => Self::Data(error.to_string()),
+        }
+    }
 }
 
 impl From<FitError> for CommandError {

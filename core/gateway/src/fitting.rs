@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
 use synod_detection::{Batch, Calibration, FeatureError, Matrix, Plan, View, split};
-use synod_host::{Failure, Host, LogLevel, Plugin, Training};
+use synod_host::{Failure, Host, LogLevel, Plugin, PoolLimits, Training};
 use thiserror::Error;
 
 /// Most rows that are held out: more make no better calibration, and a larger manifest.
@@ -267,7 +267,9 @@ fn fit_one(common: &Common<'_>, prepared: &Prepared<'_>, complete: &[usize], pro
     let bytes: Arc<[u8]> = prepared.plugin.fit(&training, &prepared.detector.fit, &mut log).map_err(failed("the fit"))?.into();
 
     progress(name, &format!("calibrating on {} held-out rows", complete.len()));
-    let pool = prepared.plugin.pool(bytes.clone(), &prepared.detector.pool).map_err(failed("loading the model"))?;
+    // Calibrating is a part of the fit and has its time: on a busy machine a slow call must not waste all that went before.
+    let limits = PoolLimits { load: prepared.detector.fit, call: prepared.detector.fit, instances: 1, ..prepared.detector.pool };
+    let pool = prepared.plugin.pool(bytes.clone(), &limits).map_err(failed("loading the model"))?;
     let held_out = prepared.held_out.select(complete.iter().copied());
     let mut raw = Vec::with_capacity(held_out.rows());
     for rows in held_out.values.chunks(held_out.width * 256) {

@@ -81,7 +81,7 @@ mod tests {
 
     fn said() -> exported::Description {
         exported::Description {
-            name: "isolation-forest".into(),
+            name: "some-plugin".into(),
             version: "1.2.0".into(),
             summary: "trees\nand more".into(),
             parameters: r#"{"type":"object"}"#.into(),
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn a_right_description_is_taken() {
         let description = Description::check(said()).unwrap();
-        assert_eq!((description.name.as_str(), description.summary.as_str()), ("isolation-forest", "trees and more"));
+        assert_eq!((description.name.as_str(), description.summary.as_str()), ("some-plugin", "trees and more"));
     }
 
     #[test]

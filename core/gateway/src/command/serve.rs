@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use synod_host::LogLevel;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
@@ -35,6 +36,8 @@ pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
     let administration = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
     let data = Builder::new_multi_thread().enable_all().build().map_err(no_runtime)?;
     let (stop, stopped) = watch::channel(());
+    // Before anybody is told that Synod is ready: from then on it can be asked to stop.
+    let asked = data.block_on(async { AskedToStop::listen() }).map_err(no_runtime)?;
     let administration_listener = bind(&administration, listen.administration, "listen.administration")?;
     let data_listener = bind(&data, listen.data, "listen.data")?;
     tracing::info!(
@@ -50,7 +53,7 @@ pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
     let served = data.block_on(async {
         let stopped = stop.subscribe();
         tokio::spawn(async move {
-            asked_to_stop().await;
+            asked.wait().await;
             tracing::info!("stopping: requests under way are answered");
             let _ = stop.send(());
         });
@@ -80,17 +83,21 @@ async fn serve(listener: TcpListener, routes: Router, mut stopped: watch::Receiv
     axum::serve(listener, routes).with_graceful_shutdown(stop).await
 }
 
-async fn asked_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-        }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
+/// The signals that end the service in good order.
+struct AskedToStop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl AskedToStop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use synod_detection::{Abstention, Ballot, Calibration, Matrix, Vote};
-use synod_host::{Failure, Plugin, Pool, PoolLimits};
+use synod_host::{Failure, Plugin, Pool, PoolLimits, Refusal};
 
 /// Most rows in one call, so that one call's deadline fits any batch.
 const ROWS_PER_CALL: usize = 256;
 /// After a call fails, its rows are tried one by one, to find those that are to blame. This many time-outs end the search.
 const MOST_TIMEOUTS: usize = 3;
+/// Characters of an abstention's detail.
+const LONGEST_DETAIL: usize = 300;
 
 /// Which model, made by which code.
 #[derive(Debug, Clone)]
@@ -204,9 +206,7 @@ impl Detector {
             Ok(scores) => return scores.into_iter().map(Ok).collect(),
             Err(failure) => failure,
         };
-        let of_one_row =
-            matches!(failure, Failure::Timeout { .. } | Failure::Trap { .. } | Failure::Memory { .. } | Failure::Output { .. });
-        if rows == 1 || !of_one_row {
+        if rows == 1 || !may_be_of_one_row(&failure) {
             return vec![Err(failure); rows];
         }
         let mut timeouts = 0;
@@ -244,6 +244,15 @@ impl Detector {
     }
 }
 
+fn may_be_of_one_row(failure: &Failure) -> bool {
+    match failure {
+        Failure::Timeout { .. } | Failure::Trap { .. } | Failure::Memory { .. } | Failure::Output { .. } => true,
+        Failure::Refused { kind, .. } => *kind == Refusal::Data,
+        Failure::Busy { .. } | Failure::Instantiation { .. } => false,
+    }
+}
+
+/// What a plugin says of a failure is repeated for every row, so that it has to be short.
 fn abstain(reason: &'static str, detail: &str) -> Ballot {
-    Ballot::Abstention(Abstention { reason, detail: detail.into() })
+    Ballot::Abstention(Abstention { reason, detail: detail.chars().take(LONGEST_DETAIL).collect() })
 }
