@@ -268,7 +268,7 @@ fn fit_one(common: &Common<'_>, prepared: &Prepared<'_>, complete: &[usize], pro
 
     progress(name, &format!("calibrating on {} held-out rows", complete.len()));
     // Calibrating is a part of the fit and has its time: on a busy machine a slow call must not waste all that went before.
-    let limits = PoolLimits { load: prepared.detector.fit, call: prepared.detector.fit, instances: 1, ..prepared.detector.pool };
+    let limits = PoolLimits { call: prepared.detector.fit, instances: 1, ..prepared.detector.pool };
     let pool = prepared.plugin.pool(bytes.clone(), &limits).map_err(failed("loading the model"))?;
     let held_out = prepared.held_out.select(complete.iter().copied());
     let mut raw = Vec::with_capacity(held_out.rows());

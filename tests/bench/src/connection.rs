@@ -1,0 +1,102 @@
+//! One HTTP/1.1 connection that is kept alive, with as little work on the client's side as possible: requests are prepared bytes, and of
+//! an answer only the status and the length are read.
+
+use crate::fault::{Doing, Fault};
+use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A connection that carries one request at a time.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+/// What a server said.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    pub(crate) body: &'a [u8],
+}
+
+/// The bytes of a request: POST with this body, or GET without one.
+pub(crate) fn request(path: &str, body: Option<&str>) -> Vec<u8> {
+    let head = "Host: localhost\r\nAccept: */*\r\n";
+    match body {
+        Some(body) => {
+            let length = body.len();
+            format!("POST {path} HTTP/1.1\r\n{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+        }
+        None => format!("GET {path} HTTP/1.1\r\n{head}\r\n").into_bytes(),
+    }
+}
+
+impl Connection {
+    /// Connects.
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self, Fault> {
+        let stream = TcpStream::connect(address).await.doing("cannot connect")?;
+        stream.set_nodelay(true).doing("cannot connect")?;
+        Ok(Self { stream, received: Vec::with_capacity(64 << 10) })
+    }
+
+    /// Sends a request and waits for its whole answer.
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<Answer<'_>, Fault> {
+        self.stream.write_all(request).await.doing("cannot send")?;
+        self.received.clear();
+        while answer(&self.received)?.is_none() {
+            if self.stream.read_buf(&mut self.received).await.doing("cannot receive")? == 0 {
+                return Err("the server closed the connection".into());
+            }
+        }
+        answer(&self.received)?.ok_or_else(|| "an answer that was whole is so no more".into())
+    }
+}
+
+/// The answer, when all of it has been received.
+///
+/// # Errors
+/// When it is not HTTP, states no length, or more was received than it states.
+fn answer(received: &[u8]) -> Result<Option<Answer<'_>>, Fault> {
+    let Some(head) = received.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
+    let text = std::str::from_utf8(&received[..head]).doing("the answer's head is no text")?;
+    let mut lines = text.split("\r\n");
+    let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
+    let status = status.ok_or_else(|| format!("this is no answer: {text}"))?;
+    let fields = lines.filter_map(|line| line.split_once(':'));
+    let length = fields.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).find_map(|(_, value)| value.trim().parse().ok());
+    let length: usize = length.ok_or_else(|| format!("the answer states no length: {text}"))?;
+    let body = &received[head + 4..];
+    match body.len() {
+        so_far if so_far < length => Ok(None),
+        all if all == length => Ok(Some(Answer { status, body })),
+        _ => Err("the server sent more than it said".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_when_it_is_whole_and_not_before() {
+        let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nx: y\r\n\r\n{}\r\n";
+        for so_far in 0..whole.len() {
+            assert_eq!(answer(&whole[..so_far]).unwrap(), None, "{so_far}");
+        }
+        assert_eq!(answer(whole).unwrap(), Some(Answer { status: 200, body: b"{}\r\n" }));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_an_error() {
+        for wrong in ["HTTP/1.1 200 OK\r\n\r\n", "SSH-2.0\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab"] {
+            assert!(answer(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_request_states_the_length_of_its_body() {
+        let text = String::from_utf8(request("/a", Some("{}"))).unwrap();
+        assert!(text.starts_with("POST /a HTTP/1.1\r\n") && text.ends_with("Content-Length: 2\r\n\r\n{}"));
+        assert!(request("/a", None).ends_with(b"\r\n\r\n"));
+    }
+}

@@ -1,0 +1,47 @@
+//! What a request to Synod costs: CPU time of the server's process for each request, beside a bare server that is asked with the same
+//! bodies in the same run. `scripts/bench.sh` prepares what this needs; `tests/bench/README.md` says how to read the answer.
+
+mod bare;
+mod connection;
+mod fault;
+mod load;
+mod pinning;
+mod processor;
+mod report;
+mod run;
+mod server;
+mod statistics;
+mod target;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Measures what a request costs.
+#[derive(Debug, Parser)]
+#[command(name = "synod-bench", version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the servers, ask them in turns, print the table.
+    Run(run::Settings),
+    /// Serve the bare handler on a free port; its address is written to standard output.
+    Bare,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(settings) => run::run(&settings),
+        Command::Bare => bare::serve(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("synod-bench: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
