@@ -48,9 +48,9 @@ impl Service {
         &self.engine
     }
 
-    /// Does work that blocks while detectors score so many rows: here if it will be short, on a thread of its own if not.
-    async fn scoring<T: Send + 'static>(&self, rows: usize, work: impl FnOnce(&Engine) -> T + Send + 'static) -> Result<T, Problem> {
-        if self.engine.expected(rows) < AT_ONCE {
+    /// Does work that blocks while detectors score: here if that is expected to be short, on a thread of its own if not.
+    async fn scoring<T: Send + 'static>(&self, expected: Duration, work: impl FnOnce(&Engine) -> T + Send + 'static) -> Result<T, Problem> {
+        if expected < AT_ONCE {
             return Ok(work(&self.engine));
         }
         let engine = self.engine.clone();

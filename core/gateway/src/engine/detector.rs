@@ -148,19 +148,27 @@ impl Detector {
     }
 
     /// About how long it will take for so many rows. A detector that has not been called yet is taken for slow.
-    pub(super) fn expected(&self, rows: usize) -> Duration {
+    pub fn expected(&self, rows: usize) -> Duration {
         match self.row_cost.load(Ordering::Relaxed) {
             0 => Duration::from_secs(1),
             cost => Duration::from_nanos(cost.saturating_mul(rows as u64)),
         }
     }
 
+    /// A lost update between two threads costs nothing: this is an estimate. One slow call may be the machine's fault, so that it moves the
+    /// estimate by a bounded step; a detector that has become slow has moved it far enough after a dozen.
     fn note_cost(&self, rows: usize, took: Duration) {
         let cost = (took.as_nanos() as u64 / rows.max(1) as u64).max(1);
-        let before = self.row_cost.load(Ordering::Relaxed);
-        // A lost update between two threads costs nothing: this is an estimate.
-        let now = if before == 0 || cost > 8 * before { cost } else { (7 * before + cost) / 8 };
+        let now = match self.row_cost.load(Ordering::Relaxed) {
+            0 => cost,
+            before => (7 * before + cost.min(4 * before)) / 8,
+        };
         self.row_cost.store(now.max(1), Ordering::Relaxed);
+    }
+
+    /// After a time-out the detector is taken for slow at once.
+    fn note_timeout(&self, took: Duration) {
+        self.row_cost.store(took.as_nanos() as u64, Ordering::Relaxed);
     }
 
     /// Votes on each row, or abstains. Blocks for as long as the plugin takes.
@@ -237,7 +245,9 @@ impl Detector {
             Err(failure) => {
                 let took = started.elapsed();
                 call.scoring += took;
-                self.note_cost(rows, took);
+                if matches!(failure, Failure::Timeout { .. }) {
+                    self.note_timeout(took);
+                }
                 Err(failure)
             }
         }

@@ -37,7 +37,8 @@ struct Told<'a> {
 
 async fn verdicts(service: Arc<Service>, route: Arc<Route>, body: Body) -> Result<Response, Problem> {
     let (batch, rows, single) = whole_rows(&service, body).await?;
-    let (judged, batch) = service.scoring(rows, move |engine| (engine.judge(&batch), batch)).await?;
+    let expected = service.engine.expected(rows);
+    let (judged, batch) = service.scoring(expected, move |engine| (engine.judge(&batch), batch)).await?;
     service.metrics.judged(&judged);
     let tells_outcome = route.answer.values().any(|answer| *answer == Answer::Outcome);
     let told = judged.rows.iter().map(|row| of_verdict(&row.verdict, tells_outcome)).collect::<Result<Vec<_>, _>>()?;
@@ -58,7 +59,8 @@ async fn votes(service: Arc<Service>, route: Arc<Route>, parameters: RawPathPara
     let name = by_path.or(route.detector.as_deref()).unwrap_or_default();
     let detector = score::find(&service, name)?;
     let (batch, rows, single) = whole_rows(&service, body).await?;
-    let ((ballots, call), batch) = service.scoring(rows, move |engine| (engine.vote(detector, &batch), batch)).await?;
+    let expected = service.engine.detectors()[detector].expected(rows);
+    let ((ballots, call), batch) = service.scoring(expected, move |engine| (engine.vote(detector, &batch), batch)).await?;
     service.metrics.voted(detector, &ballots, &call);
     let name = service.engine.detectors()[detector].name();
     let told = ballots.iter().map(|ballot| of_vote(ballot, name)).collect::<Result<Vec<_>, _>>()?;

@@ -10,10 +10,13 @@ use serde::Serialize;
 use std::sync::Arc;
 use synod_detection::{Batch, Decoded, RowProblem, decode_rows};
 
+/// Room for the answer to a row, so that the buffer does not have to grow.
+const USUAL_BYTES: usize = 1536;
+
 pub(super) async fn score(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Problem> {
     let (batch, rows, single) = rows(&service, body).await?;
-    let (batch, judged) =
-        service.scoring(batch.rows(), move |engine| (engine.judge(&batch), batch)).await.map(|(judged, batch)| (batch, judged))?;
+    let expected = service.engine.expected(batch.rows());
+    let (judged, batch) = service.scoring(expected, move |engine| (engine.judge(&batch), batch)).await?;
     service.metrics.judged(&judged);
     let calls = judged.calls;
     let mut judged = judged.rows.into_iter();
@@ -27,7 +30,8 @@ pub(super) async fn score_by_one(
 ) -> Result<Response, Problem> {
     let detector = find(&service, &detector)?;
     let (batch, rows, single) = rows(&service, body).await?;
-    let ((ballots, call), batch) = service.scoring(batch.rows(), move |engine| (engine.vote(detector, &batch), batch)).await?;
+    let expected = service.engine.detectors()[detector].expected(batch.rows());
+    let ((ballots, call), batch) = service.scoring(expected, move |engine| (engine.vote(detector, &batch), batch)).await?;
     service.metrics.voted(detector, &ballots, &call);
     let mut ballots = ballots.into_iter();
     answer(rows, single, |place| ballots.next().map(|ballot| answer::voted(&service.engine, detector, &batch, place, ballot, &call)))
@@ -69,6 +73,7 @@ fn answer<'a>(rows: Places, single: bool, mut scored: impl FnMut(usize) -> Optio
 }
 
 pub(super) fn json(answer: &impl Serialize) -> Result<Response, Problem> {
-    let bytes = serde_json::to_vec(answer).map_err(|_| Problem::internal())?;
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut bytes, answer).map_err(|_| Problem::internal())?;
     Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
 }
