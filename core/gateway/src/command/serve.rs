@@ -19,6 +19,8 @@ use tokio::time::MissedTickBehavior;
 
 /// How often the detectors are looked after.
 const ROUND: Duration = Duration::from_secs(1);
+/// Lines of one plugin that are written down in a round; more say nothing more.
+const LINES_A_ROUND: usize = 20;
 /// How often a detector that did not start is tried again.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -125,7 +127,11 @@ async fn look_after(service: Arc<Service>) {
 
 fn write_log(detector: &Detector) {
     let lines = detector.pool().map(|pool| pool.take_log()).unwrap_or_default();
-    for line in lines {
+    let left_out = lines.len().saturating_sub(LINES_A_ROUND);
+    if left_out > 0 {
+        tracing::warn!(detector = detector.name(), left_out, "the plugin writes more lines than are kept");
+    }
+    for line in lines.into_iter().take(LINES_A_ROUND) {
         let (detector, text) = (detector.name(), line.text);
         match line.level {
             LogLevel::Debug => tracing::debug!(target: "plugin", detector, "{text}"),
