@@ -7,7 +7,9 @@
 . "$(dirname "$0")/lib.sh"
 folder=${1:?usage: scripts/evaluate-sets.sh FOLDER [OUTPUT]}
 output=${2:-$(mktemp)}
+need jq
 synod=${SYNOD:-$CARGO_TARGET_DIR/release/synod}
+[ -x "$synod" ] || { echo "build it first: cargo build --release -p synod-gateway" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 : >"$output"
