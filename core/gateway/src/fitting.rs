@@ -6,7 +6,6 @@ use crate::engine::{EngineError, load_plugin};
 use crate::manifest::{DataLineage, HeldOut, Manifest, PluginIdentity};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use std::path::PathBuf;
 use std::sync::Arc;
 use synod_detection::{Batch, Calibration, FeatureError, Matrix, Plan, View, split};
 use synod_host::{Failure, Host, LogLevel, Plugin, PoolLimits, Training};
@@ -165,12 +164,8 @@ pub fn artifact(plugin: &Plugin, detector: &DetectorConfig) -> Result<Option<Vec
         (None, false) => Ok(None),
         (None, true) => Err(wrong(format!("the plugin {} needs `artifact`, the file of a model", plugin.description().name))),
         (Some(_), false) => Err(wrong(format!("the plugin {} takes no `artifact`", plugin.description().name))),
-        (Some(path), true) => read_artifact(path).map(Some).map_err(|error| wrong(format!("artifact {}: {error}", path.display()))),
+        (Some(path), true) => std::fs::read(path).map(Some).map_err(|error| wrong(format!("artifact {}: {error}", path.display()))),
     }
-}
-
-fn read_artifact(path: &PathBuf) -> std::io::Result<Vec<u8>> {
-    std::fs::read(path)
 }
 
 fn share<'a>(config: &'a Config, data: &'a Dataset) -> Result<Common<'a>, FitError> {

@@ -27,7 +27,11 @@ pub(super) fn configuration(common: &Common) -> Result<Config, CommandError> {
 impl Installation {
     /// Opens the installation that the arguments name.
     pub(super) fn open(common: &Common) -> Result<Self, CommandError> {
-        let config = configuration(common)?;
+        Self::with(configuration(common)?)
+    }
+
+    /// Opens the installation of a configuration that was read already.
+    pub(super) fn with(config: Config) -> Result<Self, CommandError> {
         let directory = DataDirectory::open(&config.data_directory)?;
         let registry = Registry::open(&directory)?;
         let host = host(&config, &directory)?;

@@ -1,7 +1,7 @@
 //! `synod serve`: answers requests until it is told to stop.
 
 use super::CommandError;
-use super::installation::Installation;
+use super::installation::{Installation, configuration};
 use crate::cli::Common;
 use crate::engine::{Detector, Engine, live_models};
 use crate::http::{Service, administration_routes, data_routes};
@@ -26,9 +26,9 @@ const RETRY: Duration = Duration::from_secs(10);
 
 pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
     let started = Instant::now();
-    let level = super::installation::configuration(arguments)?.level;
-    let _guard = logging::start(level);
-    let at = Installation::open(arguments)?;
+    let config = configuration(arguments)?;
+    let _guard = logging::start(config.level);
+    let at = Installation::with(config)?;
     let _lock = at.directory.lock_exclusive()?;
     let engine = Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?;
     let listen = at.config.listen;

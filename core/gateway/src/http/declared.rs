@@ -86,8 +86,7 @@ fn of_vote<'a>(ballot: &Ballot, detector: &'a str) -> Result<Told<'a>, Problem> 
 /// These answers have no place for what is wrong with one row of several, so that any wrong row refuses the request.
 async fn whole_rows(service: &Service, body: Body) -> Result<(Batch, usize, bool), Problem> {
     let (batch, places, single) = score::rows(service, body).await?;
-    let wrong = places.iter().enumerate().filter_map(|(row, place)| Some((row, place.as_ref().err()?)));
-    let wrong: Vec<_> = wrong.flat_map(|(row, problems)| super::problem::wrong(problems, (!single).then_some(row))).collect();
+    let wrong = score::wrong_values(&places, single);
     if wrong.is_empty() { Ok((batch, places.len(), single)) } else { Err(Problem::refused(wrong)) }
 }
 

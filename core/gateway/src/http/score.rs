@@ -53,11 +53,16 @@ pub(super) async fn rows(service: &Service, body: Body) -> Result<(Batch, Places
     let refused = rows.iter().filter(|row| row.is_err()).count();
     service.metrics.refused(refused);
     if refused > 0 && refused == rows.len() {
-        let wrong = rows.iter().enumerate().filter_map(|(row, place)| Some((row, place.as_ref().err()?)));
         // Nothing is left to score: the request as a whole is wrong.
-        return Err(Problem::refused(wrong.flat_map(|(row, problems)| problem::wrong(problems, (!single).then_some(row))).collect()));
+        return Err(Problem::refused(wrong_values(&rows, single)));
     }
     Ok((batch, rows, single))
+}
+
+/// All that is wrong with the rows of a request.
+pub(super) fn wrong_values(rows: &Places, single: bool) -> Vec<problem::Wrong> {
+    let refused = rows.iter().enumerate().filter_map(|(row, place)| Some((row, place.as_ref().err()?)));
+    refused.flat_map(|(row, problems)| problem::wrong(problems, (!single).then_some(row))).collect()
 }
 
 fn answer<'a>(rows: Places, single: bool, mut scored: impl FnMut(usize) -> Option<Row<'a>>) -> Result<Response, Problem> {
