@@ -5,6 +5,11 @@
 //! serve.lock    held by the server for as long as it runs
 //! models/       the registry; mutations hold models/.lock for a moment, so that a model can be fitted while the server runs
 //! cache/        compiled plugins; may be deleted at any time
+//! log/          the append-only log, in segments; only the server writes it
+//! index.sqlite  the log's searchable fold; may be deleted while no server runs
+//! history/      snapshots of histories; may be deleted while no server runs
+//! archive/      configurations and plugins that decisions rest on
+//! secret        what digests of private values are keyed with
 //! ```
 
 use crate::draft::{self, Readers};
@@ -66,7 +71,8 @@ pub struct ServerLock {
 }
 
 impl DataDirectory {
-    /// Opens the directory, and creates what is missing of it: the folder (for its owner alone), `FORMAT`, `models/` and `cache/`.
+    /// Opens the directory, and creates what is missing of it: the folder (for its owner alone), `FORMAT`, `models/`, `cache/` and
+    /// `log/`.
     ///
     /// # Errors
     /// When it cannot be created, or states a layout of another version.
@@ -80,6 +86,7 @@ impl DataDirectory {
         directory.check_layout()?;
         create(&directory.models())?;
         create(&directory.cache())?;
+        create(&directory.log())?;
         Ok(directory)
     }
 
@@ -111,6 +118,15 @@ impl DataDirectory {
 
     pub(crate) fn cache(&self) -> PathBuf {
         self.path.join("cache")
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    /// The searchable fold of the log, and beside it the files of SQLite's write-ahead log.
+    pub(crate) fn index(&self) -> PathBuf {
+        self.path.join("index.sqlite")
     }
 
     fn check_layout(&self) -> Result<(), DataDirectoryError> {

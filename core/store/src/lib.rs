@@ -1,20 +1,36 @@
-//! What is on disk. This is the only crate that writes files: the data directory and its lock, the model registry, the cache of compiled
-//! plugins, and tables that come in and go out.
+//! What is on disk. This is the only crate that writes files: the data directory and its lock, the log of decisions and its index, snapshots
+//! of histories, the archive, the model registry, the cache of compiled plugins, and tables that come in and go out.
 //!
 //! It knows nothing of HTTP, of the configuration's text, of WebAssembly or of metrics. It returns facts and errors; every error names the
 //! file that it is about.
 
+mod archive;
 mod code_cache;
 mod data_directory;
 mod digest;
 mod draft;
+mod index;
+mod log;
 mod output;
 mod registry;
+mod secret;
+mod snapshot;
 mod table;
 
+pub use archive::{Archive, ArchiveError};
 pub use code_cache::{CodeCache, CodeCacheError, Lookup};
 pub use data_directory::{DataDirectory, DataDirectoryError, ServerLock};
 pub use digest::{FileDigest, digest};
+pub use index::{
+    Confusion, Cursor, CursorError, DecisionFact, Fact, Filter, Found, Index, IndexError, IndexReader, Known, Label, LabelFact, Labelled,
+    Opened, Page, Place, Quality, VoteFilter,
+};
+pub use log::{
+    Anchor, AppendError, Cut, Dropped, Entry, Fault, FaultKind, Head, LONGEST_PAYLOAD, Log, LogError, LogFacts, LogReader, LogSettings,
+    Position, Record, Records, Recovery, Retention, Verification, verify,
+};
 pub use output::write_file;
 pub use registry::{Published, Registry, RegistryError, Stored};
+pub use secret::{Secret, SecretError};
+pub use snapshot::{Snapshot, SnapshotFileError, Snapshots};
 pub use table::{Cell, ColumnSpec, Format, Kind, Row, Table, TableError, TableWriter};
