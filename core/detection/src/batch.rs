@@ -157,6 +157,48 @@ impl Batch {
         }
     }
 
+    /// A cell as the schema's type has it, for writing it down.
+    pub fn value(&self, schema: &Schema, field: usize, row: usize) -> Value<'_> {
+        match (&self.columns[field], schema.fields()[field].kind) {
+            (Column::Numbers(numbers), _) if numbers[row].is_nan() => Value::Missing,
+            (Column::Numbers(numbers), Kind::Boolean) => Value::Boolean(numbers[row] != 0.0),
+            (Column::Numbers(numbers), Kind::Integer) => Value::Integer(numbers[row] as i64),
+            (Column::Numbers(numbers), _) => Value::Number(numbers[row]),
+            (Column::Moments(moments), _) => moments[row].map_or(Value::Missing, Value::Time),
+            (Column::Texts(texts), _) => texts.get(row).map_or(Value::Missing, Value::Text),
+        }
+    }
+
+    /// Replaces every text of a field, or leaves it out.
+    pub fn replace_texts(&mut self, field: usize, with: impl Fn(&str) -> Option<String>) {
+        if let Column::Texts(texts) = &mut self.columns[field] {
+            let mut replaced = Texts::default();
+            (0..texts.cells.len()).for_each(|row| replaced.push(texts.get(row).and_then(&with).as_deref()));
+            *texts = replaced;
+        }
+    }
+
+    /// Makes a field missing in every row.
+    pub fn leave_out(&mut self, field: usize) {
+        match &mut self.columns[field] {
+            Column::Numbers(numbers) => numbers.fill(f64::NAN),
+            Column::Moments(moments) => moments.fill(None),
+            Column::Texts(texts) => {
+                texts.bytes.clear();
+                texts.cells.fill((0, false));
+            }
+        }
+    }
+
+    /// Whether two rows have the same values in all fields.
+    pub fn same(&self, one: usize, other: usize) -> bool {
+        self.columns.iter().all(|column| match column {
+            Column::Numbers(numbers) => numbers[one].to_bits() == numbers[other].to_bits(),
+            Column::Moments(moments) => moments[one] == moments[other],
+            Column::Texts(texts) => texts.get(one) == texts.get(other),
+        })
+    }
+
     /// A cell as text, to identify a row or an entity: numbers without needless digits.
     pub fn label(&self, field: usize, row: usize) -> Option<String> {
         match &self.columns[field] {

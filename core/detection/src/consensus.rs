@@ -13,7 +13,7 @@ use thiserror::Error;
 const MOST_SUBSETS: usize = 64;
 
 /// One detector's yes or no.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Vote {
     /// On the detector's own scale; higher is more anomalous.
     pub raw_score: f64,
@@ -65,7 +65,7 @@ impl Ballot {
 }
 
 /// How votes become a verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// Every detector that voted says yes.
@@ -199,6 +199,8 @@ pub struct Verdict {
     pub anomalous: bool,
     /// Calibrated, 0 to 1; 0 if nobody voted.
     pub score: f64,
+    /// What the rule made of the votes' scores, before it was calibrated as a whole; 0 if nobody voted.
+    pub combined: f64,
     /// Where the score turns into "anomalous"; absent for a rule that counts votes.
     pub threshold: Option<f64>,
     /// What to do.
@@ -285,7 +287,7 @@ impl Policy {
         let voters = votes.iter().enumerate().fold(0_u64, |set, (index, vote)| set | u64::from(vote.is_some()) << index);
         let count = voters.count_ones() as usize;
         if count == 0 {
-            return self.verdict(false, 0.0, 0);
+            return self.verdict(false, 0.0, 0.0, 0);
         }
         let combined = self.combine(voters, |detector| votes[detector].map_or(0.0, |vote| vote.score));
         let score = self.reference.by_voters.get(&voters).map_or(combined, |reference| reference.score(combined).score);
@@ -294,10 +296,10 @@ impl Policy {
             Some(quorum) => yes >= quorum,
             None => score >= self.threshold,
         };
-        self.verdict(anomalous, score, count)
+        self.verdict(anomalous, score, combined, count)
     }
 
-    fn verdict(&self, anomalous: bool, score: f64, votes: usize) -> Verdict {
+    fn verdict(&self, anomalous: bool, score: f64, combined: f64, votes: usize) -> Verdict {
         let reaches = |step: Option<f64>| votes > 0 && step.is_some_and(|step| score >= step);
         let judged = match () {
             () if reaches(self.block) => Outcome::Block,
@@ -307,7 +309,7 @@ impl Policy {
         let too_few_votes = votes < self.minimum_votes;
         let outcome = if too_few_votes { judged.max(self.on_missing) } else { judged };
         let threshold = self.rule.quorum(votes).is_none().then_some(self.threshold);
-        Verdict { anomalous, score, threshold, outcome, votes, too_few_votes }
+        Verdict { anomalous, score, combined, threshold, outcome, votes, too_few_votes }
     }
 }
 

@@ -45,12 +45,20 @@ impl Expression {
     /// # Errors
     /// When it cannot be read, names a field that is not there, or uses text or time as a number.
     pub fn compile(text: &str, schema: &Schema) -> Result<Self, ExpressionError> {
+        Self::compile_with(text, schema, &[])
+    }
+
+    /// Compiles the text for rows of this schema and for values of the row's past, by these names.
+    ///
+    /// # Errors
+    /// As [`Expression::compile`].
+    pub fn compile_with(text: &str, schema: &Schema, past: &[&str]) -> Result<Self, ExpressionError> {
         let fail = |(offset, message): (usize, String)| {
             let column = text.get(..offset).unwrap_or(text).chars().count() + 1;
             ExpressionError { message, column, text: text.into() }
         };
         let tree = parse::parse(text).map_err(fail)?;
-        let program = program::compile(&tree, schema).map_err(fail)?;
+        let program = program::compile(&tree, schema, past).map_err(fail)?;
         Ok(Self { text: text.into(), program })
     }
 
@@ -61,9 +69,33 @@ impl Expression {
 
     /// The value for a row; NaN if it is missing.
     pub fn value(&self, batch: &Batch, row: usize) -> f64 {
-        let value = program::run(&self.program, batch, row);
+        self.value_with(batch, row, &[])
+    }
+
+    /// As [`Expression::value`], with the values of the past in the order of their names.
+    pub fn value_with(&self, batch: &Batch, row: usize, past: &[f64]) -> f64 {
+        let value = program::run(&self.program, batch, row, past);
         // Dividing by zero gives an infinity, which no detector takes.
         if value.is_finite() { value } else { f64::NAN }
+    }
+}
+
+impl Expression {
+    /// The fields that it reads.
+    pub(crate) fn fields(&self) -> Vec<usize> {
+        let field = |op: &Op| match op {
+            Op::Field(field) | Op::IsText(field, _) | Op::Missing(field) => Some(*field),
+            _ => None,
+        };
+        self.program.iter().filter_map(field).collect()
+    }
+
+    /// The places of the values of the past that it reads.
+    pub(crate) fn past(&self) -> impl Iterator<Item = usize> {
+        self.program.iter().filter_map(|op| match op {
+            Op::Past(place) | Op::PastMissing(place) => Some(*place),
+            _ => None,
+        })
     }
 }
 

@@ -1,9 +1,13 @@
 //! A feature: how it is declared, what it learns from the training rows, and how it is computed for a row.
 
 use crate::encoding::MOST_COLUMNS;
+use crate::history::{HistoryPlan, Past, PastValues};
 use crate::{Batch, CalendarPart, Cyclic, Encoder, Encoding, Expression, ExpressionError, Kind, Scale, Scaling, Schema, scale};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+/// Most values of the past that one expression names.
+const MOST_NAMED: usize = 16;
 
 /// Where a feature's number comes from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -11,6 +15,15 @@ use thiserror::Error;
 pub enum Source {
     /// Arithmetic over the row's fields; the text of an [`Expression`].
     Expression(String),
+    /// Arithmetic over the row's fields and over what was asked of its past.
+    Derived {
+        /// The text of an [`Expression`].
+        expression: String,
+        /// What the names in it that are no fields stand for.
+        from: Vec<(String, Past)>,
+    },
+    /// A value from the history of the row's entity.
+    History(Past),
     /// A part of a moment, or its place on the circle.
     Calendar {
         /// The time field.
@@ -82,7 +95,40 @@ impl Definition {
     /// # Errors
     /// When it names a field that is not there or has the wrong type.
     pub fn check(&self, schema: &Schema) -> Result<(), FeatureError> {
-        Compiled::new(&self.source, schema).map(drop)
+        let history = HistoryPlan::new(schema, self.source.past())?;
+        Compiled::new(&self.source, schema, &history).map(drop)
+    }
+}
+
+impl Source {
+    /// What it asks of the past.
+    pub fn past(&self) -> impl Iterator<Item = &Past> {
+        let (own, derived) = match self {
+            Self::History(past) => (Some(past), None),
+            Self::Derived { from, .. } => (None, Some(from.iter().map(|(_, past)| past))),
+            _ => (None, None),
+        };
+        own.into_iter().chain(derived.into_iter().flatten())
+    }
+
+    /// An expression that may name values of the past: those among `known` that it does name become a part of it.
+    ///
+    /// # Errors
+    /// When it cannot be compiled.
+    pub fn expression(text: &str, schema: &Schema, known: &[(&str, &Past)]) -> Result<Self, FeatureError> {
+        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+        let expression = Expression::compile_with(text, schema, &names)?;
+        let mut places: Vec<usize> = expression.past().collect();
+        places.sort_unstable();
+        places.dedup();
+        if places.is_empty() {
+            return Ok(Self::Expression(text.into()));
+        }
+        if places.len() > MOST_NAMED {
+            return Err(FeatureError::Field(format!("an expression can name at most {MOST_NAMED} history features")));
+        }
+        let from = places.into_iter().map(|place| (known[place].0.to_owned(), known[place].1.clone())).collect();
+        Ok(Self::Derived { expression: text.into(), from })
     }
 }
 
@@ -90,13 +136,31 @@ impl Definition {
 #[derive(Debug, Clone)]
 pub(crate) enum Compiled {
     Expression(Expression),
-    Calendar { field: usize, part: CalendarPart, cyclic: Option<Cyclic> },
-    Encoding { field: usize },
+    /// With the places of the values that its names stand for.
+    Derived(Expression, Vec<usize>),
+    /// The place of a value.
+    History(usize),
+    Calendar {
+        field: usize,
+        part: CalendarPart,
+        cyclic: Option<Cyclic>,
+    },
+    Encoding {
+        field: usize,
+    },
 }
 
 impl Compiled {
-    pub(crate) fn new(source: &Source, schema: &Schema) -> Result<Self, FeatureError> {
+    pub(crate) fn new(source: &Source, schema: &Schema, history: &HistoryPlan) -> Result<Self, FeatureError> {
+        let place =
+            |past: &Past| history.place(past).ok_or_else(|| FeatureError::Field(format!("nothing is kept of the past for \"{past}\"")));
         Ok(match source {
+            Source::Derived { expression, from } => {
+                let names: Vec<&str> = from.iter().map(|(name, _)| name.as_str()).collect();
+                let places = from.iter().map(|(_, past)| place(past)).collect::<Result<_, _>>()?;
+                Self::Derived(Expression::compile_with(expression, schema, &names)?, places)
+            }
+            Source::History(past) => Self::History(place(past)?),
             Source::Expression(text) => Self::Expression(Expression::compile(text, schema)?),
             Source::Calendar { part, cyclic: Some(_), .. } if part.cycle().is_none() => return Err(FeatureError::NoCycle),
             Source::Calendar { of, part, cyclic } => Self::Calendar { field: field(schema, of, Kind::Time)?, part: *part, cyclic: *cyclic },
@@ -105,8 +169,14 @@ impl Compiled {
     }
 
     /// Appends the source's numbers for a row: one, or as many as the encoder has columns.
-    pub(crate) fn append(&self, encoder: Option<&Encoder>, batch: &Batch, row: usize, values: &mut Vec<f64>) {
+    pub(crate) fn append(&self, encoder: Option<&Encoder>, batch: &Batch, row: usize, past: &[f64], values: &mut Vec<f64>) {
         match self {
+            Self::History(place) => values.push(past[*place]),
+            Self::Derived(expression, places) => {
+                let mut named = [f64::NAN; MOST_NAMED];
+                places.iter().zip(&mut named).for_each(|(place, value)| *value = past[*place]);
+                values.push(expression.value_with(batch, row, &named[..places.len()]));
+            }
             Self::Expression(expression) => values.push(expression.value(batch, row)),
             Self::Calendar { field, part, cyclic } => {
                 let value = batch.moment(*field, row).map_or(f64::NAN, |moment| part.of(moment));
@@ -136,6 +206,9 @@ pub(crate) struct FittedColumn {
     pub(crate) name: String,
     pub(crate) scaling: Scaling,
     pub(crate) fill: Option<f64>,
+    /// The 5 %, 50 % and 95 % quantiles of the training values, before scaling.
+    #[serde(default)]
+    pub(crate) typical: Option<[f64; 3]>,
 }
 
 /// A feature that has seen the training rows. It is kept with the model that was fitted on it.
@@ -152,8 +225,14 @@ impl FittedFeature {
     ///
     /// # Errors
     /// When the definition does not fit the schema, or has too many categories.
-    pub fn fit(definition: &Definition, schema: &Schema, training: &Batch) -> Result<Self, FeatureError> {
-        let compiled = Compiled::new(&definition.source, schema)?;
+    pub fn fit(
+        definition: &Definition,
+        schema: &Schema,
+        history: &HistoryPlan,
+        training: &Batch,
+        past: &PastValues,
+    ) -> Result<Self, FeatureError> {
+        let compiled = Compiled::new(&definition.source, schema, history)?;
         let encoder = match (&definition.source, &compiled) {
             (Source::Encoding { encoding, .. }, Compiled::Encoding { field }) => Some(learn_encoder(*encoding, schema, *field, training)?),
             _ => None,
@@ -161,7 +240,7 @@ impl FittedFeature {
         let suffixes = encoder.as_ref().map_or_else(|| vec![String::new()], Encoder::suffixes);
         let mut values = Vec::with_capacity(training.rows() * suffixes.len());
         for row in 0..training.rows() {
-            compiled.append(encoder.as_ref(), training, row, &mut values);
+            compiled.append(encoder.as_ref(), training, row, past.row(row), &mut values);
         }
         let width = suffixes.len();
         let column = |(index, suffix)| {
@@ -188,7 +267,13 @@ fn learn_column(definition: &Definition, name: String, values: &[f64]) -> Fitted
         Missing::Number(number) => number,
         Missing::Median => median(values),
     });
-    FittedColumn { name, scaling: Scaling::learn(definition.scale, values), fill }
+    FittedColumn { name, scaling: Scaling::learn(definition.scale, values), fill, typical: typical(values) }
+}
+
+fn typical(values: &[f64]) -> Option<[f64; 3]> {
+    let mut present: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    present.sort_by(f64::total_cmp);
+    (!present.is_empty()).then(|| [0.05, 0.5, 0.95].map(|share| scale::quantile(&present, share)))
 }
 
 fn median(values: &[f64]) -> f64 {

@@ -64,7 +64,7 @@ fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
 }
 
 /// The quantile of sorted values, interpolated linearly (Hyndman and Fan 1996, definition 7).
-pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let position = share * (sorted.len() - 1) as f64;
     let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);

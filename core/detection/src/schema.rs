@@ -277,6 +277,14 @@ impl Schema {
         Err(SchemaError::Role { role, why: format!("field `{name}` holds {}, which cannot be used for it", kind.name()) })
     }
 
+    /// The same fields for rows that were accepted once and written down since: without bounds, for what was masked, hashed or left out
+    /// keeps none of them, and with times as text.
+    #[must_use]
+    pub fn as_stored(&self) -> Self {
+        let stored = |field: &Field| Field { required: false, length: Some(usize::MAX), ..Field::new(&field.name, field.kind) };
+        Self { fields: self.fields.iter().map(stored).collect(), ..self.clone() }
+    }
+
     /// The fields, in the order of the declaration.
     pub fn fields(&self) -> &[Field] {
         &self.fields

@@ -2,7 +2,8 @@
 //! views of several detectors at once, and what they share only once.
 
 use crate::feature::Compiled;
-use crate::{Batch, Definition, Encoder, FeatureError, FittedFeature, Kind, Scaling, Schema, TimeFormat};
+use crate::history::{HistoryPlan, PastValues};
+use crate::{Batch, Definition, Encoder, FeatureError, FittedFeature, Kind, Scaling, Schema, Source, TimeFormat};
 use serde::{Deserialize, Serialize};
 
 /// Rows of numbers, row-major.
@@ -52,13 +53,19 @@ struct BoundField {
 }
 
 impl View {
-    /// Learns from the training rows.
+    /// Learns from the training rows; `past` has the values of `history` for each of them.
     ///
     /// # Errors
     /// When a definition does not fit the schema.
-    pub fn fit(definitions: &[Definition], schema: &Schema, training: &Batch) -> Result<Self, FeatureError> {
-        let features =
-            definitions.iter().map(|definition| FittedFeature::fit(definition, schema, training)).collect::<Result<Vec<_>, _>>()?;
+    pub fn fit(
+        definitions: &[Definition],
+        schema: &Schema,
+        history: &HistoryPlan,
+        training: &Batch,
+        past: &PastValues,
+    ) -> Result<Self, FeatureError> {
+        let fit = |definition| FittedFeature::fit(definition, schema, history, training, past);
+        let features = definitions.iter().map(fit).collect::<Result<Vec<_>, _>>()?;
         let bound = |field: &crate::Field| BoundField { name: field.name.clone(), kind: field.kind, format: field.format };
         Ok(Self { features, fields: schema.fields().iter().map(bound).collect() })
     }
@@ -66,6 +73,11 @@ impl View {
     /// The names of the numbers that the detector sees, in order.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         self.features.iter().flat_map(|feature| feature.columns.iter().map(|column| column.name.as_str()))
+    }
+
+    /// Where these numbers come from, in their order.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.features.iter().flat_map(|feature| feature.columns.iter().map(|_| &feature.definition.source))
     }
 
     /// The first difference between what the model was fitted on and what the configuration declares now; none if they are the same.
@@ -91,6 +103,17 @@ impl View {
     }
 }
 
+/// What is usual for a feature: quantiles of the training rows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Typical {
+    /// 5 % of the training rows have less.
+    pub low: f64,
+    /// Half of the training rows have less.
+    pub median: f64,
+    /// 5 % of the training rows have more.
+    pub high: f64,
+}
+
 /// A source that one or more views use.
 #[derive(Debug, Clone)]
 struct Slot {
@@ -106,64 +129,121 @@ struct PlannedColumn {
     from: usize,
     fill: Option<f64>,
     scaling: Scaling,
+    typical: Option<[f64; 3]>,
 }
 
-/// Computes several views of the same rows.
+/// Computes several views of the same rows, in two steps: the values of all features, as people know them; then what each detector sees
+/// of them, on its own scales. The first step is what a decision records; the second can be done again from the record.
 #[derive(Debug, Clone)]
 pub struct Plan {
     slots: Vec<Slot>,
+    names: Vec<String>,
     views: Vec<Vec<PlannedColumn>>,
 }
 
 impl Plan {
-    /// Binds the views to the schema.
+    /// Binds the views, with the names of their detectors, to the schema and to what is kept of the past.
     ///
     /// # Errors
-    /// When a view names a field that the schema does not have.
-    pub fn new(schema: &Schema, views: &[&View]) -> Result<Self, FeatureError> {
-        let mut slots: Vec<(&FittedFeature, Slot)> = Vec::new();
-        let mut width = 0;
-        let mut planned = Vec::with_capacity(views.len());
-        for view in views {
+    /// When a view names a field that the schema does not have, or asks for a past that is not kept.
+    pub fn new(schema: &Schema, history: &HistoryPlan, views: &[(&str, &View)]) -> Result<Self, FeatureError> {
+        let mut plan = Self { slots: Vec::new(), names: Vec::new(), views: Vec::with_capacity(views.len()) };
+        let mut known: Vec<&FittedFeature> = Vec::new();
+        for (detector, view) in views {
             let mut columns = Vec::new();
             for feature in &view.features {
-                let start = match slots.iter().find(|(known, _)| same_source(known, feature)) {
-                    Some((_, slot)) => slot.start,
+                let slot = match known.iter().position(|known| same_source(known, feature)) {
+                    Some(slot) => slot,
                     None => {
-                        let source = Compiled::new(&feature.definition.source, schema)?;
-                        slots.push((feature, Slot { source, encoder: feature.encoder.clone(), start: width }));
-                        width += feature.columns.len();
-                        width - feature.columns.len()
+                        plan.add(schema, history, detector, feature)?;
+                        known.push(feature);
+                        known.len() - 1
                     }
                 };
+                let start = plan.slots[slot].start;
                 let column = |(index, column): (usize, &crate::feature::FittedColumn)| PlannedColumn {
                     from: start + index,
                     fill: column.fill,
                     scaling: column.scaling,
+                    typical: column.typical,
                 };
                 columns.extend(feature.columns.iter().enumerate().map(column));
             }
-            planned.push(columns);
+            plan.views.push(columns);
         }
-        Ok(Self { slots: slots.into_iter().map(|(_, slot)| slot).collect(), views: planned })
+        Ok(plan)
     }
 
-    /// A matrix for each view, with a row for each row of the batch. A row's numbers depend on that row alone.
-    pub fn compute(&self, batch: &Batch) -> Vec<Matrix> {
-        let matrix =
-            |columns: &Vec<PlannedColumn>| Matrix { width: columns.len().max(1), values: Vec::with_capacity(batch.rows() * columns.len()) };
-        let mut matrices: Vec<Matrix> = self.views.iter().map(matrix).collect();
-        let mut values = Vec::new();
-        for row in 0..batch.rows() {
-            values.clear();
-            for slot in &self.slots {
-                slot.source.append(slot.encoder.as_ref(), batch, row, &mut values);
+    /// Computes these as well, though no detector sees them: for people who look at a decision. One that is computed already, or that
+    /// would have to be learnt first, changes nothing.
+    ///
+    /// # Errors
+    /// When one does not fit the schema.
+    pub fn with_recorded(mut self, schema: &Schema, history: &HistoryPlan, recorded: &[Definition]) -> Result<Self, FeatureError> {
+        for definition in recorded {
+            if matches!(definition.source, Source::Encoding { .. }) || self.names.contains(&definition.name) {
+                continue;
             }
-            for (matrix, columns) in matrices.iter_mut().zip(&self.views) {
-                matrix.values.extend(columns.iter().map(|column| column.value(values[column.from])));
+            let source = Compiled::new(&definition.source, schema, history)?;
+            self.slots.push(Slot { source, encoder: None, start: self.names.len() });
+            self.names.push(definition.name.clone());
+        }
+        Ok(self)
+    }
+
+    fn add(&mut self, schema: &Schema, history: &HistoryPlan, detector: &str, feature: &FittedFeature) -> Result<(), FeatureError> {
+        let source = Compiled::new(&feature.definition.source, schema, history)?;
+        self.slots.push(Slot { source, encoder: feature.encoder.clone(), start: self.names.len() });
+        for column in &feature.columns {
+            // Detectors that were fitted at different times may have learnt different categories under one name.
+            let taken = self.names.contains(&column.name);
+            self.names.push(if taken { format!("{}@{detector}", column.name) } else { column.name.clone() });
+        }
+        Ok(())
+    }
+
+    /// The names of the features' values, in order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The name of the value that a view's column is made of.
+    pub fn value_of(&self, view: usize, column: usize) -> usize {
+        self.views[view][column].from
+    }
+
+    /// What is usual for a view's column, before scaling.
+    pub fn typical(&self, view: usize, column: usize) -> Option<Typical> {
+        self.views[view][column].typical.map(|[low, median, high]| Typical { low, median, high })
+    }
+
+    /// The values of all features, before stand-ins and scaling; a row for each row of the batch. A row's values depend on that row and on
+    /// its past alone.
+    pub fn values(&self, batch: &Batch, past: &PastValues) -> Matrix {
+        let mut values = Vec::with_capacity(batch.rows() * self.names.len());
+        for row in 0..batch.rows() {
+            for slot in &self.slots {
+                slot.source.append(slot.encoder.as_ref(), batch, row, past.row(row), &mut values);
             }
         }
-        matrices
+        Matrix { width: self.names.len().max(1), values }
+    }
+
+    /// What each view shows of these values: a matrix for each, with the same rows.
+    pub fn inputs(&self, values: &Matrix) -> Vec<Matrix> {
+        let input = |columns: &Vec<PlannedColumn>| {
+            let mut input = Vec::with_capacity(values.rows() * columns.len());
+            for row in values.values.chunks_exact(values.width) {
+                input.extend(columns.iter().map(|column| column.value(row[column.from])));
+            }
+            Matrix { width: columns.len().max(1), values: input }
+        };
+        self.views.iter().map(input).collect()
+    }
+
+    /// Both steps.
+    pub fn compute(&self, batch: &Batch, past: &PastValues) -> Vec<Matrix> {
+        self.inputs(&self.values(batch, past))
     }
 }
 
@@ -214,15 +294,21 @@ mod tests {
     }
 
     fn fitted() -> View {
-        View::fit(&definitions(), &schema(), &batch(&[(Some(1.0), 0, 0), (Some(3.0), 1, 0), (None, 0, 0)])).unwrap()
+        let training = batch(&[(Some(1.0), 0, 0), (Some(3.0), 1, 0), (None, 0, 0)]);
+        View::fit(&definitions(), &schema(), &HistoryPlan::default(), &training, &PastValues::none(3)).unwrap()
+    }
+
+    fn plan(views: &[&View]) -> Plan {
+        let named: Vec<(&str, &View)> = views.iter().map(|view| ("a", *view)).collect();
+        Plan::new(&schema(), &HistoryPlan::default(), &named).unwrap()
     }
 
     #[test]
     fn a_view_is_its_features_in_order() {
         let view = fitted();
         assert_eq!(view.columns().collect::<Vec<_>>(), ["amount", "log", "channel=ATM", "channel=Online", "hour"]);
-        let plan = Plan::new(&schema(), &[&view]).unwrap();
-        let matrix = &plan.compute(&batch(&[(Some(3.0), 1, 0), (None, 2, 0)]))[0];
+        let plan = plan(&[&view]);
+        let matrix = &plan.compute(&batch(&[(Some(3.0), 1, 0), (None, 2, 0)]), &PastValues::none(2))[0];
         assert_eq!(matrix.row(0), [1.0, 3.0_f64.ln(), 0.0, 1.0, 1.0]);
         assert_eq!(matrix.row(1)[0], 0.0, "a missing amount is the median");
         assert_eq!(matrix.missing(1), Some(1), "the logarithm has no stand-in");
@@ -253,10 +339,10 @@ mod tests {
         #[test]
         fn a_row_is_the_same_alone_and_in_any_batch(rows in prop::collection::vec((prop::option::of(-1e6..1e6_f64), 0..9_u8, 0..i64::MAX), 1..20)) {
             let view = fitted();
-            let plan = Plan::new(&schema(), &[&view, &view]).unwrap();
-            let together = plan.compute(&batch(&rows));
+            let plan = plan(&[&view, &view]);
+            let together = plan.compute(&batch(&rows), &PastValues::none(rows.len()));
             for (index, row) in rows.iter().enumerate() {
-                let alone = plan.compute(&batch(&[*row]));
+                let alone = plan.compute(&batch(&[*row]), &PastValues::none(1));
                 let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
                 prop_assert_eq!(bits(alone[0].row(0)), bits(together[1].row(index)));
             }

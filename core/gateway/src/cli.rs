@@ -1,15 +1,22 @@
 //! The command line.
 
 use crate::generate;
+use crate::ledger::digest_of;
+use crate::past::Order;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SpanRelativeTo;
 use std::path::PathBuf;
+use std::time::Duration;
+use synod_detection::Outcome;
+use synod_store::Anchor;
+use uuid::Uuid;
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  something failed: a file, a plugin, the network
   2  the command line or the configuration has mistakes
-  3  the data have mistakes";
+  3  the data have mistakes; a replay or a verification found something";
 
 /// Hosts anomaly detectors as WebAssembly plugins: fits them, scores files, serves.
 #[derive(Debug, Parser)]
@@ -35,7 +42,9 @@ pub enum Command {
     Fit(Fit),
     /// Score the rows of a file: a line out for every row in.
     #[command(after_help = "Examples:\n  synod score --config synod.yaml --data new.csv --output verdicts.csv\n  \
-        synod score --config synod.yaml --data new.jsonl --output verdicts.parquet")]
+        synod score --config synod.yaml --data new.jsonl --output verdicts.parquet\n  \
+        synod score --config synod.yaml --data last-quarter.csv --output verdicts.csv --record\n\n\
+        With --record a server that is started afterwards knows the past of every entity in the file.")]
     Score(Score),
     /// Compare scores and decisions with labels.
     #[command(after_help = "Examples:\n  synod evaluate --config synod.yaml --data labelled.csv --label fraud\n  \
@@ -43,6 +52,13 @@ pub enum Command {
         Without --split the published models are judged. With it the detectors are fitted afresh on that share of the rows\n\
         (nothing is published) and judged by the others.")]
     Evaluate(Evaluate),
+    /// Try detectors and policy on the past as if it were happening: fit on earlier rows, score later ones, and go on.
+    #[command(after_help = "Examples:\n  synod backtest --config synod.yaml --data labelled.csv --label fraud --train 30d --every 30d\n  \
+        synod backtest --config synod.yaml --data labelled.csv --label fraud --train 7d --delay 7d --every 7d \\\n    \
+        --amount amount --cost-alarm 5 --by scenario --output backtest\n\n\
+        Nothing is published. The labels judge, and are learnt from only as far as --exclude says.\n\
+        --output writes report.json, rows.csv, sweep.csv and the picture backtest.svg.")]
+    Backtest(Backtest),
     /// Serve: score requests over HTTP.
     #[command(after_help = "Example:\n  synod serve --config synod.yaml")]
     Serve(Common),
@@ -52,6 +68,26 @@ pub enum Command {
     /// Write a detector's live model as an ONNX file.
     #[command(after_help = "Example:\n  synod export --config synod.yaml --detector reconstruction --output model.onnx")]
     Export(Export),
+    /// Judge recorded decisions again: by what they were made by, or by another configuration.
+    #[command(after_help = "Examples:\n  synod replay --config synod.yaml\n  \
+        synod replay --decision 0198f3a2-5b7e-7c31-9d40-2f6a1c8e5b07 --explain\n  \
+        synod replay --from 2026-01-01 --until 2026-02-01 --outcome block --format json\n  \
+        synod replay --candidate stricter.yaml --flips 50\n\n\
+        Every decision must come out again bit for bit, by its own configuration, plugins and models; the exit code is 3 if one\n\
+        does not, or cannot be judged. It only reads, and may run beside a server.\n\n\
+        With --candidate the decisions are judged by that configuration and the live models of its detectors instead. The recorded\n\
+        features are used if they are all that it needs; otherwise rows and histories are folded anew from the log.")]
+    Replay(Replay),
+    /// Verify the log of decisions, or print where it ends.
+    #[command(subcommand, after_help = "Examples:\n  synod audit head --config synod.yaml\n  synod audit verify --anchors heads.txt")]
+    Audit(Audit),
+    /// Work on the index of the decisions.
+    #[command(subcommand, after_help = "Example:\n  synod index rebuild --config synod.yaml")]
+    Index(Index),
+    /// Say what an installation of this configuration will take: memory, disk, time to recover.
+    #[command(after_help = "Examples:\n  synod size --entities 100000 --events-per-day 500000\n  \
+        synod size --entities 100000 --events-per-day 500000 --keys TERMINAL_ID=2000 --days 90 --format json")]
+    Size(Size),
 }
 
 /// What most commands take.
@@ -85,6 +121,30 @@ pub struct Init {
     pub force: bool,
 }
 
+/// Which rows, in the light of which past.
+#[derive(Debug, Clone, Args)]
+pub struct Span {
+    /// A file with earlier rows, which are remembered and nothing else. Can be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub past: Vec<PathBuf>,
+    /// Rows before this moment are only remembered, as 2026-01-31 or 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Rows from this moment on are left out.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// In which order the rows happened.
+    #[arg(long, value_enum, default_value = "time")]
+    pub order: Order,
+}
+
+impl Span {
+    /// Whether every row of the file counts, and nothing before it.
+    pub fn is_everything(&self) -> bool {
+        self.past.is_empty() && self.from.is_none() && self.until.is_none()
+    }
+}
+
 /// Which rows are learnt from.
 #[derive(Debug, Clone, Args)]
 pub struct Learn {
@@ -110,6 +170,9 @@ pub struct Fit {
     /// CSV, JSON lines (both may be gzipped) or Parquet.
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
+    /// Which rows, in the light of which past.
+    #[command(flatten)]
+    pub span: Span,
     /// Fit this detector only. Can be repeated. Detectors that are fitted together share their held-out rows.
     #[arg(long, value_name = "NAME")]
     pub detector: Vec<String>,
@@ -127,9 +190,18 @@ pub struct Score {
     /// CSV, JSON lines (both may be gzipped) or Parquet; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
+    /// Which rows, in the light of which past.
+    #[command(flatten)]
+    pub span: Span,
     /// CSV, JSON lines or Parquet, by its name.
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
+    /// Write the values of all features as well, as the detectors see them before scaling.
+    #[arg(long)]
+    pub features: bool,
+    /// Judge as the server does: decisions are stored, rows are remembered, and what was decided before is told again. No server may run.
+    #[arg(long, conflicts_with_all = ["features", "past"])]
+    pub record: bool,
 }
 
 /// How a report is written.
@@ -150,9 +222,18 @@ pub struct Evaluate {
     /// CSV, JSON lines (both may be gzipped) or Parquet.
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
+    /// Which rows, in the light of which past.
+    #[command(flatten)]
+    pub span: Span,
     /// The column with the truth: 1 or 0, true or false; empty is 0.
     #[arg(long, value_name = "COLUMN")]
     pub label: String,
+    /// Show how the rows with each value of this column did.
+    #[arg(long, value_name = "COLUMN")]
+    pub by: Option<String>,
+    /// The share of the highest scores that `--by` looks at beside the policy's own choice.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
+    pub top: f64,
     /// Fit on this share of the rows (drawn by the seed, anomalies and others alike) and judge by the rest.
     #[arg(long, value_name = "SHARE")]
     pub split: Option<f64>,
@@ -165,6 +246,79 @@ pub struct Evaluate {
     /// How the report is written.
     #[arg(long, value_enum, default_value = "table")]
     pub format: Format,
+}
+
+/// Which rows each fit of a backtest learns from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Window {
+    /// The latest, as long as `--train` says.
+    Sliding,
+    /// All since the first period's.
+    Growing,
+}
+
+/// `synod backtest`
+#[derive(Debug, Args)]
+pub struct Backtest {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// CSV, JSON lines (both may be gzipped) or Parquet.
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// Which rows, in the light of which past. The first fit learns from `--from` on.
+    #[command(flatten)]
+    pub span: Span,
+    /// The column with the truth: 1 or 0, true or false; empty is 0.
+    #[arg(long, value_name = "COLUMN")]
+    pub label: String,
+    /// How much time a fit learns from, as 12h, 7d or 30d.
+    #[arg(long, value_name = "TIME SPAN", value_parser = time_span)]
+    pub train: Duration,
+    /// How much time passes between what a fit learns from and what it judges: labels and models take their time.
+    #[arg(long, value_name = "TIME SPAN", value_parser = time_span_or_none, default_value = "0d")]
+    pub delay: Duration,
+    /// Fit afresh for each such period. Without it there is one fit, which judges all that comes after it.
+    #[arg(long, value_name = "TIME SPAN", value_parser = time_span)]
+    pub every: Option<Duration>,
+    /// Which rows each fit learns from.
+    #[arg(long, value_enum, default_value = "sliding")]
+    pub window: Window,
+    /// What a missed anomaly costs.
+    #[arg(long, value_name = "COST", value_parser = price, default_value = "100")]
+    pub cost_missed: f64,
+    /// What a false alarm costs.
+    #[arg(long, value_name = "COST", value_parser = price, default_value = "5")]
+    pub cost_alarm: f64,
+    /// A missed anomaly costs what this column says.
+    #[arg(long, value_name = "COLUMN", conflicts_with = "cost_missed")]
+    pub amount: Option<String>,
+    /// Which rows are learnt from.
+    #[command(flatten)]
+    pub learn: Learn,
+    /// Show how many of the rows with each value of this column are flagged.
+    #[arg(long, value_name = "COLUMN")]
+    pub by: Option<String>,
+    /// How the report is written.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Format,
+    /// Write the report, the rows, the thresholds and a picture into this folder.
+    #[arg(long, short, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+}
+
+fn time_span(text: &str) -> Result<Duration, String> {
+    time_span_or_none(text).ok().filter(|span| !span.is_zero()).ok_or_else(|| "write a time span above 0, as 12h or 7d".to_owned())
+}
+
+fn time_span_or_none(text: &str) -> Result<Duration, String> {
+    let span = text.parse::<jiff::Span>().ok().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+    span.and_then(|span| Duration::try_from(span).ok()).ok_or_else(|| "write a time span, as 12h or 7d".to_owned())
+}
+
+fn price(text: &str) -> Result<f64, String> {
+    let price = text.parse().ok().filter(|price: &f64| price.is_finite() && *price >= 0.0);
+    price.ok_or_else(|| "write a number that is not below 0".to_owned())
 }
 
 /// `synod generate`
@@ -217,4 +371,146 @@ pub struct Export {
     /// The file to write.
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
+}
+
+/// `synod replay`
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// Only this decision. Can be repeated.
+    #[arg(long, value_name = "ID")]
+    pub decision: Vec<Uuid>,
+    /// Only what was decided from this moment on, as 2026-01-31 or 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Only what was decided before this moment.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only decisions about this entity.
+    #[arg(long, value_name = "TEXT")]
+    pub entity: Option<String>,
+    /// Only decisions with this outcome: approve, review or block.
+    #[arg(long, value_name = "OUTCOME", value_parser = outcome)]
+    pub outcome: Option<Outcome>,
+    /// Only the first ones, so many.
+    #[arg(long, value_name = "NUMBER")]
+    pub limit: Option<u64>,
+    /// Say what each feature contributed to the scores, by the plugins and models of that day.
+    #[arg(long, requires = "decision", conflicts_with = "candidate")]
+    pub explain: bool,
+    /// Judge by this configuration instead, with the live models of its detectors.
+    #[arg(long, value_name = "FILE")]
+    pub candidate: Option<PathBuf>,
+    /// How many decisions are shown whose outcome the candidate would change; JSON has the first 10,000.
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    pub flips: usize,
+    /// How the report is written.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+fn outcome(text: &str) -> Result<Outcome, String> {
+    let known = [Outcome::Approve, Outcome::Review, Outcome::Block];
+    known.into_iter().find(|outcome| outcome.name() == text).ok_or_else(|| "write approve, review or block".to_owned())
+}
+
+/// `synod audit`
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Check every byte of the log, every link of its chain, and all that its decisions rest on.
+    #[command(after_help = "Examples:\n  synod audit verify --config synod.yaml\n  \
+        synod audit verify --data-directory /var/lib/synod --expect 1234:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n\n\
+        Note the head that it prints in another place, and give it to --expect the next time: only so a log whose end was removed,\n\
+        or that was written anew as a whole, can be told from the true one. The exit code is 3 if anything is wrong.")]
+    Verify(Verify),
+    /// Print the newest record's sequence and hash, to be noted in another place.
+    #[command(after_help = "Example:\n  synod audit head --config synod.yaml >> heads.txt")]
+    Head(Head),
+}
+
+/// `synod audit verify`
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// A head that was noted earlier. Can be repeated.
+    #[arg(long, value_name = "SEQUENCE:HASH", value_parser = anchor)]
+    pub expect: Vec<Anchor>,
+    /// A file with such heads, one on a line; what follows a # is no part of it.
+    #[arg(long, value_name = "FILE")]
+    pub anchors: Option<PathBuf>,
+    /// How the report is written.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// A head as `synod audit head` prints it.
+///
+/// # Errors
+/// When the text is none.
+pub fn anchor(text: &str) -> Result<Anchor, String> {
+    let parsed =
+        text.trim().split_once(':').and_then(|(sequence, hash)| Some(Anchor { sequence: sequence.parse().ok()?, chain: digest_of(hash)? }));
+    parsed.ok_or_else(|| format!("`{text}` is no head; it is written as a number, a colon and 64 hexadecimal digits"))
+}
+
+/// `synod audit head`
+#[derive(Debug, Args)]
+pub struct Head {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// How it is written.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// `synod index`
+#[derive(Debug, Subcommand)]
+pub enum Index {
+    /// Build the index anew from the log. No server may be running.
+    #[command(after_help = "Example:\n  synod index rebuild --config synod.yaml")]
+    Rebuild(Rebuild),
+}
+
+/// `synod index rebuild`
+#[derive(Debug, Args)]
+pub struct Rebuild {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// How the report is written.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// `synod size`
+#[derive(Debug, Args)]
+pub struct Size {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// How many entities there are: accounts, say.
+    #[arg(long, value_name = "NUMBER")]
+    pub entities: u64,
+    /// How many rows are judged in a day, of all entities together.
+    #[arg(long, value_name = "NUMBER")]
+    pub events_per_day: f64,
+    /// How many keys of another kind there are, as TERMINAL_ID=2000; as many as entities, if it is not said. Can be repeated.
+    #[arg(long, value_name = "FIELDS=NUMBER", value_parser = keys)]
+    pub keys: Vec<(String, u64)>,
+    /// After how many days of service.
+    #[arg(long, value_name = "NUMBER", default_value_t = 365.0)]
+    pub days: f64,
+    /// How the report is written.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+fn keys(text: &str) -> Result<(String, u64), String> {
+    let parsed = text.rsplit_once('=').and_then(|(fields, number)| Some((fields.to_owned(), number.parse().ok()?)));
+    parsed.ok_or_else(|| "write the fields of the key, parted by commas, and a number, as TERMINAL_ID=2000".to_owned())
 }

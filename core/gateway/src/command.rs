@@ -1,26 +1,35 @@
 //! The commands: each reads its arguments, calls the parts, and says what it did.
 
+mod audit;
+mod backtest;
 mod check;
+mod dataset;
 mod evaluate;
 mod export;
 mod fit;
 mod generate;
+mod index;
 mod init;
 mod installation;
+mod picture;
 mod progress;
+mod replay;
 mod score;
 mod serve;
+mod size;
 
 use crate::cli::{Cli, Command};
 use crate::config::ConfigError;
 use crate::engine::EngineError;
 use crate::fitting::FitError;
+use crate::ledger::{ReadError, RecoveryError};
+use crate::replaying::ReplayError;
 use crate::rows::RowsError;
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
 use synod_host::{Failure, HostError, Refusal};
-use synod_store::{DataDirectoryError, RegistryError, TableError};
+use synod_store::{ArchiveError, DataDirectoryError, LogError, RegistryError, TableError};
 use thiserror::Error;
 
 /// Why a command failed. Each kind has an exit code of its own.
@@ -53,7 +62,7 @@ impl CommandError {
 }
 
 /// The error with all that caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -79,7 +88,7 @@ macro_rules! errors {
 
 errors! {
     Usage: ConfigError, EngineError;
-    Failed: HostError, DataDirectoryError, RegistryError;
+    Failed: HostError, DataDirectoryError, RegistryError, ArchiveError, RecoveryError, ReadError, LogError;
 }
 
 impl From<TableError> for CommandError {
@@ -108,6 +117,16 @@ impl From<RowsError> for CommandError {
     }
 }
 
+impl From<ReplayError> for CommandError {
+    fn from(error: ReplayError) -> Self {
+        let text = chain(&error);
+        match error {
+            ReplayError::Candidate(_) => Self::Usage(text),
+            _ => Self::Failed(text),
+        }
+    }
+}
+
 impl From<FitError> for CommandError {
     fn from(error: FitError) -> Self {
         let text = chain(&error);
@@ -132,8 +151,13 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Fit(arguments) => fit::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Backtest(arguments) => backtest::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
+        Command::Index(arguments) => index::run(&arguments),
+        Command::Size(arguments) => size::run(&arguments),
     }
 }

@@ -7,9 +7,9 @@ mod located;
 mod text;
 mod units;
 
-pub use check::{Config, DetectorConfig, FitConfig, Listen, RequestLimits, Route};
+pub use check::{Config, Decisions, DetectorConfig, FitConfig, Listen, Remembering, RequestLimits, Route};
 pub use located::{Located, Mistake, Place};
-pub use text::{Answer, Level, Serves, Split};
+pub use text::{Answer, Durability, Level, Serves, Split, Storing};
 
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -51,6 +51,15 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
         .map_err(|mistakes| ConfigError::Mistakes { path: path.into(), mistakes })
 }
 
+/// Reads and checks a configuration that was kept with the decisions that rest on it. Nothing goes over it: what the environment may set
+/// decides nothing about a verdict, and neither do the files that it names, whose paths are not those of today.
+///
+/// # Errors
+/// When this version reads it otherwise than the one that served it: all mistakes. `name` stands for the file.
+pub fn archived(source: &str, name: &str) -> Result<Config, ConfigError> {
+    read(source, Path::new("."), Vec::new()).map_err(|mistakes| ConfigError::Mistakes { path: name.into(), mistakes })
+}
+
 /// Reads and checks the text of a configuration.
 ///
 /// # Errors
@@ -60,7 +69,7 @@ fn read(source: &str, folder: &Path, overrides: Vec<environment::Override>) -> R
     environment::apply(&mut located.tree, overrides);
     let mut mistakes = Vec::new();
     let text = located.parse::<text::Text>(&mut mistakes);
-    let checked = check::check(&text, folder, &located, &mut mistakes);
+    let checked = Config { source: source.to_owned(), ..check::check(&text, folder, &located, &mut mistakes) };
     mistakes.sort_by_key(|mistake| mistake.place);
     if mistakes.is_empty() { Ok(checked) } else { Err(mistakes) }
 }

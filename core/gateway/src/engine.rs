@@ -7,11 +7,17 @@ pub use detector::{Call, Detector, Identity};
 
 use crate::config::Config;
 use crate::fitting::Model;
+use indexmap::IndexMap;
 use std::path::PathBuf;
-use synod_detection::{Ballot, Batch, Calibration, FeatureError, Matrix, Plan, Policy, Schema, Verdict, View};
+use std::sync::Arc;
+use synod_detection::history::{HistoryPlan, Past, PastValues};
+use synod_detection::{Abstention, Ballot, Batch, Calibration, FeatureError, Matrix, Plan, Policy, Schema, Source, Verdict, View};
 use synod_host::{Host, LoadError, Plugin};
 use synod_store::{Registry, RegistryError};
 use thiserror::Error;
+
+/// The reason of an abstention of a detector that [`Engine::judge_again`] did not ask.
+pub const NOT_ASKED: &str = "not_asked";
 
 /// Why detectors cannot be served.
 #[derive(Debug, Error)]
@@ -78,16 +84,21 @@ pub struct Judged {
     pub rows: Vec<JudgedRow>,
     /// What each detector's calls took, in the order of the detectors.
     pub calls: Vec<Call>,
+    /// The features that the detectors saw, before scaling, in the order of [`Engine::feature_names`]; a row for each row.
+    pub features: Matrix,
 }
 
 /// Everything that judges rows. It does not change while it lives.
 #[derive(Debug)]
 pub struct Engine {
     schema: Schema,
+    history: Arc<HistoryPlan>,
     plan: Plan,
     detectors: Vec<Detector>,
     /// The features of each detector alone.
     own_plans: Vec<Plan>,
+    /// Where each number of each detector's view comes from.
+    sources: Vec<Vec<Source>>,
     policy: Policy,
 }
 
@@ -125,25 +136,79 @@ impl Engine {
     /// # Errors
     /// When a plugin cannot be used, or a model does not belong to what the configuration says.
     pub fn assemble(config: &Config, host: &Host, models: Vec<Model>) -> Result<Self, EngineError> {
+        let plugins = config.detectors.iter().map(|detector| load_plugin(host, detector)).collect::<Result<_, _>>()?;
+        Self::with_plugins(config, plugins, models)
+    }
+
+    /// As [`Engine::assemble`], with plugins that were loaded already, one for each detector: those of an earlier day, for instance.
+    ///
+    /// # Errors
+    /// When a model does not belong to its plugin, or to what the configuration says.
+    pub fn with_plugins(config: &Config, plugins: Vec<Plugin>, models: Vec<Model>) -> Result<Self, EngineError> {
         let mut detectors = Vec::with_capacity(models.len());
         let mut views: Vec<View> = Vec::with_capacity(models.len());
-        for (detector, model) in config.detectors.iter().zip(models) {
-            let plugin = load_plugin(host, detector)?;
+        for ((detector, plugin), model) in config.detectors.iter().zip(plugins).zip(models) {
             if let Some(difference) = difference(config, detector, &plugin, &model) {
                 return Err(EngineError::Mismatch { detector: detector.name.clone(), version: model.version, difference });
             }
             views.push(model.manifest.view.clone());
             detectors.push(Detector::start(detector, plugin, model));
         }
-        let plan = Plan::new(&config.schema, &views.iter().collect::<Vec<_>>())?;
-        let own_plans = views.iter().map(|view| Plan::new(&config.schema, &[view])).collect::<Result<_, _>>()?;
+        let named: Vec<(&str, &View)> = config.detectors.iter().map(|detector| detector.name.as_str()).zip(&views).collect();
+        let plan = Plan::new(&config.schema, &config.history, &named)?.with_recorded(&config.schema, &config.history, &config.recorded)?;
+        let own_plan = |named: &(&str, &View)| Plan::new(&config.schema, &config.history, &[*named]);
+        let own_plans = named.iter().map(own_plan).collect::<Result<_, _>>()?;
+        let sources = views.iter().map(|view| view.sources().cloned().collect()).collect();
         let policy = with_reference(config.policy.clone(), &detectors);
-        Ok(Self { schema: config.schema.clone(), plan, detectors, own_plans, policy })
+        Ok(Self { sources, schema: config.schema.clone(), history: config.history.clone(), plan, detectors, own_plans, policy })
     }
 
     /// What a row must look like.
     pub fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// What the detectors ask of the past.
+    pub fn history(&self) -> &Arc<HistoryPlan> {
+        &self.history
+    }
+
+    /// The names of all features' values, in the order in which a decision records them.
+    pub fn feature_names(&self) -> &[String] {
+        self.plan.names()
+    }
+
+    /// Where the numbers come from that a detector sees, in their order.
+    pub fn sources(&self, detector: usize) -> impl Iterator<Item = (usize, &Source)> {
+        self.sources[detector].iter().enumerate()
+    }
+
+    /// The feature that a number of a detector's view is made of, by the name under which a decision records it.
+    pub fn value_name(&self, detector: usize, column: usize) -> &str {
+        &self.plan.names()[self.plan.value_of(detector, column)]
+    }
+
+    /// What is asked of the past, by the names of the features that ask. A feature of several detectors comes once for each.
+    pub fn questions(&self) -> impl Iterator<Item = (&str, &Past)> {
+        let columns =
+            (0..self.sources.len()).flat_map(|detector| self.sources(detector).map(move |(column, source)| (detector, column, source)));
+        columns.flat_map(|(detector, column, source)| {
+            let own = if let Source::History(past) = source { Some((self.value_name(detector, column), past)) } else { None };
+            let named = if let Source::Derived { from, .. } = source { from.as_slice() } else { &[] };
+            own.into_iter().chain(named.iter().map(|(name, past)| (name.as_str(), past)))
+        })
+    }
+
+    /// What each detector saw of a row whose features were recorded by name, a row for each. A feature that was not recorded is missing.
+    pub fn inputs(&self, recorded: &IndexMap<String, Option<f64>>) -> Vec<Matrix> {
+        let value = |name: &String| recorded.get(name).copied().flatten().unwrap_or(f64::NAN);
+        let values: Vec<f64> = self.plan.names().iter().map(value).collect();
+        self.plan.inputs(&Matrix { width: values.len().max(1), values })
+    }
+
+    /// What all detectors see of a row.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// The detectors.
@@ -166,9 +231,14 @@ impl Engine {
         self.detectors.iter().map(|detector| detector.expected(rows)).sum()
     }
 
-    /// Judges rows by all detectors. Blocks for as long as they take.
-    pub fn judge(&self, batch: &Batch) -> Judged {
-        let matrices = self.plan.compute(batch);
+    /// Judges rows, with the values of their past, by all detectors. Blocks for as long as they take.
+    pub fn judge(&self, batch: &Batch, past: &PastValues) -> Judged {
+        self.judge_features(self.plan.values(batch, past))
+    }
+
+    /// Judges rows whose features are known already.
+    pub fn judge_features(&self, features: Matrix) -> Judged {
+        let matrices = self.plan.inputs(&features);
         let (ballots, calls): (Vec<_>, Vec<_>) =
             self.detectors.iter().zip(&matrices).map(|(detector, matrix)| detector.vote(matrix)).unzip();
         let mut ballots: Vec<_> = ballots.into_iter().map(Vec::into_iter).collect();
@@ -177,18 +247,40 @@ impl Engine {
             let verdict = self.policy.judge(&ballots.iter().collect::<Vec<_>>());
             JudgedRow { verdict, ballots }
         };
-        Judged { rows: (0..batch.rows()).map(|_| row()).collect(), calls }
+        Judged { rows: (0..features.rows()).map(|_| row()).collect(), calls, features }
+    }
+
+    /// Judges rows again whose features are known: of each row only the detectors that `asked` names (row, detector) are asked, and the
+    /// others abstain as they did. The detectors work side by side.
+    pub fn judge_again(&self, features: &Matrix, asked: &(dyn Fn(usize, usize) -> bool + Sync)) -> Vec<JudgedRow> {
+        let (rows, matrices) = (features.rows(), self.plan.inputs(features));
+        let ballots: Vec<Vec<Option<Ballot>>> = std::thread::scope(|scope| {
+            let ask = |index: usize| {
+                let (detector, matrix) = (&self.detectors[index], &matrices[index]);
+                let chosen: Vec<usize> = (0..rows).filter(|row| asked(*row, index)).collect();
+                let mut ballots = vec![None; rows];
+                let given = detector.vote(&matrix.select(chosen.iter().copied())).0;
+                chosen.into_iter().zip(given).for_each(|(row, ballot)| ballots[row] = Some(ballot));
+                ballots
+            };
+            let working: Vec<_> = (0..self.detectors.len()).map(|index| scope.spawn(move || ask(index))).collect();
+            // A detector that panics has voted on nothing: its rows have the abstentions of `unasked`.
+            working.into_iter().map(|thread| thread.join().unwrap_or_else(|_| vec![None; rows])).collect()
+        });
+        let of_row = |row: usize| ballots.iter().map(|of_detector| of_detector[row].clone().unwrap_or_else(unasked)).collect::<Vec<_>>();
+        let judge = |ballots: Vec<Ballot>| JudgedRow { verdict: self.policy.judge(&ballots.iter().collect::<Vec<_>>()), ballots };
+        (0..rows).map(|row| judge(of_row(row))).collect()
     }
 
     /// Has one detector vote on rows.
-    pub fn vote(&self, detector: usize, batch: &Batch) -> (Vec<Ballot>, Call) {
-        self.detectors[detector].vote(&self.features(detector, batch))
+    pub fn vote(&self, detector: usize, batch: &Batch, past: &PastValues) -> (Vec<Ballot>, Call) {
+        self.detectors[detector].vote(&self.own_plans[detector].compute(batch, past).remove(0))
     }
+}
 
-    /// What a detector sees of the rows.
-    pub fn features(&self, detector: usize, batch: &Batch) -> Matrix {
-        self.own_plans[detector].compute(batch).remove(0)
-    }
+/// The ballot of a detector that is not asked.
+fn unasked() -> Ballot {
+    Ballot::Abstention(Abstention { reason: NOT_ASKED, detail: String::new() })
 }
 
 /// The combined scores can be calibrated where all detectors were calibrated on the same rows.

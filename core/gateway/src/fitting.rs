@@ -7,6 +7,7 @@ use crate::manifest::{DataLineage, HeldOut, Manifest, PluginIdentity};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use synod_detection::history::PastValues;
 use synod_detection::{Batch, Calibration, FeatureError, Matrix, Plan, View, split};
 use synod_host::{Failure, Host, LogLevel, Plugin, PoolLimits, Training};
 use thiserror::Error;
@@ -21,6 +22,8 @@ const FEWEST_HELD_OUT: usize = 20;
 pub struct Dataset {
     /// All rows that the schema accepted.
     pub batch: Batch,
+    /// What the detectors ask of the past, for each row of the batch.
+    pub past: PastValues,
     /// The rows of the batch that may be used.
     pub rows: Vec<usize>,
     /// Where they come from. What concerns one model is filled in while it is fitted.
@@ -93,8 +96,10 @@ struct Common<'a> {
     config: &'a Config,
     data: &'a Dataset,
     training: Batch,
+    training_past: PastValues,
     training_rows: usize,
     held_out: Batch,
+    held_out_past: PastValues,
     digest: String,
 }
 
@@ -192,7 +197,9 @@ fn share<'a>(config: &'a Config, data: &'a Dataset) -> Result<Common<'a>, FitErr
         data,
         training_rows: parts.training.len(),
         training: data.batch.select(&parts.training),
+        training_past: data.past.select(&parts.training),
         held_out: data.batch.select(&held_out),
+        held_out_past: data.past.select(&held_out),
         digest: hex(&digest.finalize()),
     })
 }
@@ -210,10 +217,11 @@ fn prepare<'a>(
 ) -> Result<Prepared<'a>, FitError> {
     let failed = |source| FitError::Feature { detector: detector.name.clone(), source };
     let schema = &common.config.schema;
-    let view = View::fit(&detector.definitions, schema, &common.training).map_err(failed)?;
-    let plan = Plan::new(schema, &[&view]).map_err(failed)?;
-    let training = plan.compute(&common.training).remove(0);
-    let held_out = plan.compute(&common.held_out).remove(0);
+    let history = &common.config.history;
+    let view = View::fit(&detector.definitions, schema, history, &common.training, &common.training_past).map_err(failed)?;
+    let plan = Plan::new(schema, history, &[(&detector.name, &view)]).map_err(failed)?;
+    let training = plan.compute(&common.training, &common.training_past).remove(0);
+    let held_out = plan.compute(&common.held_out, &common.held_out_past).remove(0);
     if plugin.description().missing_values {
         return Ok(Prepared { detector, plugin, artifact, view, training, held_out });
     }

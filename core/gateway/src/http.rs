@@ -3,8 +3,10 @@
 mod access;
 mod answer;
 mod body;
+mod decisions;
 mod declared;
 mod detectors;
+mod entities;
 mod health;
 mod problem;
 mod score;
@@ -13,6 +15,7 @@ pub use problem::Problem;
 
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::ledger::Ledger;
 use crate::telemetry::metrics::Metrics;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -24,6 +27,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 /// Batches that are scored at a time on threads of their own; more wait.
 const BATCHES_AT_A_TIME: usize = 32;
+/// Reads of decisions that are done at a time: fewer than the index has readers, so that one is left for scoring.
+const READS_AT_A_TIME: usize = 4;
+/// How long a read waits for its turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// What is expected to take less is scored where the request was read: handing it to another thread would cost more.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
@@ -31,16 +38,31 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct Service {
     engine: Arc<Engine>,
+    ledger: Arc<Ledger>,
+    /// SHA-256 of the configuration.
+    configuration: String,
     config: Config,
     metrics: Metrics,
     batches: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
 }
 
 impl Service {
-    /// A service of these detectors.
-    pub fn new(config: Config, engine: Engine) -> Arc<Self> {
-        let metrics = Metrics::new(engine.detectors());
-        Arc::new(Self { engine: Arc::new(engine), config, metrics, batches: Arc::new(Semaphore::new(BATCHES_AT_A_TIME)) })
+    /// A service of these detectors, whose decisions go to this ledger. `configuration` is the digest under which it was archived.
+    pub fn new(config: Config, configuration: String, engine: Engine, ledger: Arc<Ledger>) -> Arc<Self> {
+        let metrics = Metrics::new(engine.detectors(), &engine.history().keys().map(|names| names.join("+")).collect::<Vec<_>>());
+        let [batches, reads] = [BATCHES_AT_A_TIME, READS_AT_A_TIME].map(|places| Arc::new(Semaphore::new(places)));
+        Arc::new(Self { engine: Arc::new(engine), ledger, configuration, config, metrics, batches, reads })
+    }
+
+    /// Where decisions are kept.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// What is configured.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// What judges rows.
@@ -65,6 +87,27 @@ impl Service {
             Err(_) => Err(Problem::overloaded(self.config.limits.timeout)),
         }
     }
+
+    /// Does work that reads decisions, on a thread of its own. Few of these are done at a time, so that searches never stop scoring.
+    async fn reading<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let Ok(Ok(place)) = tokio::time::timeout(LONGEST_WAIT, self.reads.clone().acquire_owned()).await else {
+            return Err(Problem::too_many_reads());
+        };
+        let service = self.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            // Given back when the work is done, even if nobody waits for it any more.
+            let _place = place;
+            work(&service)
+        });
+        match tokio::time::timeout(self.config.limits.timeout, reading).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(_)) => Err(Problem::internal()),
+            Err(_) => Err(Problem::too_many_reads()),
+        }
+    }
 }
 
 /// What clients call.
@@ -73,6 +116,12 @@ pub fn data_routes(service: &Arc<Service>) -> Router {
         .route("/v1/score", post(score::score))
         .route("/v1/detectors", get(detectors::list))
         .route("/v1/detectors/{detector}/score", post(score::score_by_one))
+        .route("/v1/decisions", get(decisions::list))
+        .route("/v1/decisions/{id}", get(decisions::one))
+        .route("/v1/decisions/{id}/explanation", get(decisions::explanation::explanation))
+        .route("/v1/decisions/{id}/label", post(decisions::label::label))
+        .route("/v1/quality", get(decisions::quality::quality))
+        .route("/v1/entities/{key}", get(entities::one))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready));
     for route in &service.config.routes {

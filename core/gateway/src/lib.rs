@@ -3,10 +3,16 @@
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod deciding;
+pub mod decision;
 pub mod engine;
+pub mod explaining;
 pub mod fitting;
 pub mod generate;
 pub mod http;
+pub mod ledger;
 pub mod manifest;
+pub mod past;
+pub mod replaying;
 pub mod rows;
 pub mod telemetry;

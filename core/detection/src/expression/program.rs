@@ -8,6 +8,9 @@ use crate::{Batch, Kind, Schema};
 pub(super) enum Op {
     Number(f64),
     Field(usize),
+    /// A value of the row's past.
+    Past(usize),
+    PastMissing(usize),
     /// Whether a field's text is this one.
     IsText(usize, Box<str>),
     Missing(usize),
@@ -39,14 +42,16 @@ pub(super) enum Two {
 
 const FUNCTIONS: &str = "abs, ceil, exp, floor, if, log, log1p, max, min, missing, round, sqrt";
 
-pub(super) fn compile(tree: &Node, schema: &Schema) -> Result<Vec<Op>, Mistake> {
-    let mut compiler = Compiler { schema, program: Vec::new(), waiting: 0 };
+/// Names that are no field are looked for in `past`.
+pub(super) fn compile(tree: &Node, schema: &Schema, past: &[&str]) -> Result<Vec<Op>, Mistake> {
+    let mut compiler = Compiler { schema, past, program: Vec::new(), waiting: 0 };
     compiler.node(tree)?;
     Ok(compiler.program)
 }
 
 struct Compiler<'a> {
     schema: &'a Schema,
+    past: &'a [&'a str],
     program: Vec<Op>,
     /// How many values wait on the stack at this point.
     waiting: usize,
@@ -55,7 +60,7 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     fn emit(&mut self, node: &Node, op: Op) -> Result<(), Mistake> {
         match op {
-            Op::Number(_) | Op::Field(_) | Op::IsText(..) | Op::Missing(_) => self.waiting += 1,
+            Op::Number(_) | Op::Field(_) | Op::Past(_) | Op::PastMissing(_) | Op::IsText(..) | Op::Missing(_) => self.waiting += 1,
             Op::Binary(_) | Op::Two(_) => self.waiting -= 1,
             Op::If => self.waiting -= 2,
             Op::Not | Op::Negative | Op::One(_) => {}
@@ -68,6 +73,10 @@ impl Compiler<'_> {
         match &node.kind {
             NodeKind::Number(number) => self.emit(node, Op::Number(*number)),
             NodeKind::Text(_) => Err((node.offset, "text can only be compared with a text field".into())),
+            NodeKind::Field(name) if self.past(name).is_some() => {
+                let place = self.past(name).unwrap_or_default();
+                self.emit(node, Op::Past(place))
+            }
             NodeKind::Field(name) => {
                 let field = self.number_field(node, name)?;
                 self.emit(node, Op::Field(field))
@@ -85,8 +94,14 @@ impl Compiler<'_> {
         }
     }
 
+    /// A field goes before a value of the past of the same name.
+    fn past(&self, name: &str) -> Option<usize> {
+        if self.schema.index(name).is_some() { None } else { self.past.iter().position(|known| *known == name) }
+    }
+
     fn field(&self, node: &Node, name: &str) -> Result<usize, Mistake> {
-        let names = || self.schema.fields().iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ");
+        let names =
+            || self.schema.fields().iter().map(|field| field.name.as_str()).chain(self.past.iter().copied()).collect::<Vec<_>>().join(", ");
         self.schema.index(name).ok_or_else(|| (node.offset, format!("there is no field `{name}`; there are {}", names())))
     }
 
@@ -115,6 +130,9 @@ impl Compiler<'_> {
 
     fn text_comparison<'n>(&self, left: &Node, right: &'n Node) -> Result<Option<(usize, &'n str)>, Mistake> {
         let NodeKind::Field(name) = &left.kind else { return Ok(None) };
+        if self.past(name).is_some() {
+            return Ok(None);
+        }
         let field = self.field(left, name)?;
         match (&right.kind, self.schema.fields()[field].kind) {
             (NodeKind::Text(text), Kind::Text) => Ok(Some((field, text))),
@@ -129,6 +147,9 @@ impl Compiler<'_> {
             let [Node { kind: NodeKind::Field(field), .. }] = arguments else {
                 return Err((node.offset, "`missing` takes the name of a field".into()));
             };
+            if let Some(place) = self.past(field) {
+                return self.emit(node, Op::PastMissing(place));
+            }
             let field = self.field(node, field)?;
             return self.emit(node, Op::Missing(field));
         }
@@ -161,13 +182,15 @@ fn function(name: &str) -> Option<(Op, usize)> {
 }
 
 /// Computes the program for a row. The compiler has proved that the stack neither overflows nor runs dry.
-pub(super) fn run(program: &[Op], batch: &Batch, row: usize) -> f64 {
+pub(super) fn run(program: &[Op], batch: &Batch, row: usize, past: &[f64]) -> f64 {
     let mut stack = [0.0_f64; DEPTH + 1];
     let mut top = 0;
     for op in program {
         let (value, taken) = match op {
             Op::Number(number) => (*number, 0),
             Op::Field(field) => (batch.number(*field, row), 0),
+            Op::Past(place) => (past[*place], 0),
+            Op::PastMissing(place) => (truth(past[*place].is_nan()), 0),
             Op::IsText(field, text) => (batch.text(*field, row).map_or(f64::NAN, |found| truth(found == &**text)), 0),
             Op::Missing(field) => (truth(batch.is_missing(*field, row)), 0),
             Op::Not => (unless_missing(stack[top - 1], || truth(stack[top - 1] == 0.0)), 1),

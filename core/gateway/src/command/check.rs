@@ -10,6 +10,7 @@ use crate::fitting::{artifact, parameter_mistakes};
 pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
     let at = Installation::open(arguments)?;
     println!("{}: no mistakes", arguments.config.display());
+    print!("{}", super::size::bounds_of_histories(&at.config));
     let mistakes: Vec<String> = at.config.detectors.iter().flat_map(|detector| of_plugin(&at, detector)).collect();
     if !mistakes.is_empty() {
         return Err(CommandError::Usage(mistakes.join("\n")));

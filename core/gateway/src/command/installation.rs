@@ -5,7 +5,7 @@ use crate::cli::Common;
 use crate::config::{self, Config};
 use std::sync::Arc;
 use synod_host::{CodeCache, CodeKey, Host, HostSettings};
-use synod_store::{DataDirectory, Lookup, Registry};
+use synod_store::{Archive, DataDirectory, Lookup, Registry};
 
 /// An installation of Synod, opened.
 pub(super) struct Installation {
@@ -36,6 +36,18 @@ impl Installation {
         let registry = Registry::open(&directory)?;
         let host = host(&config, &directory)?;
         Ok(Self { config, directory, registry, host })
+    }
+}
+
+impl Installation {
+    /// Keeps what decisions rest on and that may be changed later: the configuration, whose digest is answered, and the plugins.
+    pub(super) fn archive(&self) -> Result<String, CommandError> {
+        let archive = Archive::open(&self.directory)?;
+        for detector in &self.config.detectors {
+            let bytes = std::fs::read(&detector.plugin).map_err(|error| CommandError::file(&detector.plugin, error))?;
+            archive.put(&bytes)?;
+        }
+        Ok(archive.put(self.config.source.as_bytes())?)
     }
 }
 

@@ -1,11 +1,16 @@
-//! `synod score`: a line out for every row in, in constant memory.
+//! `synod score`: a line out for every row in. Without history features it runs in constant memory.
 
+mod record;
+
+use super::dataset::{self, Line, Loaded, Wanted};
 use super::installation::Installation;
 use super::{CommandError, progress};
 use crate::cli::Score;
 use crate::engine::{Engine, JudgedRow, live_models};
-use crate::rows::{Read, RowReader};
+use crate::past::Repeated;
+use crate::rows::RowReader;
 use std::time::Instant;
+use synod_detection::history::PastValues;
 use synod_detection::{Ballot, Batch, Outcome, Vote};
 use synod_store::{Cell, ColumnSpec, Kind, TableWriter};
 
@@ -15,43 +20,120 @@ const ROWS_AT_A_TIME: usize = 2048;
 pub(super) fn run(arguments: &Score) -> Result<(), CommandError> {
     let at = Installation::open(&arguments.common)?;
     let engine = Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?;
+    if arguments.record {
+        return record::run(arguments, &at, &engine);
+    }
+    let mut output = Output::create(arguments, &engine)?;
+    if engine.history().width() == 0 && arguments.span.is_everything() {
+        stream(arguments, &engine, &mut output)?;
+    } else {
+        with_history(arguments, &at, &engine, &mut output)?;
+    }
+    output.finish()
+}
+
+/// Rows without a past need no memory.
+fn stream(arguments: &Score, engine: &Engine, output: &mut Output) -> Result<(), CommandError> {
     let mut reader = RowReader::open(&arguments.data, engine.schema())?;
-    let mut writer = TableWriter::create(&arguments.output, None, &columns(&engine))?;
-    let (bar, started) = (progress::reading("scoring"), Instant::now());
-    let mut counts = Counts::default();
+    let bar = progress::reading("scoring");
     let mut batch = Batch::new(engine.schema());
     loop {
         batch.clear();
-        let reads = read_some(&mut reader, &engine, &mut batch)?;
-        if reads.is_empty() {
+        let lines = read_some(&mut reader, engine, &mut batch)?;
+        if lines.is_empty() {
             break;
         }
-        let judged = engine.judge(&batch);
-        for read in &reads {
-            let row = read.place.as_ref().ok().map(|place| &judged.rows[*place]);
-            counts.note(row);
-            writer.write(&line(&engine, &batch, read, row))?;
+        let judged = engine.judge(&batch, &PastValues::none(batch.rows()));
+        for (number, place) in lines {
+            let row = place.as_ref().ok().map(|place| (&judged.rows[*place], judged.features.row(*place)));
+            output.write(engine, &batch, number, &place, row)?;
         }
         progress::update(&bar, reader.progress());
     }
-    writer.finish()?;
     bar.finish_and_clear();
-    eprintln!("{}", counts.summary(started.elapsed().as_secs_f64()));
     Ok(())
 }
 
-fn read_some(reader: &mut RowReader, engine: &Engine, batch: &mut Batch) -> Result<Vec<Read>, CommandError> {
-    let mut reads = Vec::with_capacity(ROWS_AT_A_TIME);
-    while reads.len() < ROWS_AT_A_TIME {
+fn read_some(reader: &mut RowReader, engine: &Engine, batch: &mut Batch) -> Result<Vec<Line>, CommandError> {
+    let mut lines = Vec::with_capacity(ROWS_AT_A_TIME);
+    while lines.len() < ROWS_AT_A_TIME {
         match reader.next(engine.schema(), batch)? {
-            Some(read) => reads.push(read),
+            Some(read) => lines.push((read.number, read.place)),
             None => break,
         }
     }
-    Ok(reads)
+    Ok(lines)
 }
 
-fn columns(engine: &Engine) -> Vec<ColumnSpec> {
+/// The past of a row may be anywhere in the file, so that all of it is read first.
+fn with_history(arguments: &Score, at: &Installation, engine: &Engine, output: &mut Output) -> Result<(), CommandError> {
+    let wanted = Wanted { refused_too: true, ..Wanted::default() };
+    let Loaded { dataset, lines, repeated, .. } = dataset::load(&at.config, &arguments.data, &arguments.span, wanted)?;
+    let bar = progress::reading("scoring");
+    for (done, some) in lines.chunks(ROWS_AT_A_TIME).enumerate() {
+        let places: Vec<usize> = some.iter().filter_map(|(_, place)| place.as_ref().ok().copied()).collect();
+        let batch = dataset.batch.select(&places);
+        let judged = engine.judge(&batch, &dataset.past.select(&places));
+        let mut rows = judged.rows.iter().enumerate();
+        for (number, place) in some {
+            let (place, row) = match place {
+                Err(why) => (Err(why.clone()), None),
+                Ok(place) => match (rows.next(), repeated[*place]) {
+                    (_, Repeated::Other(_)) => (Err("another row has this id, and other content".into()), None),
+                    (Some((index, row)), _) => (Ok(index), Some((row, judged.features.row(index)))),
+                    (None, _) => (Err("it was not judged".into()), None),
+                },
+            };
+            output.write(engine, &batch, *number, &place, row)?;
+        }
+        progress::update(&bar, ((done * ROWS_AT_A_TIME) as u64, lines.len() as u64));
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// The file that is written.
+struct Output {
+    writer: TableWriter,
+    features: bool,
+    counts: Counts,
+    started: Instant,
+}
+
+impl Output {
+    fn create(arguments: &Score, engine: &Engine) -> Result<Self, CommandError> {
+        let features = if arguments.features { engine.feature_names() } else { &[] };
+        let writer = TableWriter::create(&arguments.output, None, &columns(engine, features))?;
+        Ok(Self { writer, features: arguments.features, counts: Counts::default(), started: Instant::now() })
+    }
+
+    fn write(
+        &mut self,
+        engine: &Engine,
+        batch: &Batch,
+        number: u64,
+        place: &Result<usize, String>,
+        row: Option<(&JudgedRow, &[f64])>,
+    ) -> Result<(), CommandError> {
+        self.counts.note(row.map(|(row, _)| row));
+        let mut cells = line(engine, batch, number, place, row.map(|(row, _)| row));
+        if self.features {
+            let value = |column: usize| row.map(|(_, values)| values[column]).filter(|value| !value.is_nan());
+            let error = cells.pop();
+            cells.extend((0..engine.feature_names().len()).map(|column| value(column).map_or(Cell::Missing, Cell::Number)));
+            cells.extend(error);
+        }
+        Ok(self.writer.write(&cells)?)
+    }
+
+    fn finish(self) -> Result<(), CommandError> {
+        self.writer.finish()?;
+        eprintln!("{}", self.counts.summary(self.started.elapsed().as_secs_f64()));
+        Ok(())
+    }
+}
+
+fn columns(engine: &Engine, features: &[String]) -> Vec<ColumnSpec> {
     let column = |name: &str, kind| ColumnSpec { name: name.into(), kind };
     let mut columns = vec![column("row", Kind::Integer)];
     for role in [engine.schema().id(), engine.schema().entity()].into_iter().flatten() {
@@ -72,14 +154,15 @@ fn columns(engine: &Engine) -> Vec<ColumnSpec> {
             own("abstention", Kind::Text),
         ]);
     }
+    columns.extend(features.iter().map(|name| column(&format!("feature.{name}"), Kind::Number)));
     columns.push(column("error", Kind::Text));
     columns
 }
 
-fn line(engine: &Engine, batch: &Batch, read: &Read, row: Option<&JudgedRow>) -> Vec<Cell> {
-    let mut cells = vec![Cell::Integer(read.number as i64)];
+fn line(engine: &Engine, batch: &Batch, number: u64, place: &Result<usize, String>, row: Option<&JudgedRow>) -> Vec<Cell> {
+    let mut cells = vec![Cell::Integer(number as i64)];
     for role in [engine.schema().id(), engine.schema().entity()].into_iter().flatten() {
-        let label = read.place.as_ref().ok().and_then(|place| batch.label(role, *place));
+        let label = place.as_ref().ok().and_then(|place| batch.label(role, *place));
         cells.push(label.map_or(Cell::Missing, Cell::Text));
     }
     match row {
@@ -93,7 +176,7 @@ fn line(engine: &Engine, batch: &Batch, read: &Read, row: Option<&JudgedRow>) ->
         }
         None => cells.extend(vec![Cell::Missing; 4 + 4 * engine.detectors().len()]),
     }
-    cells.push(read.place.as_ref().err().map_or(Cell::Missing, |why| Cell::Text(why.clone())));
+    cells.push(place.as_ref().err().map_or(Cell::Missing, |why| Cell::Text(why.clone())));
     cells
 }
 

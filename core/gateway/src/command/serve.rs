@@ -5,6 +5,7 @@ use super::installation::{Installation, configuration};
 use crate::cli::Common;
 use crate::engine::{Detector, Engine, live_models};
 use crate::http::{Service, administration_routes, data_routes};
+use crate::ledger::Ledger;
 use crate::telemetry::logging;
 use axum::Router;
 use std::net::SocketAddr;
@@ -21,6 +22,10 @@ use tokio::time::MissedTickBehavior;
 const ROUND: Duration = Duration::from_secs(1);
 /// Lines of one plugin that are written down in a round; more say nothing more.
 const LINES_A_ROUND: usize = 20;
+/// How long requests that still score may take when the service stops.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
+/// How often older decisions are looked for that need not be kept.
+const RETENTION: Duration = Duration::from_secs(10);
 /// How often a detector that did not start is tried again.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -31,8 +36,10 @@ pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
     let at = Installation::with(config)?;
     let _lock = at.directory.lock_exclusive()?;
     let engine = Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?;
+    let configuration = at.archive()?;
+    let opened = Ledger::open(&at.config, &at.directory)?;
     let listen = at.config.listen;
-    let service = Service::new(at.config, engine);
+    let service = Service::new(at.config, configuration, engine, opened.ledger.clone());
 
     // Operators are answered by a thread of their own, so that health and metrics never wait behind a batch.
     let administration = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
@@ -52,6 +59,10 @@ pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
     let routes = administration_routes(&service);
     let operators = std::thread::spawn(move || administration.block_on(serve(administration_listener, routes, stopped)));
     data.spawn(look_after(service.clone()));
+    let keeper = std::thread::spawn({
+        let (service, stopped) = (service.clone(), stop.subscribe());
+        move || keep(&service, &stopped)
+    });
     let served = data.block_on(async {
         let stopped = stop.subscribe();
         tokio::spawn(async move {
@@ -62,6 +73,9 @@ pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
         serve(data_listener, data_routes(&service), stopped).await
     });
     let _ = operators.join();
+    let _ = keeper.join();
+    data.shutdown_timeout(LAST_REQUESTS);
+    opened.close();
     served.map_err(|error| CommandError::Failed(error.to_string()))
 }
 
@@ -100,6 +114,20 @@ impl AskedToStop {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Takes snapshots of the histories and drops what need not be kept, until the service stops.
+fn keep(service: &Service, stopped: &watch::Receiver<()>) {
+    let decisions = service.config().decisions;
+    let mut last = Instant::now();
+    while !stopped.has_changed().unwrap_or(true) {
+        std::thread::sleep(ROUND);
+        service.ledger().snapshot_if_due(decisions.snapshot_after);
+        if last.elapsed() >= RETENTION {
+            service.ledger().retain(&decisions);
+            last = Instant::now();
         }
     }
 }

@@ -1,20 +1,30 @@
 //! From the text of a configuration to values that the program uses: one function for each section. A mistake is noted with its key and
 //! replaced by something harmless, so that the rest is checked as well.
 
+mod features;
+mod ledger;
+
+use self::features::{Declared, features};
+pub use self::ledger::{Decisions, Remembering};
+use self::ledger::{decisions, history};
 use super::located::{Located, Mistake};
-use super::text::{self, Answer, Level, RuleName, Serves, Split, Text};
+use super::text::{self, Answer, Level, RuleName, Serves, Split, Storing, Text};
 use super::units;
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
-use synod_detection::{Definition, Field, Kind, Missing, Policy, Rule, Scale, Schema, Source, score_of_share};
+use synod_detection::history::HistoryPlan;
+use synod_detection::{Definition, Field, Kind, Policy, Rule, Schema, score_of_share};
 use synod_host::{Limits, PoolLimits};
 
 /// A configuration that has no mistakes.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The file as it was read: a decision names its digest.
+    pub source: String,
     /// Where models and everything else that must last are kept.
     pub data_directory: PathBuf,
     /// Where the service listens.
@@ -25,6 +35,16 @@ pub struct Config {
     pub detectors: Vec<DetectorConfig>,
     /// How votes become a verdict; its reference is still empty.
     pub policy: Policy,
+    /// Features that decisions record although no detector may see them.
+    pub recorded: Vec<Definition>,
+    /// All that the detectors and the recorded features ask of the past.
+    pub history: Arc<HistoryPlan>,
+    /// How far histories may grow.
+    pub remembering: Remembering,
+    /// How decisions are kept.
+    pub decisions: Decisions,
+    /// What is stored of each field, in the order of the schema.
+    pub storing: Vec<Storing>,
     /// How models are fitted.
     pub fit: FitConfig,
     /// What a request may take.
@@ -92,7 +112,7 @@ pub struct RequestLimits {
 /// A route that is declared and not built in.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// Its path; `{detector}` in it stands for any detector's name.
+    /// Its path; `{detector}` in it stands for any detector's name, `{entity}` for any entity's.
     pub path: String,
     /// What it does.
     pub serves: Serves,
@@ -100,6 +120,11 @@ pub struct Route {
     pub detector: Option<String>,
     /// What the answer to a row holds.
     pub answer: IndexMap<String, Answer>,
+}
+
+impl Route {
+    /// The key of an answer under which the fields of the row are keys of the answer itself.
+    pub const WHOLE: &'static str = "*";
 }
 
 struct Checker<'a> {
@@ -145,7 +170,16 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
     at.within("fit.holdout", text.fit.holdout, 0.05, 0.9, "a share from 0.05 to 0.9");
     let features = features(at, &text.features, &schema);
     let detectors = detectors(at, text, folder, &features);
+    let storing = ledger::storing(at, &text.schema, &schema);
+    let recorded = features::recorded(at, &text.features, &features);
+    let history = history(at, &detectors, &recorded, &schema, &storing);
     Config {
+        source: String::new(),
+        recorded,
+        history: Arc::new(history),
+        remembering: ledger::remembering(at, &text.history),
+        decisions: decisions(at, &text.decisions),
+        storing,
         data_directory: folder.join(&text.data_directory),
         listen: listen(at, &text.listen),
         policy: policy(at, text),
@@ -237,57 +271,6 @@ fn field(at: &mut Checker<'_>, name: &str, text: &text::Field) -> Field {
         length: text.length,
         format: text.format.unwrap_or_default(),
         ..Field::new(name, kind)
-    }
-}
-
-/// A feature with the scale that it declares itself, if it does.
-type Declared = (Definition, Option<Scale>);
-
-fn features(at: &mut Checker<'_>, text: &IndexMap<String, text::Feature>, schema: &Schema) -> IndexMap<String, Declared> {
-    if text.is_empty() {
-        at.mistake("features", "there are none: declare what the detectors see, as in `amount: {expression: amount}`");
-    }
-    let mut features = IndexMap::new();
-    for (name, declared) in text {
-        let key = format!("features.{name}");
-        let source = match source(declared) {
-            Ok(source) => source,
-            Err(message) => {
-                at.mistake(&key, message);
-                continue;
-            }
-        };
-        let missing = declared.missing.as_ref().and_then(|value| {
-            let read = missing(value);
-            at.taken(&format!("{key}.missing"), read.map(Some), None)
-        });
-        let definition = Definition { name: name.clone(), source, scale: Scale::None, missing };
-        if let Err(error) = definition.check(schema) {
-            at.mistake(&if declared.expression.is_some() { format!("{key}.expression") } else { key }, error.to_string());
-            continue;
-        }
-        features.insert(name.clone(), (definition, declared.scale));
-    }
-    features
-}
-
-fn source(text: &text::Feature) -> Result<Source, String> {
-    let of = || text.of.clone().ok_or("`of` is missing: the name of a field");
-    match (&text.expression, text.calendar, text.encode) {
-        (Some(_), None, None) if text.of.is_some() || text.cyclic.is_some() => Err("an expression has no `of` and no `cyclic`".into()),
-        (Some(expression), None, None) => Ok(Source::Expression(expression.clone())),
-        (None, Some(part), None) => Ok(Source::Calendar { of: of()?, part, cyclic: text.cyclic }),
-        (None, None, Some(_)) if text.cyclic.is_some() => Err("only a calendar part can be cyclic".into()),
-        (None, None, Some(encoding)) => Ok(Source::Encoding { of: of()?, encoding }),
-        _ => Err("needs exactly one of `expression`, `calendar` and `encode`".into()),
-    }
-}
-
-fn missing(value: &Value) -> Result<Missing, String> {
-    match value {
-        Value::String(text) if text == "median" => Ok(Missing::Median),
-        Value::Number(number) => number.as_f64().map(Missing::Number).ok_or_else(|| "is too large".to_owned()),
-        _ => Err("must be a number or `median`".into()),
     }
 }
 
@@ -439,48 +422,84 @@ fn policy(at: &mut Checker<'_>, text: &Text) -> Policy {
 /// Paths that are Synod's own.
 const OWN: [&str; 4] = ["/v1", "/healthz", "/readyz", "/metrics"];
 
+/// What a path can hold in place of a segment.
+const PLACEHOLDERS: [&str; 2] = ["{detector}", "{entity}"];
+
 fn routes(at: &mut Checker<'_>, text: &Text) -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
     for (index, declared) in text.routes.iter().enumerate() {
         let key = format!("routes[{index}]");
-        let by_path = declared.path.contains("{detector}");
-        let shape = declared.path.replace("{detector}", "x");
-        if !declared.path.starts_with('/') || shape.contains(['{', '}', '*', '?', '#', ' ']) {
-            at.mistake(&format!("{key}.path"), "must begin with `/`, and hold no placeholder but `{detector}`");
-        }
-        if OWN.iter().any(|own| shape == *own || shape.starts_with(&format!("{own}/"))) {
-            at.mistake(&format!("{key}.path"), format!("`{}` is one of Synod's own paths", declared.path));
-        }
-        if routes.iter().any(|known| known.path == declared.path) {
-            at.mistake(&format!("{key}.path"), format!("`{}` is declared twice", declared.path));
-        }
+        path(at, &key, &declared.path, &routes);
         let serves = declared.serves.unwrap_or_else(|| {
-            at.mistake(&key, "`serves` is missing: verdict, detector or detectors");
+            at.mistake(&key, "`serves` is missing: verdict, detector, detectors or decisions");
             Serves::Verdict
         });
-        let named = declared.detector.as_ref();
-        match (serves, named) {
-            (Serves::Detector, None) if !by_path => at.mistake(&key, "`detector` is missing, and the path has no `{detector}`"),
-            (Serves::Detector, Some(_)) if by_path => at.mistake(&key, "either `detector` or `{detector}` in the path"),
-            (Serves::Verdict | Serves::Detectors, Some(_)) => at.mistake(&format!("{key}.detector"), "only `serves: detector` takes it"),
-            (Serves::Verdict | Serves::Detectors, None) if by_path => {
-                at.mistake(&format!("{key}.path"), "only `serves: detector` takes `{detector}`")
-            }
-            (_, Some(name)) if !text.detectors.contains_key(name) => {
-                at.mistake(&format!("{key}.detector"), format!("there is no detector `{name}`"));
-            }
-            _ => {}
-        }
-        let needs_answer = serves != Serves::Detectors;
-        if needs_answer == declared.answer.is_empty() {
-            at.mistake(
-                &key,
-                if needs_answer { "`answer` is missing, as in `{is_anomaly: anomalous}`" } else { "a list of detectors has no `answer`" },
-            );
-        }
+        placeholders(at, &key, declared, serves, text);
+        answers(at, &key, declared, serves);
         routes.push(Route { path: declared.path.clone(), serves, detector: declared.detector.clone(), answer: declared.answer.clone() });
     }
     routes
+}
+
+/// A path without the names of its placeholders: two of one shape are one path.
+fn shape(path: &str) -> String {
+    path.split('/').map(|segment| if PLACEHOLDERS.contains(&segment) { "x" } else { segment }).collect::<Vec<_>>().join("/")
+}
+
+fn path(at: &mut Checker<'_>, key: &str, path: &str, known: &[Route]) {
+    let (key, shape) = (format!("{key}.path"), shape(path));
+    if !path.starts_with('/') || shape.contains(['{', '}', '*', '?', '#', ' ']) {
+        at.mistake(&key, "must begin with `/`, and hold no placeholder but `{detector}` or `{entity}` between two `/`");
+    }
+    if OWN.iter().any(|own| shape == *own || shape.starts_with(&format!("{own}/"))) {
+        at.mistake(&key, format!("`{path}` is one of Synod's own paths"));
+    }
+    if known.iter().any(|known| self::shape(&known.path) == shape) {
+        at.mistake(&key, format!("`{path}` is declared twice"));
+    }
+}
+
+/// What stands in the path or beside it, of which kind of route.
+fn placeholders(at: &mut Checker<'_>, key: &str, declared: &text::Route, serves: Serves, text: &Text) {
+    let count = |placeholder: &str| declared.path.split('/').filter(|segment| *segment == placeholder).count();
+    let [by_detector, by_entity] = PLACEHOLDERS.map(count);
+    if by_detector > 1 || by_entity > 1 {
+        at.mistake(&format!("{key}.path"), "holds a placeholder twice");
+    }
+    match (serves, &declared.detector) {
+        (Serves::Detector, None) if by_detector == 0 => at.mistake(key, "`detector` is missing, and the path has no `{detector}`"),
+        (Serves::Detector, Some(_)) if by_detector > 0 => at.mistake(key, "either `detector` or `{detector}` in the path"),
+        (Serves::Detector, Some(name)) if !text.detectors.contains_key(name) => {
+            at.mistake(&format!("{key}.detector"), format!("there is no detector `{name}`"));
+        }
+        (Serves::Detector, _) => {}
+        (_, Some(_)) => at.mistake(&format!("{key}.detector"), "only `serves: detector` takes it"),
+        (_, None) if by_detector > 0 => at.mistake(&format!("{key}.path"), "only `serves: detector` takes `{detector}`"),
+        (_, None) => {}
+    }
+    if by_entity > 0 && serves != Serves::Decisions {
+        at.mistake(&format!("{key}.path"), "only `serves: decisions` takes `{entity}`");
+    } else if by_entity > 0 && text.schema.entity.is_none() {
+        at.mistake(&format!("{key}.path"), "`{entity}` needs `schema.entity`");
+    }
+}
+
+fn answers(at: &mut Checker<'_>, key: &str, declared: &text::Route, serves: Serves) {
+    if serves == Serves::Detectors && !declared.answer.is_empty() {
+        return at.mistake(key, "a list of detectors has no `answer`");
+    }
+    if serves != Serves::Detectors && declared.answer.is_empty() {
+        return at.mistake(key, "`answer` is missing, as in `{is_anomaly: anomalous}`");
+    }
+    let given: Vec<&str> = Answer::ALL.into_iter().filter(|answer| serves.gives(*answer)).map(Answer::name).collect();
+    for (name, answer) in &declared.answer {
+        let key = format!("{key}.answer.{name}");
+        if !serves.gives(*answer) {
+            at.mistake(&key, format!("this kind of route has no `{}`; it has {}", answer.name(), given.join(", ")));
+        } else if name == Route::WHOLE && *answer != Answer::Row {
+            at.mistake(&key, "only `row` can stand here, whose fields then become keys of the answer");
+        }
+    }
 }
 
 #[cfg(test)]
@@ -517,7 +536,7 @@ routes:
         let config = read(GOOD, Path::new("/etc"), Vec::new()).unwrap();
         assert_eq!(config.detectors[0].plugin, Path::new("/etc/plugins/one.wasm"));
         assert_eq!(config.detectors[0].definitions.len(), 3);
-        assert_eq!(config.detectors[1].definitions[0].scale, Scale::Robust);
+        assert_eq!(config.detectors[1].definitions[0].scale, synod_detection::Scale::Robust);
         assert_eq!((config.policy.rule, config.policy.minimum_votes), (Rule::WeightedMean, 2));
         assert_eq!(config.detectors[0].threshold, 0.5);
         assert_eq!(config.fit.split, Split::Time);
@@ -535,6 +554,11 @@ routes:
             ("contamination: 0.05", "contamination: 0.5", "detectors.second.contamination: 0.5 is not a share above 0 and below 0.5"),
             ("plugin: one", "plugn: one", "detectors.first.plugn: unknown field `plugn`"),
             ("/predict/{detector}", "/v1/x/{detector}", "routes[0].path: `/v1/x/{detector}` is one of Synod's own paths"),
+            ("/predict/{detector}", "/predict/{entity}", "routes[0].path: only `serves: decisions` takes `{entity}`"),
+            ("/predict/{detector}", "/predict-{detector}", "routes[0].path: must begin with `/`, and hold no placeholder but"),
+            ("/predict/{detector}", "/{detector}/{detector}", "routes[0].path: holds a placeholder twice"),
+            ("is_anomaly: anomalous", "row: row", "routes[0].answer.row: this kind of route has no `row`; it has anomalous, score, raw"),
+            ("serves: detector", "serves: verdict", "routes[0].path: only `serves: detector` takes `{detector}`"),
         ];
         for (from, to, expected) in table {
             let found = mistakes(&GOOD.replace(from, to));
@@ -542,5 +566,30 @@ routes:
         }
         let all = table[..7].iter().fold(GOOD.to_owned(), |text, (from, to, _)| text.replace(from, to));
         assert!(mistakes(&all).len() >= 7, "all at once: {:#?}", mistakes(&all));
+    }
+    #[test]
+    fn routes_of_decisions_are_checked() {
+        let with = |route: &str| GOOD.replace("  time: at", "  time: at\n  entity: channel") + route;
+        let entity = "  - {path: '/of/{entity}', serves: decisions, answer: {'*': row, verdict: outcome, because: reasons}}\n";
+        assert_eq!(mistakes(&with(entity)), Vec::<String>::new());
+        let table = [
+            (GOOD.to_owned() + entity, "routes[1].path: `{entity}` needs `schema.entity`"),
+            (with(entity) + &entity.replace("{entity}", "{detector}"), "routes[2].path: `/of/{detector}` is declared twice"),
+            (with(&entity.replace("reasons", "raw_score")), "routes[1].answer.because: this kind of route has no `raw_score`"),
+            (with(&entity.replace(": row", ": score")), "routes[1].answer.*: only `row` can stand here"),
+            (with("  - {path: /of, serves: decisions}"), "routes[1]: `answer` is missing"),
+            (with("  - {path: /of, serves: decisions, detector: first, answer: {a: id}}"), "routes[1].detector: only `serves: detector`"),
+        ];
+        for (text, expected) in table {
+            let found = mistakes(&text);
+            assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected} in {found:#?}");
+        }
+    }
+
+    #[test]
+    fn answers_are_named_as_they_are_written() {
+        for answer in Answer::ALL {
+            assert_eq!(serde_json::from_value::<Answer>(answer.name().into()).unwrap(), answer);
+        }
     }
 }

@@ -4,6 +4,7 @@
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use synod_detection::history::Aggregate;
 use synod_detection::{CalendarPart, Cyclic, Encoding, Kind, Outcome, Scale, TimeFormat};
 
 /// Tables with defaults, in which an unknown key is a mistake.
@@ -35,6 +36,8 @@ tables! {
         consensus: Consensus = Consensus::default(),
         outcomes: Outcomes = Outcomes::default(),
         fit: Fit = Fit::default(),
+        history: History = History::default(),
+        decisions: Decisions = Decisions::default(),
         limits: Limits = Limits::default(),
         routes: Vec<Route> = Vec::new(),
         logging: Logging = Logging::default(),
@@ -60,15 +63,21 @@ tables! {
         values: Vec<String> = Vec::new(),
         length: Option<usize> = None,
         format: Option<TimeFormat> = None,
+        store: Storing = Storing::Keep,
     }
     Feature {
         expression: Option<String> = None,
         calendar: Option<CalendarPart> = None,
         cyclic: Option<Cyclic> = None,
         encode: Option<Encoding> = None,
+        history: Option<Aggregate> = None,
+        per: Option<Value> = None,
+        over: Option<String> = None,
+        last: Option<u32> = None,
         of: Option<String> = None,
         scale: Option<Scale> = None,
         missing: Option<Value> = None,
+        record: bool = false,
     }
     Detector {
         plugin: Option<String> = None,
@@ -105,6 +114,19 @@ tables! {
         seed: u64 = 1,
         holdout: f64 = 0.25,
         split: Option<Split> = None,
+    }
+    History {
+        lateness: String = "1h".into(),
+        ahead: String = "1h".into(),
+        events: usize = 512,
+        entities: usize = 1_000_000,
+    }
+    Decisions {
+        durability: Durability = Durability::Synced,
+        segment: String = "64MiB".into(),
+        keep_for: Option<String> = None,
+        keep_bytes: Option<String> = None,
+        snapshot_after: u64 = 250_000,
     }
     Limits {
         body: String = "4MiB".into(),
@@ -148,6 +170,32 @@ pub enum Split {
     Random,
 }
 
+/// When a decision is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// Once it would survive a power failure.
+    Synced,
+    /// Once it is written; a power failure may take the last fifth of a second, a crash of the process nothing.
+    Written,
+    /// Decisions are not stored, and histories end with the process.
+    Off,
+}
+
+/// What is stored of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Storing {
+    /// Its value.
+    Keep,
+    /// Its last four characters, behind stars.
+    Mask,
+    /// A keyed digest (HMAC-SHA256): equal values can be recognised, and not read.
+    Hmac,
+    /// Nothing.
+    Drop,
+}
+
 /// What a declared route does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -158,6 +206,21 @@ pub enum Serves {
     Detector,
     /// Lists the detectors' names.
     Detectors,
+    /// Lists decisions, newest first.
+    Decisions,
+}
+
+impl Serves {
+    /// Whether an answer of such a route can hold this.
+    pub(super) fn gives(self, answer: Answer) -> bool {
+        match answer {
+            Answer::Anomalous | Answer::Score | Answer::Threshold | Answer::Id | Answer::Entity => self != Self::Detectors,
+            Answer::RawScore | Answer::Detector => self == Self::Detector,
+            Answer::Outcome | Answer::Decision | Answer::Decided | Answer::At | Answer::Reasons | Answer::Row => {
+                matches!(self, Self::Verdict | Self::Decisions)
+            }
+        }
+    }
 }
 
 /// What a key of a declared route's answer holds.
@@ -180,6 +243,53 @@ pub enum Answer {
     Entity,
     /// The detector's name.
     Detector,
+    /// The decision's id.
+    Decision,
+    /// When it was decided.
+    Decided,
+    /// When the event happened, by the schema.
+    At,
+    /// What is unusual about the row, in words.
+    Reasons,
+    /// The row as it is stored.
+    Row,
+}
+
+impl Answer {
+    pub(super) const ALL: [Self; 13] = [
+        Self::Anomalous,
+        Self::Score,
+        Self::RawScore,
+        Self::Threshold,
+        Self::Outcome,
+        Self::Id,
+        Self::Entity,
+        Self::Detector,
+        Self::Decision,
+        Self::Decided,
+        Self::At,
+        Self::Reasons,
+        Self::Row,
+    ];
+
+    /// As it is written.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Anomalous => "anomalous",
+            Self::Score => "score",
+            Self::RawScore => "raw_score",
+            Self::Threshold => "threshold",
+            Self::Outcome => "outcome",
+            Self::Id => "id",
+            Self::Entity => "entity",
+            Self::Detector => "detector",
+            Self::Decision => "decision",
+            Self::Decided => "decided",
+            Self::At => "at",
+            Self::Reasons => "reasons",
+            Self::Row => "row",
+        }
+    }
 }
 
 /// The least important log lines that are written.

@@ -1,14 +1,15 @@
 //! Quantities with units.
 
-use jiff::SignedDuration;
+use jiff::{Span, SpanRelativeTo};
 use std::time::Duration;
 
-/// A span of time, as `100ms`, `10s` or `1h 30m`.
+/// A span of time, as `100ms`, `10s`, `1h 30m` or `7d`; a day has 24 hours.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    let span = text.parse::<Span>().ok().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+    let parsed = span.and_then(|duration| Duration::try_from(duration).ok());
     parsed
         .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| format!("`{text}` is no time span above 0; write for instance 100ms, 10s or 1h"))
+        .ok_or_else(|| format!("`{text}` is no time span above 0; write for instance 100ms, 10s, 1h or 7d"))
 }
 
 /// A number of bytes, as `4MiB`, `64 kB` or `1000`.
@@ -38,6 +39,7 @@ mod tests {
     fn units_are_read() {
         assert_eq!(duration("100ms"), Ok(Duration::from_millis(100)));
         assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
+        assert_eq!((duration("7d"), duration("1d 12h")), (Ok(Duration::from_secs(604_800)), Ok(Duration::from_secs(129_600))));
         assert_eq!((bytes("4MiB"), bytes("64 kB"), bytes("12")), (Ok(4 << 20), Ok(64_000), Ok(12)));
         for text in ["", "ms", "-1s", "0s", "5 parsecs"] {
             assert!(duration(text).is_err(), "{text}");

@@ -16,6 +16,7 @@ const ROWS_PER_CALL: usize = 256;
 const MOST_TIMEOUTS: usize = 3;
 /// Characters of an abstention's detail.
 const LONGEST_DETAIL: usize = 300;
+const NOT_READY: &str = "the detector did not start; the log says why";
 
 /// Which model, made by which code.
 #[derive(Debug, Clone)]
@@ -175,7 +176,7 @@ impl Detector {
     pub(super) fn vote(&self, matrix: &Matrix) -> (Vec<Ballot>, Call) {
         let mut call = Call::default();
         let Some(pool) = self.pool() else {
-            let ballot = || abstain("not_ready", "the detector did not start; the log says why");
+            let ballot = || abstain("not_ready", NOT_READY);
             return ((0..matrix.rows()).map(|_| ballot()).collect(), call);
         };
         let missing: Vec<Option<usize>> =
@@ -192,6 +193,22 @@ impl Detector {
             None => self.ballot(results.next()),
         };
         (missing.into_iter().map(ballot).collect(), call)
+    }
+
+    /// What each number of a row contributed to its raw score, in the plugin's own way. Blocks for as long as the plugin takes.
+    ///
+    /// # Errors
+    /// When the plugin does not explain or fails, or when the row does not have this raw score: then it is not the row that had it.
+    pub fn explain(&self, row: &Matrix, raw_score: f64) -> Result<Vec<f64>, Abstention> {
+        if !self.description().explains {
+            return Err(abstention("cannot_explain", "its plugin does not explain scores"));
+        }
+        let Some(pool) = self.pool() else { return Err(abstention("not_ready", NOT_READY)) };
+        let failed = |failure: Failure| abstention(failure.reason(), &failure.to_string());
+        if row.missing(0).is_some() && !self.takes_missing || pool.score(row.width, &row.values).map_err(failed)?.scores != [raw_score] {
+            return Err(abstention("not_reproduced", "the recorded features do not give its score again; `synod replay` says more"));
+        }
+        pool.explain(row.width, &row.values).map_err(failed)
     }
 
     fn ballot(&self, result: Option<Result<f64, Failure>>) -> Ballot {
@@ -264,5 +281,9 @@ fn may_be_of_one_row(failure: &Failure) -> bool {
 
 /// What a plugin says of a failure is repeated for every row, so that it has to be short.
 fn abstain(reason: &'static str, detail: &str) -> Ballot {
-    Ballot::Abstention(Abstention { reason, detail: detail.chars().take(LONGEST_DETAIL).collect() })
+    Ballot::Abstention(abstention(reason, detail))
+}
+
+fn abstention(reason: &'static str, detail: &str) -> Abstention {
+    Abstention { reason, detail: detail.chars().take(LONGEST_DETAIL).collect() }
 }

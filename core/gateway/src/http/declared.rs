@@ -1,23 +1,31 @@
 //! Routes that the configuration declares: other systems' paths and answers, so that their clients work unchanged.
 
+use super::decisions::query::{LONGEST_VALUE, OF_PAGES, Query};
+use super::decisions::{link, linked, refused};
 use super::score::{self, json};
-use super::{Problem, Service};
+use super::{Problem, Service, body};
 use crate::config::{Answer, Route, Serves};
+use crate::decision::Decision;
 use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, State};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use synod_detection::{Ballot, Batch, Verdict};
+use synod_detection::{Ballot, Batch};
+use synod_store::Filter;
 
 pub(super) fn handler(route: &Route) -> MethodRouter<Arc<Service>> {
     let route = Arc::new(route.clone());
     match route.serves {
         Serves::Detectors => get(list),
-        Serves::Verdict => post(|State(service), body| verdicts(service, route, body)),
+        Serves::Verdict => post(|State(service), headers, body| verdicts(service, route, headers, body)),
         Serves::Detector => post(|State(service), parameters, body| votes(service, route, parameters, body)),
+        Serves::Decisions => get(|State(service), parameters, uri| decisions(service, route, parameters, uri)),
     }
 }
 
@@ -27,55 +35,112 @@ async fn list(State(service): State<Arc<Service>>) -> Result<Response, Problem> 
 
 /// What there is to tell about a row, by a verdict or by one vote.
 struct Told<'a> {
-    anomalous: bool,
+    id: Option<String>,
+    entity: Option<String>,
+    /// None if too few detectors voted to say so.
+    anomalous: Option<bool>,
     score: f64,
     raw_score: Option<f64>,
     threshold: Option<f64>,
     outcome: Option<&'static str>,
     detector: Option<&'a str>,
+    decision: Option<&'a Decision>,
 }
 
-async fn verdicts(service: Arc<Service>, route: Arc<Route>, body: Body) -> Result<Response, Problem> {
-    let (batch, rows, single) = whole_rows(&service, body).await?;
-    let expected = service.engine.expected(rows);
-    let (judged, batch) = service.scoring(expected, move |engine| (engine.judge(&batch), batch)).await?;
-    service.metrics.judged(&judged);
-    let tells_outcome = route.answer.values().any(|answer| *answer == Answer::Outcome);
-    let told = judged.rows.iter().map(|row| of_verdict(&row.verdict, tells_outcome)).collect::<Result<Vec<_>, _>>()?;
-    answer(&service, &route, &batch, &told, single)
-}
-
-fn of_verdict(verdict: &Verdict, tells_outcome: bool) -> Result<Told<'static>, Problem> {
-    if verdict.too_few_votes && !tells_outcome && !verdict.anomalous {
+async fn verdicts(service: Arc<Service>, route: Arc<Route>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    let bytes = body::read(&service, body).await?;
+    let asked = score::asked(&service, &headers, &bytes)?;
+    let (batch, single) = whole_rows(&service, &bytes)?;
+    let told = score::decide(&service, batch, asked).await?;
+    let decisions = told.into_iter().map(|told| told.map(|told| told.decision)).collect::<Result<Vec<_>, _>>()?;
+    let row = |decision: &Arc<Decision>| match of_decision(decision, &route) {
         // "Not anomalous" would approve what was not looked at.
-        return Err(Problem::no_verdict("too few detectors voted, and this route's answer has no `outcome` that could say so"));
+        Told { anomalous: None, .. } => {
+            Err(Problem::no_verdict("too few detectors voted, and this route's answer has no `outcome` that could say so"))
+        }
+        told => Ok(row(&route.answer, &told)),
+    };
+    let mut rows = decisions.iter().map(row).collect::<Result<Vec<Value>, Problem>>()?;
+    if single { json(&rows.pop()) } else { json(&rows) }
+}
+
+fn of_decision<'a>(decision: &'a Decision, route: &Route) -> Told<'a> {
+    let verdict = &decision.verdict;
+    let tells_outcome = route.answer.values().any(|answer| *answer == Answer::Outcome);
+    let is_known = !verdict.too_few_votes || verdict.anomalous || tells_outcome;
+    Told {
+        id: decision.event.clone(),
+        entity: decision.entity.clone(),
+        anomalous: is_known.then_some(verdict.anomalous),
+        score: verdict.score,
+        raw_score: None,
+        threshold: verdict.threshold,
+        outcome: Some(verdict.outcome.name()),
+        detector: None,
+        decision: Some(decision),
     }
-    let outcome = Some(verdict.outcome.name());
-    Ok(Told { anomalous: verdict.anomalous, score: verdict.score, raw_score: None, threshold: verdict.threshold, outcome, detector: None })
+}
+
+/// Decisions that were made, newest first; those of one entity if the path names it.
+async fn decisions(
+    service: Arc<Service>,
+    route: Arc<Route>,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let parameters = parameters.map_err(|_| Problem::no_entity())?;
+    let query = Query::read(uri.query(), &OF_PAGES)?;
+    let (cursor, limit) = query.page()?;
+    let entity = parameters.iter().find(|(name, _)| *name == "entity").map(|(_, entity)| entity);
+    let filter = Filter { entity: entity.map(|entity| stored(&service, entity)).transpose()?, ..Filter::default() };
+    let reading = move |service: &Service| {
+        let page = service.ledger.decisions(&filter, cursor.as_ref(), limit).map_err(|error| refused(&error))?;
+        let rows = page.decisions.iter().map(|decision| row(&route.answer, &of_decision(decision, &route)));
+        let link = page.next.as_ref().and_then(|next| link(uri.path(), &query, next));
+        Ok(linked(json(&rows.collect::<Vec<_>>())?, link))
+    };
+    service.reading(reading).await
+}
+
+/// An entity's name as it is stored.
+fn stored(service: &Service, entity: &str) -> Result<String, Problem> {
+    if entity.len() > LONGEST_VALUE {
+        return Err(Problem::no_entity());
+    }
+    let probe = service.ledger.probe(entity, Timestamp::now().as_microsecond());
+    Ok(probe.map_err(|error| refused(&error))?.name)
 }
 
 async fn votes(service: Arc<Service>, route: Arc<Route>, parameters: RawPathParams, body: Body) -> Result<Response, Problem> {
     let by_path = parameters.iter().find(|(name, _)| *name == "detector").map(|(_, value)| value);
     let name = by_path.or(route.detector.as_deref()).unwrap_or_default();
     let detector = score::find(&service, name)?;
-    let (batch, rows, single) = whole_rows(&service, body).await?;
-    let expected = service.engine.detectors()[detector].expected(rows);
-    let ((ballots, call), batch) = service.scoring(expected, move |engine| (engine.vote(detector, &batch), batch)).await?;
-    service.metrics.voted(detector, &ballots, &call);
+    let bytes = body::read(&service, body).await?;
+    let (batch, single) = whole_rows(&service, &bytes)?;
+    let (ballots, _, batch) = score::vote(&service, detector, batch).await?;
     let name = service.engine.detectors()[detector].name();
-    let told = ballots.iter().map(|ballot| of_vote(ballot, name)).collect::<Result<Vec<_>, _>>()?;
-    answer(&service, &route, &batch, &told, single)
+    let schema = service.engine.schema();
+    let row = |(place, ballot): (usize, &Ballot)| {
+        let label = |field: Option<usize>| field.and_then(|field| batch.label(field, place));
+        let told = Told { id: label(schema.id()), entity: label(schema.entity()), ..of_vote(ballot, name)? };
+        Ok(row(&route.answer, &told))
+    };
+    let mut rows = ballots.iter().enumerate().map(row).collect::<Result<Vec<Value>, Problem>>()?;
+    if single { json(&rows.pop()) } else { json(&rows) }
 }
 
 fn of_vote<'a>(ballot: &Ballot, detector: &'a str) -> Result<Told<'a>, Problem> {
     match ballot {
         Ballot::Vote(vote) => Ok(Told {
-            anomalous: vote.anomalous,
+            id: None,
+            entity: None,
+            anomalous: Some(vote.anomalous),
             score: vote.score,
             raw_score: Some(vote.raw_score),
             threshold: Some(vote.threshold),
             outcome: None,
             detector: Some(detector),
+            decision: None,
         }),
         Ballot::Abstention(abstention) => {
             Err(Problem::no_verdict(format!("the detector {detector} abstained: {}: {}", abstention.reason, abstention.detail)))
@@ -84,32 +149,38 @@ fn of_vote<'a>(ballot: &Ballot, detector: &'a str) -> Result<Told<'a>, Problem> 
 }
 
 /// These answers have no place for what is wrong with one row of several, so that any wrong row refuses the request.
-async fn whole_rows(service: &Service, body: Body) -> Result<(Batch, usize, bool), Problem> {
-    let (batch, places, single) = score::rows(service, body).await?;
+fn whole_rows(service: &Service, body: &[u8]) -> Result<(Batch, bool), Problem> {
+    let (batch, places, single) = score::rows(service, body)?;
     let wrong = score::wrong_values(&places, single);
-    if wrong.is_empty() { Ok((batch, places.len(), single)) } else { Err(Problem::refused(wrong)) }
+    if wrong.is_empty() { Ok((batch, single)) } else { Err(Problem::refused(wrong)) }
 }
 
-fn answer(service: &Service, route: &Route, batch: &Batch, told: &[Told<'_>], single: bool) -> Result<Response, Problem> {
-    let row = |(place, told)| row(service, &route.answer, batch, place, told);
-    let mut rows: Vec<Value> = told.iter().enumerate().map(row).collect();
-    if single { json(&rows.pop()) } else { json(&rows) }
-}
-
-fn row(service: &Service, keys: &IndexMap<String, Answer>, batch: &Batch, place: usize, told: &Told<'_>) -> Value {
-    let schema = service.engine.schema();
-    let label = |field: Option<usize>| field.and_then(|field| batch.label(field, place)).into();
-    let value = |answer: &Answer| -> Value {
-        match answer {
-            Answer::Anomalous => told.anomalous.into(),
-            Answer::Score => told.score.into(),
-            Answer::RawScore => told.raw_score.into(),
-            Answer::Threshold => told.threshold.into(),
-            Answer::Outcome => told.outcome.into(),
-            Answer::Id => label(schema.id()),
-            Answer::Entity => label(schema.entity()),
-            Answer::Detector => told.detector.into(),
+fn row(keys: &IndexMap<String, Answer>, told: &Told<'_>) -> Value {
+    let mut row = Map::new();
+    for (key, answer) in keys {
+        match value(*answer, told) {
+            Value::Object(fields) if key == Route::WHOLE => row.extend(fields),
+            value => drop(row.insert(key.clone(), value)),
         }
-    };
-    Value::Object(keys.iter().map(|(key, answer)| (key.clone(), value(answer))).collect::<Map<_, _>>())
+    }
+    Value::Object(row)
+}
+
+fn value(answer: Answer, told: &Told<'_>) -> Value {
+    let decision = told.decision;
+    match answer {
+        Answer::Anomalous => told.anomalous.into(),
+        Answer::Score => told.score.into(),
+        Answer::RawScore => told.raw_score.into(),
+        Answer::Threshold => told.threshold.into(),
+        Answer::Outcome => told.outcome.into(),
+        Answer::Id => told.id.clone().into(),
+        Answer::Entity => told.entity.clone().into(),
+        Answer::Detector => told.detector.into(),
+        Answer::Decision => decision.map(|decision| decision.id.to_string()).into(),
+        Answer::Decided => decision.map(|decision| decision.decided.to_string()).into(),
+        Answer::At => decision.and_then(|decision| decision.at).map(|at| at.to_string()).into(),
+        Answer::Reasons => decision.map(|decision| decision.reasons.clone()).into(),
+        Answer::Row => decision.map(|decision| decision.row.clone()).into(),
+    }
 }

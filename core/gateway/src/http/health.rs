@@ -39,6 +39,6 @@ pub(super) async fn ready(State(service): State<Arc<Service>>) -> Result<Respons
 }
 
 pub(super) async fn metrics(State(service): State<Arc<Service>>) -> impl IntoResponse {
-    let text = service.metrics.text(service.engine.detectors());
+    let text = service.metrics.text(service.engine.detectors(), &service.ledger.facts());
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

@@ -94,6 +94,91 @@ impl Problem {
         Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail) }
     }
 
+    /// An id or a key that was used for something else.
+    pub fn conflict() -> Self {
+        let detail = "this id or Idempotency-Key was used before, with other content: give a new event a new id";
+        Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail)
+    }
+
+    /// An id or a key that is being worked on.
+    pub fn in_progress() -> Self {
+        let detail = "another request with this id or Idempotency-Key is under way";
+        Self { retry_after: Some(1), ..Self::new(StatusCode::CONFLICT, "in_progress", "In progress", detail) }
+    }
+
+    /// A key that is none.
+    pub fn bad_key() -> Self {
+        let detail = "Idempotency-Key must be a text of 1 to 255 visible characters";
+        Self::new(StatusCode::BAD_REQUEST, "bad_idempotency_key", "Bad Idempotency-Key", detail)
+    }
+
+    /// Nothing can be stored, so that nothing is decided.
+    pub fn not_stored(detail: impl Into<String>) -> Self {
+        Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_stored", "Not stored", detail) }
+    }
+
+    /// Decisions are asked for, and none are stored.
+    pub fn nothing_is_stored() -> Self {
+        let detail = "decisions are not stored: `decisions.durability` is `off`";
+        Self::new(StatusCode::NOT_FOUND, "nothing_is_stored", "Nothing is stored", detail)
+    }
+
+    /// A cursor that leads nowhere.
+    pub fn bad_cursor(detail: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_cursor", "Bad cursor", detail)
+    }
+
+    /// A query that cannot be understood.
+    pub fn bad_query(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_query", "Bad query", detail)
+    }
+
+    /// No such decision.
+    pub fn no_decision() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no_such_decision", "No such decision", "there is no decision with this id")
+    }
+
+    /// Nobody is known by this name.
+    pub fn no_entity() -> Self {
+        let detail = "nothing is remembered and nothing was decided of this entity";
+        Self::new(StatusCode::NOT_FOUND, "no_such_entity", "No such entity", detail)
+    }
+
+    /// Entities cannot be looked up here.
+    pub fn no_entities(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no_entities", "No entities", detail)
+    }
+
+    /// A label that cannot be understood.
+    pub fn invalid_label(errors: Vec<Wrong>) -> Self {
+        let detail = errors.iter().map(|error| format!("{} {}", error.pointer, error.detail).trim_start().to_owned());
+        let detail = detail.collect::<Vec<_>>().join("; ");
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_label", "Invalid label", detail) }
+    }
+
+    /// A label whose body is too large.
+    pub fn label_too_large(limit: usize) -> Self {
+        let detail = format!("the body has more than {limit} bytes, which no label needs");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large", detail)
+    }
+
+    /// A decision that was labelled often enough.
+    pub fn too_many_labels(most: usize) -> Self {
+        let detail = format!("this decision has {most} labels, which is as many as one can have");
+        Self::new(StatusCode::CONFLICT, "too_many_labels", "Too many labels", detail)
+    }
+
+    /// Too many read decisions.
+    pub fn too_many_reads() -> Self {
+        let detail = "others are reading decisions, and scoring goes first; try again later, or ask for less";
+        Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail) }
+    }
+
+    /// For the client, in words.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// A fault of Synod's own. What it was stands in the log.
     pub fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", "this is a fault of the service; the log says more")

@@ -2,25 +2,119 @@
 
 use super::answer::{self, Row};
 use super::{Problem, Service, body, problem};
+use crate::deciding::{self, Decided};
+use crate::decision::Decision;
+use crate::engine::{Call, Engine};
+use crate::ledger::{AdmitError, Asked, ReadError};
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use serde::Serialize;
 use std::sync::Arc;
-use synod_detection::{Batch, Decoded, RowProblem, decode_rows};
+use std::time::Duration;
+use synod_detection::{Ballot, Batch, Decoded, RowProblem, decode_rows};
+use synod_store::{AppendError, IndexError};
 
+/// draft-ietf-httpapi-idempotency-key-header-07.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const LONGEST_KEY: usize = 255;
+/// Says that the decision was made before.
+const REPEATED: HeaderName = HeaderName::from_static("synod-repeated");
+/// About what a row costs beside the detectors.
+const FOR_A_ROW: Duration = Duration::from_micros(15);
 /// Room for the answer to a row, so that the buffer does not have to grow.
 const USUAL_BYTES: usize = 1536;
 
-pub(super) async fn score(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Problem> {
-    let (batch, rows, single) = rows(&service, body).await?;
-    let expected = service.engine.expected(batch.rows());
-    let (judged, batch) = service.scoring(expected, move |engine| (engine.judge(&batch), batch)).await?;
-    service.metrics.judged(&judged);
-    let calls = judged.calls;
-    let mut judged = judged.rows.into_iter();
-    answer(rows, single, |place| judged.next().map(|row| answer::judged(&service.engine, &batch, place, row, &calls)))
+pub(super) async fn score(State(service): State<Arc<Service>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    let bytes = body::read(&service, body).await?;
+    let asked = asked(&service, &headers, &bytes)?;
+    let (batch, rows, single) = rows(&service, &bytes)?;
+    let decided = decide(&service, batch, asked).await?;
+    let mut each = decided.iter();
+    let answers = answers(rows, |_| match each.next() {
+        Some(Ok(told)) => Ok(Row::Decided(answer::decided(&told.decision))),
+        Some(Err(problem)) => Err(problem.clone()),
+        None => Err(Problem::internal()),
+    });
+    let mut response = reply(answers, single)?;
+    if single && matches!(decided.as_slice(), [Ok(Told { before: true, .. })]) {
+        // As the decision was made before, the client may want to know that nothing happened now.
+        response.headers_mut().insert(REPEATED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// What a request asks for beside its rows.
+pub(super) fn asked(service: &Service, headers: &HeaderMap, body: &[u8]) -> Result<Asked, Problem> {
+    let key = match headers.get(IDEMPOTENCY_KEY) {
+        None => None,
+        Some(value) => Some(value.to_str().ok().and_then(key).ok_or_else(Problem::bad_key)?),
+    };
+    let key = key.map(|key| service.ledger.request_key(None, key, body));
+    Ok(Asked { principal: None, key, now: Timestamp::now().as_microsecond() })
+}
+
+/// The key is a string of structured fields (RFC 8941, section 3.3.3); many clients leave its quotes out.
+fn key(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let inner = text.strip_prefix('"').map_or(Some(text), |rest| rest.strip_suffix('"'))?;
+    (!inner.is_empty() && inner.len() <= LONGEST_KEY && !inner.contains('"')).then_some(inner)
+}
+
+/// A decision, and whether it was made before this request.
+pub(super) struct Told {
+    pub(super) decision: Arc<Decision>,
+    pub(super) before: bool,
+}
+
+/// Judges rows, stores their decisions, and answers them once they are durable.
+pub(super) async fn decide(service: &Arc<Service>, batch: Batch, asked: Asked) -> Result<Vec<Result<Told, Problem>>, Problem> {
+    let expected = service.engine.expected(batch.rows()) + FOR_A_ROW * batch.rows() as u32;
+    let (ledger, configuration) = (service.ledger.clone(), service.configuration.clone());
+    let work = move |engine: &Engine| deciding::decide(engine, &ledger, &configuration, &batch, &asked);
+    let deciding = service.scoring(expected, work).await?.map_err(|error| refused(&error))?;
+    service.metrics.judged(&deciding.judged, &deciding.calls);
+    match tokio::time::timeout(service.config.limits.timeout, deciding.receipt).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error))) => return Err(not_stored(&error)),
+        Ok(Err(_)) => return Err(Problem::internal()),
+        Err(_) => return Err(Problem::not_stored("the disk does not answer in time; send the rows again with the same ids")),
+    }
+    let decisions: Vec<Arc<Decision>> = deciding.decisions.into_iter().map(Arc::new).collect();
+    let told = |row: Decided| match row {
+        Decided::New(place) => Ok(Told { decision: Arc::clone(&decisions[place]), before: false }),
+        Decided::Before(decision) => Ok(Told { decision, before: true }),
+        Decided::Unreadable(error) => Err(unreadable(&error)),
+        Decided::Conflict => Err(Problem::conflict()),
+        Decided::InProgress => Err(Problem::in_progress()),
+    };
+    Ok(deciding.rows.into_iter().map(told).collect())
+}
+
+fn refused(error: &AdmitError) -> Problem {
+    tracing::error!(%error, "rows cannot be taken in");
+    match error {
+        AdmitError::Read(_) => Problem::not_stored("what was decided before cannot be read"),
+        AdmitError::Behind | AdmitError::Paused => Problem::not_stored("too much waits to be written"),
+    }
+}
+
+pub(super) fn not_stored(error: &AppendError) -> Problem {
+    tracing::error!(%error, "decisions cannot be stored, and are not acknowledged");
+    Problem::not_stored("the decision could not be stored, and does not count")
+}
+
+pub(super) fn unreadable(error: &ReadError) -> Problem {
+    match error {
+        ReadError::NotStored => Problem::nothing_is_stored(),
+        ReadError::Index(error @ IndexError::OtherFilter) => Problem::bad_cursor(&error.to_string()),
+        error => {
+            tracing::error!(%error, "decisions cannot be read");
+            Problem::internal()
+        }
+    }
 }
 
 pub(super) async fn score_by_one(
@@ -29,12 +123,25 @@ pub(super) async fn score_by_one(
     body: Body,
 ) -> Result<Response, Problem> {
     let detector = find(&service, &detector)?;
-    let (batch, rows, single) = rows(&service, body).await?;
-    let expected = service.engine.detectors()[detector].expected(batch.rows());
-    let ((ballots, call), batch) = service.scoring(expected, move |engine| (engine.vote(detector, &batch), batch)).await?;
-    service.metrics.voted(detector, &ballots, &call);
+    let bytes = body::read(&service, body).await?;
+    let (batch, rows, single) = self::rows(&service, &bytes)?;
+    let (ballots, call, batch) = vote(&service, detector, batch).await?;
     let mut ballots = ballots.into_iter();
-    answer(rows, single, |place| ballots.next().map(|ballot| answer::voted(&service.engine, detector, &batch, place, ballot, &call)))
+    let answers = answers(rows, |place| {
+        let ballot = ballots.next().ok_or_else(Problem::internal)?;
+        Ok(Row::Voted(answer::voted(&service.engine, detector, &batch, place, ballot, &call)))
+    });
+    reply(answers, single)
+}
+
+/// Has one detector vote. That is no decision: nothing is stored, and nothing is remembered.
+pub(super) async fn vote(service: &Arc<Service>, detector: usize, batch: Batch) -> Result<(Vec<Ballot>, Call, Batch), Problem> {
+    let expected = service.engine.detectors()[detector].expected(batch.rows());
+    let ledger = service.ledger.clone();
+    let work = move |engine: &Engine| (engine.vote(detector, &batch, &ledger.peek(&batch)), batch);
+    let ((ballots, call), batch) = service.scoring(expected, work).await?;
+    service.metrics.voted(detector, &ballots, &call);
+    Ok((ballots, call, batch))
 }
 
 pub(super) fn find(service: &Service, name: &str) -> Result<usize, Problem> {
@@ -46,9 +153,8 @@ pub(super) fn find(service: &Service, name: &str) -> Result<usize, Problem> {
 pub(super) type Places = Vec<Result<usize, Vec<RowProblem>>>;
 
 /// Reads the rows of a request.
-pub(super) async fn rows(service: &Service, body: Body) -> Result<(Batch, Places, bool), Problem> {
-    let bytes = body::read(service, body).await?;
-    let decoded = decode_rows(service.engine.schema(), &bytes, service.config.limits.rows).map_err(|error| Problem::not_json(&error))?;
+pub(super) fn rows(service: &Service, body: &[u8]) -> Result<(Batch, Places, bool), Problem> {
+    let decoded = decode_rows(service.engine.schema(), body, service.config.limits.rows).map_err(|error| Problem::not_json(&error))?;
     let Decoded { batch, rows, single } = decoded;
     let refused = rows.iter().filter(|row| row.is_err()).count();
     service.metrics.refused(refused);
@@ -65,16 +171,22 @@ pub(super) fn wrong_values(rows: &Places, single: bool) -> Vec<problem::Wrong> {
     refused.flat_map(|(row, problems)| problem::wrong(problems, (!single).then_some(row))).collect()
 }
 
-fn answer<'a>(rows: Places, single: bool, mut scored: impl FnMut(usize) -> Option<Row<'a>>) -> Result<Response, Problem> {
+/// An answer for each row of the request. `scored` is asked for those that the schema accepted, in order.
+fn answers<'a>(rows: Places, mut scored: impl FnMut(usize) -> Result<Row<'a>, Problem>) -> Vec<Result<Row<'a>, Problem>> {
     let one = |(row, place): (usize, Result<usize, Vec<RowProblem>>)| match place {
-        Ok(place) => scored(place).ok_or_else(Problem::internal),
-        Err(problems) => Ok(Row::Refused { error: Problem::refused(problem::wrong(&problems, Some(row))) }),
+        Ok(place) => scored(place),
+        Err(problems) => Err(Problem::refused(problem::wrong(&problems, Some(row)))),
     };
-    let answers = rows.into_iter().enumerate().map(one).collect::<Result<Vec<_>, _>>()?;
-    match answers.as_slice() {
-        [only] if single => json(only),
-        several => json(&several),
+    rows.into_iter().enumerate().map(one).collect()
+}
+
+/// One row's problem is the request's; in a list it stands in its row's place.
+fn reply(mut answers: Vec<Result<Row<'_>, Problem>>, single: bool) -> Result<Response, Problem> {
+    if single {
+        return json(&answers.pop().unwrap_or_else(|| Err(Problem::internal()))?);
     }
+    let rows: Vec<Row<'_>> = answers.into_iter().map(|answer| answer.unwrap_or_else(|error| Row::Refused { error })).collect();
+    json(&rows)
 }
 
 pub(super) fn json(answer: &impl Serialize) -> Result<Response, Problem> {

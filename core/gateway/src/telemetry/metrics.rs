@@ -1,11 +1,12 @@
 //! All metrics, with their names. Labels are bounded: routes, detectors, reasons and outcomes that the configuration or the code names,
 //! never an account, an address or a raw path.
 
-use crate::engine::{Call, Detector, Judged};
+use crate::engine::{Call, Detector, JudgedRow};
+use crate::ledger::LedgerFacts;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info};
 use prometheus_client::registry::{Registry, Unit};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use synod_detection::{Ballot, Outcome};
 use synod_host::Retired;
@@ -100,11 +101,132 @@ pub struct Metrics {
     outcomes: [Counter; 3],
     verdict_scores: Histogram,
     detectors: Vec<OfDetector>,
+    ledger: OfLedger,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HistoryLabels {
+    /// The fields of the key.
+    per: String,
+}
+
+/// What the ledger counts; shown here and never counted here.
+#[derive(Debug)]
+struct OfLedger {
+    repeated: Counter,
+    conflicts: Counter,
+    late: Counter,
+    full: Counter,
+    ahead: Counter,
+    refused: Counter,
+    records: Counter,
+    syncs: Counter,
+    sync_seconds: Counter<f64, AtomicU64>,
+    failures: Counter,
+    failing: Gauge,
+    bytes: Gauge,
+    segments: Gauge,
+    queue: Gauge,
+    behind: Gauge,
+    entities: Vec<Gauge>,
+    events: Vec<Gauge>,
+    history_bytes: Vec<Gauge>,
+    evicted: Vec<Counter>,
+}
+
+impl OfLedger {
+    fn new(registry: &mut Registry, histories: &[String]) -> Self {
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let repeated = counter("rows_repeated", "Rows whose recorded decision was told again");
+        let conflicts = counter("rows_conflicting", "Rows whose id or key was used before with other content");
+        let late = counter("rows_late", "Rows that came later than history.lateness");
+        let full = counter("rows_with_full_history", "Rows with a key that had as many events as are kept");
+        let ahead = counter("rows_ahead", "Rows whose time was too far ahead of the clock to be remembered");
+        let refused = counter("decisions_refused", "Decisions that could not be stored, and were not acknowledged");
+        let records = counter("log_records", "Records written to the log");
+        let syncs = counter("log_syncs", "Times that the log was synced to the disk");
+        let failures = counter("log_failures", "Writes or syncs of the log that failed");
+        let sync_seconds = Counter::<f64, AtomicU64>::default();
+        registry.register_with_unit("log_sync", "Time spent syncing the log", Unit::Seconds, sync_seconds.clone());
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let failing = gauge("log_failing", "Whether the log cannot be written at the moment");
+        let bytes = gauge("log_size_bytes", "Size of the log on disk");
+        let segments = gauge("log_segments", "Files of the log");
+        let queue = gauge("log_queue_bytes", "Bytes that wait to be written to the log");
+        let behind = gauge("index_behind_records", "Records of the log that the index does not know yet");
+        let mut gauges = |name: &str, help: &str| {
+            let family = Family::<HistoryLabels, Gauge>::default();
+            registry.register(name, help, family.clone());
+            histories.iter().map(|per| family.get_or_create_owned(&HistoryLabels { per: per.clone() })).collect()
+        };
+        let entities = gauges("history_entities", "Keys whose past is remembered");
+        let events = gauges("history_events", "Events that are remembered");
+        let history_bytes = gauges("history_size_bytes", "Memory that histories take");
+        let family = Family::<HistoryLabels, Counter>::default();
+        registry.register("history_evicted", "Keys that were forgotten to make room", family.clone());
+        let evicted = histories.iter().map(|per| family.get_or_create_owned(&HistoryLabels { per: per.clone() })).collect();
+        Self {
+            repeated,
+            conflicts,
+            late,
+            full,
+            ahead,
+            refused,
+            records,
+            syncs,
+            sync_seconds,
+            failures,
+            failing,
+            bytes,
+            segments,
+            queue,
+            behind,
+            entities,
+            events,
+            history_bytes,
+            evicted,
+        }
+    }
+
+    fn show(&self, facts: &LedgerFacts) {
+        let set = |counter: &Counter, count: u64| counter.inner().store(count, Ordering::Relaxed);
+        set(&self.repeated, facts.repeated);
+        set(&self.conflicts, facts.conflicts);
+        set(&self.late, facts.late);
+        set(&self.full, facts.full);
+        set(&self.ahead, facts.ahead);
+        set(&self.refused, facts.refused);
+        self.behind.set(facts.index_behind as i64);
+        for (place, history) in facts.histories.iter().enumerate().take(self.entities.len()) {
+            self.entities[place].set(history.entities as i64);
+            self.events[place].set(history.events as i64);
+            self.history_bytes[place].set(history.bytes as i64);
+            set(&self.evicted[place], history.evicted);
+        }
+        if let Some(log) = &facts.log {
+            set(&self.records, log.records);
+            set(&self.syncs, log.syncs);
+            set(&self.failures, log.failures);
+            self.sync_seconds.inner().store(log.sync_time.as_secs_f64().to_bits(), Ordering::Relaxed);
+            self.failing.set(i64::from(log.failing_since.is_some()));
+            self.bytes.set(log.bytes_on_disk as i64);
+            self.segments.set(log.segments as i64);
+            self.queue.set(log.queue_bytes as i64);
+        }
+    }
 }
 
 impl Metrics {
     /// Registers all metrics; those of the detectors are there from the start, at zero.
-    pub fn new(detectors: &[Detector]) -> Self {
+    pub fn new(detectors: &[Detector], histories: &[String]) -> Self {
         let mut registry = Registry::with_prefix("synod");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Version of this Synod", build);
@@ -166,7 +288,8 @@ impl Metrics {
         let outcomes = [Outcome::Approve, Outcome::Review, Outcome::Block];
         let outcomes = outcomes.map(|outcome| verdicts.get_or_create_owned(&OutcomeLabels { outcome: outcome.name() }));
         let detectors = detectors.iter().map(of).collect();
-        Self { registry, requests, durations, abstentions, too_few_votes, refused, outcomes, verdict_scores, detectors }
+        let ledger = OfLedger::new(&mut registry, histories);
+        Self { registry, requests, durations, abstentions, too_few_votes, refused, outcomes, verdict_scores, detectors, ledger }
     }
 
     /// Notes an answered request. `route` is the route's pattern and not the path.
@@ -181,14 +304,14 @@ impl Metrics {
     }
 
     /// Notes what a batch came to.
-    pub fn judged(&self, judged: &Judged) {
-        for row in &judged.rows {
+    pub fn judged(&self, rows: &[JudgedRow], calls: &[Call]) {
+        for row in rows {
             self.outcomes[row.verdict.outcome as usize].inc();
             self.verdict_scores.observe(row.verdict.score);
             self.too_few_votes.inc_by(u64::from(row.verdict.too_few_votes));
             row.ballots.iter().enumerate().for_each(|(detector, ballot)| self.ballot(detector, ballot));
         }
-        judged.calls.iter().enumerate().for_each(|(detector, call)| self.call(detector, call));
+        calls.iter().enumerate().for_each(|(detector, call)| self.call(detector, call));
     }
 
     /// Notes what one detector gave for a batch.
@@ -221,7 +344,8 @@ impl Metrics {
     }
 
     /// All metrics as OpenMetrics text.
-    pub fn text(&self, detectors: &[Detector]) -> String {
+    pub fn text(&self, detectors: &[Detector], ledger: &LedgerFacts) -> String {
+        self.ledger.show(ledger);
         for (of, detector) in self.detectors.iter().zip(detectors) {
             of.ready.set(i64::from(detector.is_ready()));
             if let Some(facts) = detector.pool().map(|pool| pool.facts()) {

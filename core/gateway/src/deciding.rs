@@ -1,0 +1,122 @@
+//! From rows to decisions: the one way, whatever route the rows came by.
+
+use crate::decision::{Decision, Verdict, ballots};
+use crate::engine::{Call, Engine, JudgedRow};
+use crate::ledger::{Admission, AdmitError, Admittance, Asked, Ledger, ReadError};
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use std::sync::Arc;
+use synod_detection::{Batch, Matrix, Outcome};
+use synod_store::AppendError;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// What became of a row.
+#[derive(Debug, Clone)]
+pub enum Decided {
+    /// It was judged now: its place among the new decisions.
+    New(usize),
+    /// It was judged before: the decision, as it is recorded.
+    Before(Arc<Decision>),
+    /// It was judged before, and the record cannot be read.
+    Unreadable(Arc<ReadError>),
+    /// Its id or the request's key was used for something else.
+    Conflict,
+    /// Another request with its id or key is under way.
+    InProgress,
+}
+
+/// Rows that were judged, and whose decisions are on their way to the disk.
+#[derive(Debug)]
+pub struct Deciding {
+    /// What became of each row.
+    pub rows: Vec<Decided>,
+    /// The new decisions.
+    pub decisions: Vec<Decision>,
+    /// What the detectors gave for them.
+    pub judged: Vec<JudgedRow>,
+    /// What the detectors' calls took.
+    pub calls: Vec<Call>,
+    /// Comes when the decisions are durable.
+    pub receipt: oneshot::Receiver<Result<(), AppendError>>,
+}
+
+/// Judges rows and hands their decisions to the log. Blocks for as long as the detectors take, and not for the disk.
+///
+/// # Errors
+/// When the rows cannot be taken in.
+pub fn decide(engine: &Engine, ledger: &Arc<Ledger>, configuration: &str, batch: &Batch, asked: &Asked) -> Result<Deciding, AdmitError> {
+    let admission = ledger.admit(batch, asked)?;
+    let all_fresh = admission.fresh.len() == batch.rows();
+    let judged = match all_fresh {
+        true => engine.judge(batch, &admission.past),
+        false => engine.judge(&batch.select(&admission.fresh), &admission.past),
+    };
+    let record =
+        Recording { engine, ledger, configuration, asked, admission: &admission, features: &judged.features, calls: &judged.calls };
+    let decisions: Vec<Decision> = judged.rows.iter().enumerate().map(|(fresh, row)| record.decision(fresh, row)).collect();
+    let rows = admission.rows.iter().map(|row| decided(*row, &admission, ledger)).collect();
+    let receipt = ledger.commit(admission, &decisions);
+    Ok(Deciding { rows, decisions, judged: judged.rows, calls: judged.calls, receipt })
+}
+
+fn decided(row: Admittance, admission: &Admission, ledger: &Ledger) -> Decided {
+    match row {
+        Admittance::Fresh(fresh) => Decided::New(fresh),
+        Admittance::Known(known) => match ledger.read(known.position) {
+            Ok(decision) => Decided::Before(Arc::new(decision)),
+            Err(error) => Decided::Unreadable(Arc::new(error)),
+        },
+        Admittance::Conflict => Decided::Conflict,
+        Admittance::InProgress => Decided::InProgress,
+        Admittance::Same(first) => decided(admission.rows[first], admission, ledger),
+    }
+}
+
+/// What the records of one request share.
+struct Recording<'a> {
+    engine: &'a Engine,
+    ledger: &'a Ledger,
+    configuration: &'a str,
+    asked: &'a Asked,
+    admission: &'a Admission,
+    features: &'a Matrix,
+    calls: &'a [Call],
+}
+
+impl Recording<'_> {
+    fn decision(&self, fresh: usize, row: &JudgedRow) -> Decision {
+        let schema = self.engine.schema();
+        let (stored, place) = (self.admission.stored(), self.admission.fresh[fresh]);
+        let label = |field: Option<usize>| field.and_then(|field| stored.label(field, place));
+        let (votes, abstentions) = ballots(self.engine, row, self.calls);
+        let features = features(self.engine.feature_names(), self.features.row(fresh));
+        let reasons = match row.verdict.outcome {
+            Outcome::Approve => Vec::new(),
+            Outcome::Review | Outcome::Block => crate::explaining::reasons(self.engine, &features, row),
+        };
+        Decision {
+            id: Uuid::now_v7(),
+            event: label(schema.id()),
+            entity: label(schema.entity()),
+            principal: self.asked.principal.clone(),
+            request: self.asked.key.clone(),
+            content: self.admission.content(fresh),
+            at: schema.time().and_then(|time| Timestamp::from_microsecond(stored.moment(time, place)?).ok()),
+            decided: Timestamp::from_microsecond(self.asked.now).unwrap_or_default(),
+            row: self.ledger.form().row(stored, place),
+            past: self.admission.standing(fresh),
+            features,
+            configuration: self.configuration.to_owned(),
+            verdict: Verdict::new(&row.verdict, self.engine.policy().rule),
+            votes,
+            abstentions,
+            reasons,
+        }
+    }
+}
+
+/// Named values; a missing one is none.
+pub fn features(names: &[String], values: &[f64]) -> IndexMap<String, Option<f64>> {
+    names.iter().cloned().zip(values.iter().map(|value| Some(*value).filter(|value| value.is_finite()))).collect()
+}

@@ -1,0 +1,221 @@
+//! The decision record: a verdict with everything that it rests on, as it is stored, told and replayed. It is written once and never
+//! changed; what is said about it later (a label) is a record of its own.
+
+use crate::engine::{Call, Detector, Engine, JudgedRow};
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use synod_detection::{Ballot, Outcome, Rule, Vote};
+use uuid::Uuid;
+
+/// The kinds of records in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RecordKind {
+    /// A [`Decision`].
+    Decision = 1,
+    /// A [`LabelRecord`].
+    Label = 2,
+}
+
+/// A decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Its own id, a UUIDv7.
+    pub id: Uuid,
+    /// The row's id, as it is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// Whom the row is about, as it is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
+    /// Who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+    /// The request that it answers, if that carried an `Idempotency-Key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestKey>,
+    /// A keyed digest of the row: whether a later row of the same id is the same row.
+    pub content: String,
+    /// When the event happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// When it was judged.
+    pub decided: Timestamp,
+    /// The row, as it may be stored.
+    pub row: Map<String, Value>,
+    /// How the row stood to the histories.
+    pub past: Standing,
+    /// What the detectors saw of it, before scaling; null where a value was missing.
+    pub features: IndexMap<String, Option<f64>>,
+    /// SHA-256 of the configuration.
+    pub configuration: String,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// Each vote.
+    pub votes: Vec<VoteOf>,
+    /// Each abstention.
+    pub abstentions: Vec<AbstentionOf>,
+    /// What is unusual about the row, in words; only of a row that was not approved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+}
+
+/// An `Idempotency-Key` with what it was used for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestKey {
+    /// A keyed digest of the key and of who used it.
+    pub key: String,
+    /// A keyed digest of the request's body.
+    pub content: String,
+}
+
+/// How a row stood to the histories of its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Whether later rows see it.
+    pub remembered: bool,
+    /// It came later than `history.lateness`.
+    pub late: bool,
+    /// A key of it had as many events as are kept.
+    pub full: bool,
+}
+
+/// The consensus, and how it was reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Anomalous or not.
+    pub anomalous: bool,
+    /// What to do.
+    pub outcome: Outcome,
+    /// Calibrated, 0 to 1.
+    pub score: f64,
+    /// Where the score turns into "anomalous"; absent for a rule that counts votes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// The rule.
+    pub policy: Rule,
+    /// What the rule made of the votes' scores, before it was calibrated as a whole.
+    pub combined: f64,
+    /// How many detectors voted.
+    pub votes: usize,
+    /// Whether fewer voted than the policy asks for.
+    pub too_few_votes: bool,
+}
+
+/// A detector's vote.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VoteOf {
+    /// Whose.
+    pub detector: String,
+    /// The vote.
+    #[serde(flatten)]
+    pub vote: Vote,
+    /// The model's version.
+    pub model_version: u64,
+    /// The model's SHA-256.
+    pub model_digest: String,
+    /// The plugin's SHA-256.
+    pub plugin_digest: String,
+    /// What the detector took for all rows of the request, in microseconds.
+    pub duration_us: f64,
+}
+
+/// Why a detector did not vote.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AbstentionOf {
+    /// Whose.
+    pub detector: String,
+    /// One of a few stable words.
+    pub reason: String,
+    /// For people.
+    pub detail: String,
+    /// The model's version.
+    pub model_version: u64,
+}
+
+/// What the truth about a decision is, by somebody's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Label {
+    /// It was fraud.
+    Fraud = 0,
+    /// It was not.
+    Legitimate = 1,
+    /// Nobody knows.
+    Unsure = 2,
+}
+
+/// A label as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelRecord {
+    /// The decision.
+    pub decision: Uuid,
+    /// The label.
+    pub label: Label,
+    /// Who says so.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl Verdict {
+    /// A judged row's verdict with the rule that made it.
+    pub fn new(verdict: &synod_detection::Verdict, policy: Rule) -> Self {
+        Self {
+            anomalous: verdict.anomalous,
+            outcome: verdict.outcome,
+            score: verdict.score,
+            threshold: verdict.threshold,
+            policy,
+            combined: verdict.combined,
+            votes: verdict.votes,
+            too_few_votes: verdict.too_few_votes,
+        }
+    }
+}
+
+impl VoteOf {
+    /// A vote with whose it is and what it rests on.
+    pub fn new(detector: &Detector, vote: Vote, call: &Call) -> Self {
+        let identity = detector.identity();
+        let took = call.waiting + call.instantiating + call.scoring;
+        Self {
+            detector: detector.name().to_owned(),
+            vote,
+            model_version: identity.version,
+            model_digest: identity.model.clone(),
+            plugin_digest: identity.plugin.sha256.clone(),
+            duration_us: took.as_nanos() as f64 / 1e3,
+        }
+    }
+}
+
+impl AbstentionOf {
+    /// An abstention with whose it is.
+    pub fn new(detector: &Detector, abstention: &synod_detection::Abstention) -> Self {
+        Self {
+            detector: detector.name().to_owned(),
+            reason: abstention.reason.to_owned(),
+            detail: abstention.detail.clone(),
+            model_version: detector.identity().version,
+        }
+    }
+}
+
+/// The votes and the abstentions of a judged row.
+pub fn ballots(engine: &Engine, row: &JudgedRow, calls: &[Call]) -> (Vec<VoteOf>, Vec<AbstentionOf>) {
+    let (mut votes, mut abstentions) = (Vec::with_capacity(calls.len()), Vec::new());
+    for ((detector, ballot), call) in engine.detectors().iter().zip(&row.ballots).zip(calls) {
+        match ballot {
+            Ballot::Vote(vote) => votes.push(VoteOf::new(detector, *vote, call)),
+            Ballot::Abstention(abstention) => abstentions.push(AbstentionOf::new(detector, abstention)),
+        }
+    }
+    (votes, abstentions)
+}

@@ -1,0 +1,117 @@
+//! `GET /v1/decisions/{id}/explanation`: what each detector's score was made of, beside what is usual.
+
+use super::refused;
+use crate::decision::{Decision, VoteOf};
+use crate::engine::Engine;
+use crate::explaining;
+use crate::http::score::json;
+use crate::http::{Problem, Service};
+use crate::ledger::Ledger;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use indexmap::IndexMap;
+use serde::Serialize;
+use std::sync::Arc;
+use synod_detection::{Abstention, Matrix, Typical, Vote};
+use uuid::Uuid;
+
+#[derive(Serialize)]
+struct Explanation<'a> {
+    decision: Uuid,
+    detectors: Vec<OfDetector<'a>>,
+}
+
+/// A detector that voted.
+#[derive(Serialize)]
+struct OfDetector<'a> {
+    detector: &'a str,
+    model_version: u64,
+    #[serde(flatten)]
+    vote: Vote,
+    /// The highest contribution first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    features: Option<Vec<OfFeature<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_explained: Option<Abstention>,
+}
+
+#[derive(Serialize)]
+struct OfFeature<'a> {
+    name: &'a str,
+    /// Before scaling; none if it was missing.
+    value: Option<f64>,
+    /// To the raw score, as the plugin says it.
+    contribution: f64,
+    /// In the rows that the model has learnt from.
+    usual: Option<Typical>,
+    /// In the entity's latest decisions without this one.
+    usual_here: Option<Typical>,
+    words: String,
+}
+
+pub(in crate::http) async fn explanation(
+    State(service): State<Arc<Service>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let id = super::id(id)?;
+    let reading = move |service: &Service| {
+        let found = service.ledger.decision(id).map_err(|error| refused(&error))?.ok_or_else(Problem::no_decision)?;
+        let usual_here = usual_here(&service.ledger, &found.decision)?;
+        json(&explained(&service.engine, &found.decision, &usual_here))
+    };
+    service.reading(reading).await
+}
+
+fn usual_here(ledger: &Ledger, decision: &Decision) -> Result<IndexMap<String, Typical>, Problem> {
+    let Some(entity) = &decision.entity else { return Ok(IndexMap::new()) };
+    let mut others = ledger.latest(entity, explaining::LATEST + 1).map_err(|error| refused(&error))?;
+    others.retain(|other| other.id != decision.id);
+    others.truncate(explaining::LATEST);
+    Ok(explaining::usual(&others))
+}
+
+fn explained<'a>(engine: &'a Engine, decision: &'a Decision, usual_here: &IndexMap<String, Typical>) -> Explanation<'a> {
+    let inputs = engine.inputs(&decision.features);
+    let of_vote = |vote: &'a VoteOf| {
+        let (features, not_explained) = match of_detector(engine, &inputs, vote) {
+            Ok((detector, contributions)) => (Some(features(engine, detector, decision, &contributions, usual_here)), None),
+            Err(why) => (None, Some(why)),
+        };
+        OfDetector { detector: &vote.detector, model_version: vote.model_version, vote: vote.vote, features, not_explained }
+    };
+    Explanation { decision: decision.id, detectors: decision.votes.iter().map(of_vote).collect() }
+}
+
+/// Which detector it is, and what each number that it saw contributed.
+fn of_detector(engine: &Engine, inputs: &[Matrix], vote: &VoteOf) -> Result<(usize, Vec<f64>), Abstention> {
+    let served = engine.detector(&vote.detector).filter(|detector| {
+        let identity = engine.detectors()[*detector].identity();
+        identity.version == vote.model_version && identity.model == vote.model_digest
+    });
+    let Some(detector) = served else {
+        let detail = format!("its version {} is not served any more; `synod replay` explains it", vote.model_version);
+        return Err(Abstention { reason: "model_not_served", detail });
+    };
+    let contributions = engine.detectors()[detector].explain(&inputs[detector], vote.vote.raw_score)?;
+    Ok((detector, contributions))
+}
+
+fn features<'a>(
+    engine: &'a Engine,
+    detector: usize,
+    decision: &Decision,
+    contributions: &[f64],
+    usual_here: &IndexMap<String, Typical>,
+) -> Vec<OfFeature<'a>> {
+    let feature = |((column, source), contribution): ((usize, &synod_detection::Source), &f64)| {
+        let name = engine.value_name(detector, column);
+        let value = decision.features.get(name).copied().flatten();
+        let usual = engine.plan().typical(detector, column);
+        let words = explaining::words(name, value, usual.as_ref(), source);
+        OfFeature { name, value, contribution: *contribution, usual, usual_here: usual_here.get(name).copied(), words }
+    };
+    let mut features: Vec<OfFeature<'a>> = engine.sources(detector).zip(contributions).map(feature).collect();
+    features.sort_by(|a, b| b.contribution.total_cmp(&a.contribution));
+    features
+}

@@ -1,0 +1,114 @@
+//! `GET /v1/quality`: how well the policy and the detectors did, as far as people said what the truth was.
+
+use super::query::{OF_TIMES, Query};
+use super::refused;
+use crate::http::score::json;
+use crate::http::{Problem, Service};
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Response;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::sync::Arc;
+use synod_store::{Confusion, Quality};
+
+/// What the numbers are of. Nobody labels at random: what was approved is looked at least.
+const MEANING: &str = "precision, recall and F1 are those of the labelled decisions alone, by the last label of each: recall is the share of \
+                       the decisions labelled `fraud` that was found, and fraud that nobody labelled is in none of the numbers";
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    of: &'static str,
+    meaning: &'static str,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+    labels: Labels,
+    policy: Measured,
+    detectors: Vec<OfDetector<'a>>,
+}
+
+#[derive(Serialize)]
+struct Labels {
+    fraud: u64,
+    legitimate: u64,
+    unsure: u64,
+}
+
+#[derive(Serialize)]
+struct OfDetector<'a> {
+    detector: &'a str,
+    #[serde(flatten)]
+    votes: Measured,
+    abstentions: u64,
+}
+
+/// Counts and what follows from them; none where that would divide by nothing.
+#[derive(Debug, PartialEq, Serialize)]
+struct Measured {
+    precision: Option<f64>,
+    recall: Option<f64>,
+    f1: Option<f64>,
+    true_positive: u64,
+    false_positive: u64,
+    true_negative: u64,
+    false_negative: u64,
+}
+
+impl Measured {
+    fn new(counts: &Confusion) -> Self {
+        let Confusion { true_positive, false_positive, true_negative, false_negative } = *counts;
+        let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
+        Self {
+            precision: share(true_positive, true_positive + false_positive),
+            recall: share(true_positive, true_positive + false_negative),
+            f1: share(2 * true_positive, 2 * true_positive + false_positive + false_negative),
+            true_positive,
+            false_positive,
+            true_negative,
+            false_negative,
+        }
+    }
+}
+
+pub(in crate::http) async fn quality(State(service): State<Arc<Service>>, uri: Uri) -> Result<Response, Problem> {
+    let times = Query::read(uri.query(), &OF_TIMES)?.times()?;
+    service.reading(move |service| json(&answer(&service.ledger.quality(times.0, times.1).map_err(|error| refused(&error))?, times))).await
+}
+
+fn answer(quality: &Quality, times: (Option<i64>, Option<i64>)) -> Answer<'_> {
+    let moment = |at: Option<i64>| at.and_then(|at| Timestamp::from_microsecond(at).ok());
+    let labels = quality.labelled;
+    let detectors = quality.detectors.iter().map(|(detector, votes, abstentions)| OfDetector {
+        detector,
+        votes: Measured::new(votes),
+        abstentions: *abstentions,
+    });
+    Answer {
+        of: "labelled decisions",
+        meaning: MEANING,
+        from: moment(times.0),
+        until: moment(times.1),
+        labels: Labels { fraud: labels.fraud, legitimate: labels.legitimate, unsure: labels.unsure },
+        policy: Measured::new(&quality.policy),
+        detectors: detectors.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(true_positive: u64, false_positive: u64, true_negative: u64, false_negative: u64) -> [Option<f64>; 3] {
+        let measured = Measured::new(&Confusion { true_positive, false_positive, true_negative, false_negative });
+        [measured.precision, measured.recall, measured.f1]
+    }
+
+    #[test]
+    fn what_divides_by_nothing_is_not_defined() {
+        assert_eq!(measured(3, 1, 10, 3), [Some(0.75), Some(0.5), Some(0.6)]);
+        assert_eq!(measured(0, 0, 0, 0), [None, None, None]);
+        assert_eq!(measured(0, 0, 5, 0), [None, None, None]);
+        assert_eq!(measured(0, 2, 0, 0), [Some(0.0), None, Some(0.0)]);
+        assert_eq!(measured(0, 0, 0, 2), [None, Some(0.0), Some(0.0)]);
+    }
+}
