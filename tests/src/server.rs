@@ -45,8 +45,16 @@ impl Server {
     /// When it does not start.
     #[must_use]
     pub fn start_with(installation: &Installation, environment: &[(&str, &str)]) -> Self {
+        Self::start_command(installation, installation.command("serve"), environment)
+    }
+
+    /// Starts a server by another command, a shell that becomes the server, say.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_command(installation: &Installation, mut command: Command, environment: &[(&str, &str)]) -> Self {
         let errors = installation.path("serve.stderr");
-        let mut command = installation.command("serve");
         command.env("SYNOD_LISTEN__DATA", "127.0.0.1:0").env("SYNOD_LISTEN__ADMINISTRATION", "127.0.0.1:0");
         command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(File::create(&errors).expect("a file for errors"));
         let mut process = command.spawn().expect("the binary can be started");
@@ -121,6 +129,12 @@ impl Server {
         }
     }
 
+    /// The process's id.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Whether the process lives.
     ///
     /// # Panics
@@ -136,6 +150,15 @@ impl Server {
     pub fn ask_to_stop(&self) {
         let sent = Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).status();
         assert!(sent.expect("kill can be started").success(), "the signal cannot be sent");
+    }
+
+    /// Ends the process as a power switch would, without a word.
+    ///
+    /// # Panics
+    /// When it cannot be ended.
+    pub fn kill(mut self) {
+        self.process.kill().expect("a child can be killed");
+        self.process.wait().expect("a child can be waited for");
     }
 
     /// Waits for the end, and returns the exit code.

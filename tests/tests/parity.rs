@@ -74,10 +74,31 @@ fn in_batches(server: &Server, rows: &[Value], size: usize) -> Vec<Scores> {
     rows.chunks(size).flat_map(|rows| by_list(server, rows)).collect()
 }
 
-/// The scores of one detector after the other, each from its own route.
-fn by_detector(server: &Server, rows: &[Value], detector: &str) -> Vec<[u64; 2]> {
-    let answer = server.post(&format!("/v1/detectors/{detector}/score"), &json!(rows).to_string()).ok();
-    answer.as_array().unwrap().iter().map(|row| [bits(&row["vote"]["score"]), bits(&row["vote"]["raw_score"])]).collect()
+/// What each detector says of a row when it is asked alone, and then what the decision says: asking changes nothing.
+fn asked_before(server: &Server, rows: &[Value]) -> Vec<Scores> {
+    let ask = |row: &Value| {
+        let alone: Vec<u64> = DETECTORS.iter().flat_map(|detector| by_detector(server, row, detector)).collect();
+        let decided = answered(&server.post("/v1/score", &row.to_string()).ok());
+        assert_eq!(alone, decided[1..], "{row}");
+        decided
+    };
+    rows.iter().map(ask).collect()
+}
+
+fn by_detector(server: &Server, row: &Value, detector: &str) -> [u64; 2] {
+    let answer = server.post(&format!("/v1/detectors/{detector}/score"), &row.to_string()).ok();
+    [bits(&answer["vote"]["score"]), bits(&answer["vote"]["raw_score"])]
+}
+
+/// A server that remembers nothing: an event that was decided is not judged again, and would have another past.
+fn fresh(at: &Installation) -> Server {
+    for folder in ["data/log", "data/history"] {
+        let _ = fs::remove_dir_all(at.path(folder));
+    }
+    for file in ["data/index.sqlite", "data/index.sqlite-wal", "data/index.sqlite-shm"] {
+        let _ = fs::remove_file(at.path(file));
+    }
+    Server::start(at)
 }
 
 fn keeps_its_scores(kind: &str) {
@@ -102,20 +123,24 @@ fn keeps_its_scores(kind: &str) {
     }
     same("a file with rows and fields in the opposite order", turned(by_file(&at, &backwards, "csv")));
 
-    let server = Server::start(&at);
-    same("one by one", one_by_one(&server, &rows));
-    same("a list", by_list(&server, &rows));
-    same("a list with rows and fields in the opposite order", turned(by_list(&server, &backwards)));
-    same("lists of seven", in_batches(&server, &rows, 7));
-    for (index, detector) in DETECTORS.iter().enumerate() {
-        let found = by_detector(&server, &rows, detector);
-        let own = |scores: &Scores| [scores[1 + 2 * index], scores[2 + 2 * index]];
-        assert!(found.iter().zip(&expected).all(|(found, expected)| *found == own(expected)), "{kind}: {detector} alone");
+    type Way<'a> = (&'a str, &'a dyn Fn(&Server) -> Vec<Scores>);
+    let ways: [Way<'_>; 5] = [
+        ("one by one", &|server| one_by_one(server, &rows)),
+        ("a list", &|server| by_list(server, &rows)),
+        ("a list with fields in the opposite order", &|server| by_list(server, &rows.iter().map(reversed).collect::<Vec<_>>())),
+        ("lists of seven", &|server| in_batches(server, &rows, 7)),
+        ("detector by detector first", &|server| asked_before(server, &rows)),
+    ];
+    for (what, way) in ways {
+        let server = fresh(&at);
+        same(what, way(&server));
+        server.stop();
     }
+    let server = fresh(&at);
+    let first = in_batches(&server, &rows[..300], 50);
     server.stop();
     let server = Server::start(&at);
-    same("a list after a restart", by_list(&server, &rows));
-    same("one by one after a restart", turned(one_by_one(&server, &backwards)));
+    same("with a restart in the middle", [first, in_batches(&server, &rows[300..], 50)].concat());
     server.stop();
     same("a file after the server", by_file(&at, &rows, "parquet"));
 }

@@ -370,7 +370,7 @@ fn the_log_is_json_and_every_request_is_in_it() {
     let answers =
         [server.post("/v1/score", ORDINARY), server.post("/v1/score", "{"), server.get("/nowhere"), server.administer("/healthz")];
     let events = server.stop();
-    assert_eq!(events[0]["message"], "ready", "{}", events[0]);
+    assert!(events.iter().any(|event| event["message"] == "ready"), "{events:#?}");
     for answer in answers {
         let found: Vec<&Value> = events.iter().filter(|event| event["request_id"].as_str() == answer.header("x-request-id")).collect();
         let [event] = found.as_slice() else { panic!("{answer:?} in {events:#?}") };
@@ -418,7 +418,7 @@ fn an_address_in_use_is_named() {
 #[test]
 fn a_start_with_a_warm_cache_is_timed() {
     let at = three_fields();
-    let started = |server: &Server| server.events()[0]["start_ms"].as_u64().unwrap();
+    let started = |server: &Server| server.await_event(|event| event["message"] == "ready")["start_ms"].as_u64().unwrap();
     let warm: Vec<u64> = (0..3)
         .map(|_| {
             let server = Server::start(&at);
