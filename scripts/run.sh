@@ -36,6 +36,7 @@ esac
 say "serving $config"
 cat >&2 <<END
    scores     http://$data/v1/score
+   decisions  http://$data/v1/decisions
    detectors  http://$data/v1/detectors
    health     http://$administration/readyz
    metrics    http://$administration/metrics

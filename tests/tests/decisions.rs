@@ -690,7 +690,7 @@ fn where_there_is_nothing_to_show_that_is_said() {
     server.stop();
 
     let at = installation();
-    at.edit("consensus:", "decisions:\n  durability: \"off\"\nconsensus:");
+    at.edit("consensus:", "decisions:\n  durability: none\nconsensus:");
     let server = Server::start(&at);
     score(&server);
     for path in ["/v1/decisions", "/v1/decisions/01890000-0000-7000-8000-000000000000", "/v1/quality", "/past"] {

@@ -39,7 +39,7 @@ def features(frame):
     out["duration"] = np.log1p(frame["TransactionDuration"])
     out["login_attempts"] = frame["LoginAttempts"].clip(upper=6)
     out["night"] = (date.hour < 6).astype(float)
-    for name, part, cycle in (("hour", date.hour, 24), ("day", date.dayofweek, 7)):
+    for name, part, cycle in (("hour", date.hour, 24), ("day", date.day_of_week, 7)):
         out[f"{name}_sine"] = np.sin(2 * np.pi * part / cycle)
         out[f"{name}_cosine"] = np.cos(2 * np.pi * part / cycle)
     out["mean_amount"] = account["TransactionAmount"].transform(lambda x: x.shift().rolling(5, min_periods=1).mean())

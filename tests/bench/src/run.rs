@@ -137,6 +137,7 @@ struct Servers {
     bare: Server,
     synod: Server,
     quiet: Server,
+    unstored: Server,
 }
 
 impl Servers {
@@ -145,16 +146,23 @@ impl Servers {
         let mut bare = pinning.server(std::env::current_exe().doing("cannot find myself")?);
         bare.arg("bare");
         let bare = Server::start(bare, beside("bare.log"))?;
-        let synod = |name: &str, access: &str| {
+        let unstored = beside("unstored.yaml");
+        let text = std::fs::read_to_string(&settings.config).doing(settings.config.display())?;
+        std::fs::write(&unstored, text + "\ndecisions: {durability: none}\n").doing(unstored.display())?;
+        let plugins = std::path::absolute("plugins/dist").doing("plugins/dist")?;
+        let synod = |name: &str, access: &str, config: &std::path::Path| {
             let folder = beside(name);
             server::copy(&settings.data_directory, &folder)?;
             let mut command = pinning.server(&settings.synod);
-            command.arg("serve").arg("--config").arg(&settings.config).arg("--data-directory").arg(&folder);
+            command.env("SYNOD_PLUGINS__DIRECTORY", &plugins);
+            command.arg("serve").arg("--config").arg(config).arg("--data-directory").arg(&folder);
             command.env("SYNOD_LISTEN__DATA", "127.0.0.1:0").env("SYNOD_LISTEN__ADMINISTRATION", "127.0.0.1:0");
             command.env("SYNOD_LOGGING__ACCESS", access);
             Server::start(command, beside(&format!("{name}.log")))
         };
-        Ok(Self { pinning, bare, synod: synod("synod", "true")?, quiet: synod("quiet", "false")? })
+        let quiet = synod("quiet", "false", &settings.config)?;
+        let unstored = synod("unstored", "true", &unstored)?;
+        Ok(Self { pinning, bare, synod: synod("synod", "true", &settings.config)?, quiet, unstored })
     }
 
     fn get(&self, which: Which) -> &Server {
@@ -162,12 +170,13 @@ impl Servers {
             Which::Bare => &self.bare,
             Which::Synod => &self.synod,
             Which::Quiet => &self.quiet,
+            Which::Unstored => &self.unstored,
         }
     }
 
     /// A verdict that some detectors abstained from is answered with 200 too, but was cheaper. Synod's own count tells.
     async fn check_abstentions(&self) -> Result<(), Fault> {
-        for server in [&self.synod, &self.quiet] {
+        for server in [&self.synod, &self.quiet, &self.unstored] {
             let address = server.administration.ok_or("synod does not say where its metrics are")?;
             let mut connection = Connection::open(address).await?;
             let metrics = connection.ask(&request("/metrics", None)).await?;

@@ -23,6 +23,8 @@ pub(crate) enum Which {
     Synod,
     /// Synod without a log line for each request.
     Quiet,
+    /// Synod that stores no decisions.
+    Unstored,
 }
 
 /// A request that is measured.
@@ -46,13 +48,14 @@ const DECLARED: &str = "/predict_isolation_forest";
 
 /// All that is measured, in this order in each round.
 #[rustfmt::skip]
-pub(crate) const TARGETS: [Target; 8] = [
+pub(crate) const TARGETS: [Target; 9] = [
     Target { name: BARE_ONE, server: Which::Bare, path: bare::ONE, rows: 1, beside: BARE_ONE, wrong: no_flag },
     Target { name: "synod /healthz (no row)", server: Which::Synod, path: "/healthz", rows: 0, beside: BARE_ONE, wrong: nothing },
     Target { name: "synod /predict_isolation_forest", server: Which::Synod, path: DECLARED, rows: 1, beside: BARE_ONE, wrong: no_declared },
     Target { name: "synod /v1/detectors/…/score", server: Which::Synod, path: DETECTOR, rows: 1, beside: BARE_ONE, wrong: no_vote },
     Target { name: "synod /v1/score", server: Which::Synod, path: "/v1/score", rows: 1, beside: BARE_ONE, wrong: no_verdict },
     Target { name: "synod /v1/score, no access log", server: Which::Quiet, path: "/v1/score", rows: 1, beside: BARE_ONE, wrong: no_verdict },
+    Target { name: "synod /v1/score, nothing stored", server: Which::Unstored, path: "/v1/score", rows: 1, beside: BARE_ONE, wrong: no_verdict },
     Target { name: BARE_BATCH, server: Which::Bare, path: bare::SEVERAL, rows: BATCH, beside: BARE_BATCH, wrong: no_flags },
     Target { name: "synod /v1/score, 100 rows", server: Which::Synod, path: "/v1/score", rows: BATCH, beside: BARE_BATCH, wrong: no_verdicts },
 ];
@@ -150,7 +153,7 @@ mod tests {
     #[test]
     fn a_batch_has_its_rows_and_the_next_batch_the_next_rows() {
         let rows: Vec<String> = (0..250).map(|row| row.to_string()).collect();
-        let requests = TARGETS[7].requests(&rows);
+        let requests = TARGETS[8].requests(&rows);
         let body = |request: &[u8]| String::from_utf8(request.to_vec()).unwrap().split_once("\r\n\r\n").unwrap().1.to_owned();
         let second: Vec<usize> = serde_json::from_str(&body(&requests[1])).unwrap();
         assert_eq!((second.len(), second[0]), (BATCH, BATCH));

@@ -178,8 +178,8 @@ pub enum Durability {
     Synced,
     /// Once it is written; a power failure may take the last fifth of a second, a crash of the process nothing.
     Written,
-    /// Decisions are not stored, and histories end with the process.
-    Off,
+    /// Decisions are not stored, and histories end with the process. (`off` would be false in YAML.)
+    None,
 }
 
 /// What is stored of a field.

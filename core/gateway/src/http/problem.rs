@@ -119,7 +119,7 @@ impl Problem {
 
     /// Decisions are asked for, and none are stored.
     pub fn nothing_is_stored() -> Self {
-        let detail = "decisions are not stored: `decisions.durability` is `off`";
+        let detail = "decisions are not stored: `decisions.durability` is `none`";
         Self::new(StatusCode::NOT_FOUND, "nothing_is_stored", "Nothing is stored", detail)
     }
 

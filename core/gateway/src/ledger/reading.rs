@@ -32,7 +32,7 @@ pub enum ReadError {
         source: serde_json::Error,
     },
     /// Decisions are not stored.
-    #[error("decisions are not stored: `decisions.durability` is `off`")]
+    #[error("decisions are not stored: `decisions.durability` is `none`")]
     NotStored,
     /// Entities cannot be looked up, or not by this name.
     #[error("{0}")]

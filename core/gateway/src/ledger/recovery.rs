@@ -67,7 +67,7 @@ impl Ledger {
         let secret = Secret::open(directory)?;
         let mut histories = Histories::new(Arc::clone(&config.history), config.remembering.bounds, secret_of_histories(&secret));
         let (mut storage, mut thread) = (None, None);
-        if config.decisions.durability != Durability::Off {
+        if config.decisions.durability != Durability::None {
             let settings = LogSettings {
                 segment_bytes: config.decisions.segment,
                 sync: config.decisions.durability == Durability::Synced,

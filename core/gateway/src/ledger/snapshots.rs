@@ -47,7 +47,8 @@ impl Ledger {
         let waited = self.changed.wait_timeout_while(state, LONGEST_WAIT, |state| state.in_flight > 0);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let copied = (state.in_flight == 0).then(|| {
-            let mut bytes = Vec::new();
+            // Growing it under way would take longer than filling it.
+            let mut bytes = Vec::with_capacity(state.histories.facts().iter().map(|facts| facts.bytes).sum());
             let Ok(()) = state.histories.write(|piece| {
                 bytes.extend_from_slice(piece);
                 Ok::<(), std::convert::Infallible>(())

@@ -142,7 +142,7 @@ fn at_scale(config: &Config, batch: &Batch, entities: usize) -> Report {
     std::hint::black_box(values.rows());
     let facts = histories.facts().remove(0);
     let started = Instant::now();
-    let mut snapshot = Vec::new();
+    let mut snapshot = Vec::with_capacity(facts.bytes);
     let _ = histories.write(|piece| {
         snapshot.extend_from_slice(piece);
         Ok::<(), std::convert::Infallible>(())

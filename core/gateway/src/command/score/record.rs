@@ -21,8 +21,8 @@ use synod_store::{Cell, ColumnSpec, Kind, TableWriter};
 const ROWS_AT_A_TIME: usize = 1024;
 
 pub(super) fn run(arguments: &Score, at: &Installation, engine: &Engine) -> Result<(), CommandError> {
-    if at.config.decisions.durability == Durability::Off {
-        return Err(CommandError::Usage("--record: decisions are not stored, because `decisions.durability` is `off`".into()));
+    if at.config.decisions.durability == Durability::None {
+        return Err(CommandError::Usage("--record: decisions are not stored, because `decisions.durability` is `none`".into()));
     }
     let _lock = at.directory.lock_exclusive()?;
     let configuration = at.archive()?;
