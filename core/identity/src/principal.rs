@@ -1,0 +1,20 @@
+//! Who somebody turned out to be.
+
+use std::collections::BTreeSet;
+
+/// Somebody whose credential was verified. What the roles allow is decided elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// Who it is, unique for its issuer: `sub`, or the id of an API key.
+    pub subject: String,
+    /// Who says so: `iss`, or [`crate::API_KEY_ISSUER`].
+    pub issuer: String,
+    /// Whose decisions it may see. Nothing if the issuer has no tenants.
+    pub tenant: Option<String>,
+    /// Roles, as the issuer names them.
+    pub roles: BTreeSet<String>,
+    /// Scopes, as the issuer names them.
+    pub scopes: BTreeSet<String>,
+    /// When the credential ends, in Unix seconds, without leeway.
+    pub expires: u64,
+}
