@@ -473,7 +473,6 @@ impl Hold {
         drop(state);
         self.ledger.changed.notify_all();
         storage.since_snapshot.fetch_add(ids.len() as u64, Ordering::Relaxed);
-        storage.indexing.wake();
     }
 
     fn release(&self, state: &mut State) {

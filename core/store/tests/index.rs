@@ -164,7 +164,7 @@ fn a_cursor_is_refused_with_another_filter() {
         vote: Some((detector.to_owned(), synod_store::VoteFilter::No)),
         ..Filter::default()
     };
-    let cursors = [("plain", "lof"), ("plainl", "of"), ("plai", "nlof")].map(|(entity, detector)| {
+    let cursors = [("plain", "forest"), ("plainf", "orest"), ("plai", "nforest")].map(|(entity, detector)| {
         let filter = vote(entity, detector);
         (reader.decisions(&filter, None, 1).unwrap().next, filter)
     });

@@ -199,14 +199,15 @@ fn open_index(directory: &DataDirectory, log: &Log, recovery: &Recovery) -> Resu
         (index, opened) = Index::open(directory)?;
     }
     let first = recovery.first.unwrap_or(recovery.next);
-    match indexing::catch_up(&mut index, &log.reader(), opened.next.max(first), |_| ()) {
+    let next = opened.next.max(first);
+    match indexing::catch_up(&mut index, &mut log.reader().from(next)?, next, |_| ()) {
         Ok(next) => Ok((index, next)),
         Err(IndexingError::Index(error)) if error.is_damage() => {
             tracing::warn!(%error, "the index is damaged and is built anew from the log");
             drop(index);
             Index::remove(directory)?;
             (index, _) = Index::open(directory)?;
-            let next = indexing::catch_up(&mut index, &log.reader(), first, |_| ())?;
+            let next = indexing::catch_up(&mut index, &mut log.reader().from(first)?, first, |_| ())?;
             Ok((index, next))
         }
         Err(error) => Err(error.into()),
@@ -223,7 +224,7 @@ pub fn rebuild_index(directory: &DataDirectory, mut progress: impl FnMut(u64)) -
     let (mut index, _) = Index::open(directory)?;
     let reader = LogReader::open(directory)?;
     let first = reader.first().unwrap_or(1);
-    Ok(indexing::catch_up(&mut index, &reader, first, &mut progress)? - first)
+    Ok(indexing::catch_up(&mut index, &mut reader.from(first)?, first, &mut progress)? - first)
 }
 
 /// The newest record of a log: its sequence, and the chain's hash with it; 0 and zeros if there is none. Only the end of the log is read,

@@ -9,7 +9,7 @@ use synod_store::{
     VoteFilter,
 };
 
-pub(crate) const DETECTORS: [&str; 5] = ["forest", "lof", "autoencoder", "'; DROP TABLE votes; --", ""];
+pub(crate) const DETECTORS: [&str; 5] = ["forest", "density", "network", "'; DROP TABLE votes; --", ""];
 /// Texts as hostile clients send them.
 pub(crate) const TEXTS: [&str; 9] =
     ["plain", "", "'; DROP TABLE decisions; --", "100%_", "a\0b", "a", "\u{202e}right to left", "x' OR '1'='1", "NULL"];
