@@ -441,7 +441,7 @@ fn older_decisions_are_dropped_as_configured_and_the_server_goes_on() {
         assert!(started.elapsed() < Duration::from_secs(60), "nothing is dropped: {} decisions", recorded(&at).len());
         std::thread::sleep(Duration::from_millis(200));
     }
-    server.await_event(|event| event["message"].as_str().is_some_and(|text| text.starts_with("older decisions were dropped")));
+    let _ = server.await_event(|event| event["message"].as_str().is_some_and(|text| text.starts_with("older decisions were dropped")));
     let row = json!({"event": "new", "account": "account 1", "at": "2026-01-01T00:00:00Z", "amount": 1.0});
     server.post("/v1/score", &row.to_string()).ok();
     server.stop();

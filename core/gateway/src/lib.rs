@@ -11,6 +11,7 @@ pub mod fitting;
 pub mod generate;
 pub mod http;
 pub mod ledger;
+pub mod listening;
 pub mod manifest;
 pub mod past;
 pub mod replaying;

@@ -6,8 +6,8 @@ use crate::cli::Common;
 use crate::engine::{Detector, Engine, live_models};
 use crate::http::{Service, administration_routes, data_routes};
 use crate::ledger::Ledger;
+use crate::listening::{Audience, Certificate, Listening, chain};
 use crate::telemetry::logging;
-use axum::Router;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,8 +22,6 @@ use tokio::time::MissedTickBehavior;
 const ROUND: Duration = Duration::from_secs(1);
 /// Lines of one plugin that are written down in a round; more say nothing more.
 const LINES_A_ROUND: usize = 20;
-/// How long requests that still score may take when the service stops.
-const LAST_REQUESTS: Duration = Duration::from_secs(10);
 /// How often older decisions are looked for that need not be kept.
 const RETENTION: Duration = Duration::from_secs(10);
 /// How often a detector that did not start is tried again.
@@ -35,10 +33,11 @@ pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
     let _guard = logging::start(config.level);
     let at = Installation::with(config)?;
     let _lock = at.directory.lock_exclusive()?;
+    let listen = at.config.listen.clone();
+    let certificate = listen.tls.map(Certificate::read).transpose().map_err(|error| CommandError::Failed(chain(&error)))?;
     let engine = Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?;
     let configuration = at.archive()?;
     let opened = Ledger::open(&at.config, &at.directory)?;
-    let listen = at.config.listen;
     let service = Service::new(at.config, configuration, engine, opened.ledger.clone());
 
     // Operators are answered by a thread of their own, so that health and metrics never wait behind a batch.
@@ -47,6 +46,8 @@ pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
     let (stop, stopped) = watch::channel(());
     // Before anybody is told that Synod is ready: from then on it can be asked to stop.
     let asked = data.block_on(async { AskedToStop::listen() }).map_err(no_runtime)?;
+    // Only with a certificate to renew: without one the signal means what it means to any other program.
+    let renew = certificate.as_ref().map(|_| data.block_on(async { signal(SignalKind::hangup()) })).transpose().map_err(no_runtime)?;
     let administration_listener = bind(&administration, listen.administration, "listen.administration")?;
     let data_listener = bind(&data, listen.data, "listen.data")?;
     tracing::info!(
@@ -57,26 +58,32 @@ pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
         "ready"
     );
     let routes = administration_routes(&service);
-    let operators = std::thread::spawn(move || administration.block_on(serve(administration_listener, routes, stopped)));
+    let (limits, drain) = (listen.limits, listen.drain);
+    let listening = Listening { audience: Audience::Operators, limits, drain, certificate: None };
+    let operators = std::thread::spawn(move || administration.block_on(listening.serve(administration_listener, routes, stopped)));
     data.spawn(look_after(service.clone()));
+    if let Some((certificate, asked)) = certificate.clone().zip(renew) {
+        data.spawn(certificate.follow(asked));
+    }
     let keeper = std::thread::spawn({
         let (service, stopped) = (service.clone(), stop.subscribe());
         move || keep(&service, &stopped)
     });
-    let served = data.block_on(async {
+    data.block_on(async {
         let stopped = stop.subscribe();
         tokio::spawn(async move {
             asked.wait().await;
             tracing::info!("stopping: requests under way are answered");
             let _ = stop.send(());
         });
-        serve(data_listener, data_routes(&service), stopped).await
+        let listening = Listening { audience: Audience::Clients, limits, drain, certificate };
+        listening.serve(data_listener, data_routes(&service), stopped).await;
     });
     let _ = operators.join();
     let _ = keeper.join();
-    data.shutdown_timeout(LAST_REQUESTS);
+    data.shutdown_timeout(drain);
     opened.close();
-    served.map_err(|error| CommandError::Failed(error.to_string()))
+    Ok(())
 }
 
 fn no_runtime(error: std::io::Error) -> CommandError {
@@ -90,13 +97,6 @@ fn bind(runtime: &Runtime, address: SocketAddr, key: &str) -> Result<TcpListener
 
 fn address(listener: &TcpListener) -> String {
     listener.local_addr().map_or_else(|_| "unknown".into(), |address| address.to_string())
-}
-
-async fn serve(listener: TcpListener, routes: Router, mut stopped: watch::Receiver<()>) -> std::io::Result<()> {
-    let stop = async move {
-        let _ = stopped.changed().await;
-    };
-    axum::serve(listener, routes).with_graceful_shutdown(stop).await
 }
 
 /// The signals that end the service in good order.

@@ -3,16 +3,17 @@
 
 mod features;
 mod ledger;
+mod listen;
 
 use self::features::{Declared, features};
 pub use self::ledger::{Decisions, Remembering};
 use self::ledger::{decisions, history};
+pub use self::listen::Listen;
 use super::located::{Located, Mistake};
 use super::text::{self, Answer, Level, RuleName, Serves, Split, Storing, Text};
 use super::units;
 use indexmap::IndexMap;
 use serde_json::Value;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,15 +56,6 @@ pub struct Config {
     pub level: Level,
     /// Whether each request is logged.
     pub access_log: bool,
-}
-
-/// Where the service listens.
-#[derive(Debug, Clone, Copy)]
-pub struct Listen {
-    /// For clients.
-    pub data: SocketAddr,
-    /// For operators: health, metrics.
-    pub administration: SocketAddr,
 }
 
 /// A detector as configured.
@@ -181,7 +173,7 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         decisions: decisions(at, &text.decisions),
         storing,
         data_directory: folder.join(&text.data_directory),
-        listen: listen(at, &text.listen),
+        listen: listen::listen(at, &text.listen, folder),
         policy: policy(at, text),
         fit: FitConfig { seed: text.fit.seed, holdout: text.fit.holdout, split },
         limits: limits(at, &text.limits),
@@ -191,19 +183,6 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         schema,
         detectors,
     }
-}
-
-fn listen(at: &mut Checker<'_>, text: &text::Listen) -> Listen {
-    let mut address = |key: &str, value: &str| {
-        let parsed = value.parse().map_err(|_| format!("`{value}` is no address; write for instance 127.0.0.1:8080"));
-        at.taken(key, parsed, SocketAddr::from(([127, 0, 0, 1], 0)))
-    };
-    let data = address("listen.data", &text.data);
-    let administration = address("listen.administration", &text.administration);
-    if data == administration && data.port() != 0 {
-        at.mistake("listen.administration", "is the address of `listen.data`: give it a port of its own");
-    }
-    Listen { data, administration }
 }
 
 fn limits(at: &mut Checker<'_>, text: &text::Limits) -> RequestLimits {
@@ -558,6 +537,10 @@ routes:
             ("/predict/{detector}", "/predict-{detector}", "routes[0].path: must begin with `/`, and hold no placeholder but"),
             ("/predict/{detector}", "/{detector}/{detector}", "routes[0].path: holds a placeholder twice"),
             ("is_anomaly: anomalous", "row: row", "routes[0].answer.row: this kind of route has no `row`; it has anomalous, score, raw"),
+            ("schema:", "listen: {limits: {header: 1}, tls: {key: k}}\nschema:", "listen.limits.header: invalid type"),
+            ("schema:", "listen: {tls: {key: k}}\nschema:", "listen.tls.certificate: is missing: the file of the certificate"),
+            ("schema:", "listen: {limits: {header_size: 1KiB}}\nschema:", "listen.limits.header_size: 1024 is not a size from 8KiB"),
+            ("schema:", "listen: {drain: soon}\nschema:", "listen.drain: `soon` is no time span"),
             ("serves: detector", "serves: verdict", "routes[0].path: only `serves: detector` takes `{detector}`"),
         ];
         for (from, to, expected) in table {

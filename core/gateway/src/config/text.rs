@@ -45,6 +45,25 @@ tables! {
     Listen {
         data: String = "127.0.0.1:8080".into(),
         administration: String = "127.0.0.1:8081".into(),
+        tls: Option<Tls> = None,
+        drain: String = "10s".into(),
+        limits: ListenLimits = ListenLimits::default(),
+    }
+    Tls {
+        certificate: String = String::new(),
+        key: String = String::new(),
+    }
+    ListenLimits {
+        connections: usize = 10_000,
+        connections_per_address: usize = 256,
+        handshake: String = "5s".into(),
+        first_byte: String = "10s".into(),
+        header: String = "10s".into(),
+        idle: String = "75s".into(),
+        stall: String = "30s".into(),
+        streams: u32 = 128,
+        header_size: String = "32KiB".into(),
+        header_count: usize = 100,
     }
     Plugins {
         directory: String = "plugins".into(),

@@ -3,9 +3,11 @@
 
 use crate::engine::{Call, Detector, JudgedRow};
 use crate::ledger::LedgerFacts;
+use crate::listening::{Audience, Deadline};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info};
 use prometheus_client::registry::{Registry, Unit};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use synod_detection::{Ballot, Outcome};
@@ -224,6 +226,100 @@ impl OfLedger {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ListenerLabels {
+    listener: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    listener: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeadlineLabels {
+    deadline: &'static str,
+}
+
+/// Why a connection was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// There are as many as there may be.
+    InAll,
+    /// There are as many from this address.
+    PerAddress,
+}
+
+/// What is counted of connections, for the whole process: its listeners come and go with it.
+#[derive(Debug, Default)]
+pub struct Connections {
+    open: Family<ListenerLabels, Gauge>,
+    refused: Family<RefusalLabels, Counter>,
+    overdue: Family<DeadlineLabels, Counter>,
+    handshakes_failed: Counter,
+    bad_hosts: Counter,
+    certificate_end: Family<ListenerLabels, Gauge>,
+}
+
+impl Connections {
+    /// The only one.
+    pub fn all() -> &'static Self {
+        static ALL: OnceLock<Connections> = OnceLock::new();
+        ALL.get_or_init(|| {
+            let all = Self::default();
+            for deadline in Deadline::ALL {
+                drop(all.overdue.get_or_create(&DeadlineLabels { deadline: deadline.name() }));
+            }
+            all
+        })
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("connections_open", "Connections that are open", self.open.clone());
+        registry.register("connections_refused", "Connections that were refused, because there were too many", self.refused.clone());
+        registry.register("connections_overdue", "Connections that were closed, by the deadline they missed", self.overdue.clone());
+        registry.register("tls_handshakes_failed", "Handshakes of TLS that failed", self.handshakes_failed.clone());
+        registry.register("requests_with_bad_host", "Requests without the one Host that they need", self.bad_hosts.clone());
+        let help = "When the certificate that is served ends, in seconds since 1970";
+        registry.register("certificate_expiry_seconds", help, self.certificate_end.clone());
+    }
+
+    /// Notes how many connections a listener has.
+    pub fn open(&self, audience: Audience, connections: usize) {
+        self.open.get_or_create(&ListenerLabels { listener: audience.name() }).set(connections as i64);
+    }
+
+    /// Notes a connection that was refused.
+    pub fn refused(&self, audience: Audience, refusal: Refusal) {
+        let reason = match refusal {
+            Refusal::InAll => "in_all",
+            Refusal::PerAddress => "per_address",
+        };
+        self.refused.get_or_create(&RefusalLabels { listener: audience.name(), reason }).inc();
+    }
+
+    /// Notes a connection that was closed because it missed a deadline.
+    pub fn overdue(&self, deadline: Deadline) {
+        self.overdue.get_or_create(&DeadlineLabels { deadline: deadline.name() }).inc();
+    }
+
+    /// Notes a handshake that failed.
+    pub fn handshake_failed(&self) {
+        self.handshakes_failed.inc();
+    }
+
+    /// Notes a request that was refused for its Host.
+    pub fn bad_host(&self) {
+        self.bad_hosts.inc();
+    }
+
+    /// Notes the certificate that is served from now on, by its end in seconds since 1970.
+    pub fn certificate_ends(&self, end: i64) {
+        self.certificate_end.get_or_create(&ListenerLabels { listener: Audience::Clients.name() }).set(end);
+    }
+}
+
 impl Metrics {
     /// Registers all metrics; those of the detectors are there from the start, at zero.
     pub fn new(detectors: &[Detector], histories: &[String]) -> Self {
@@ -231,6 +327,7 @@ impl Metrics {
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Version of this Synod", build);
 
+        Connections::all().register(&mut registry);
         let requests = Family::<RequestLabels, Counter>::default();
         registry.register("http_requests", "Requests answered", requests.clone());
         let durations = Family::<RouteLabels, Histogram, fn() -> Histogram>::new_with_constructor(seconds);

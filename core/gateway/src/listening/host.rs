@@ -1,0 +1,61 @@
+//! The Host of a request: exactly one, and one that can be a host (RFC 9112, section 3.2). Two of them are how a request is smuggled past
+//! whatever stands before the service and reads the other one.
+
+use axum::body::Body;
+use axum::http::uri::Authority;
+use axum::http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use axum::response::IntoResponse;
+
+/// # Errors
+/// What is wrong with the request's Host, for the client.
+pub(super) fn check<B>(request: &Request<B>) -> Result<(), &'static str> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), Some(_)) => Err("the request has more than one Host"),
+        (Some(host), None) if is_host(host) => Ok(()),
+        (Some(_), None) => Err("the request's Host is no name or address, with or without a port"),
+        // With HTTP/2 it is part of the address; HTTP/1.0 does not know it.
+        (None, _) if request.version() == Version::HTTP_11 => Err("the request has no Host"),
+        (None, _) => Ok(()),
+    }
+}
+
+fn is_host(value: &HeaderValue) -> bool {
+    // Empty is what a client sends that has no name for the server.
+    value.is_empty() || Authority::try_from(value.as_bytes()).is_ok_and(|authority| !authority.as_str().contains('@'))
+}
+
+/// The answer to such a request. What follows it on the connection cannot be trusted.
+pub(super) fn refusal(version: Version, detail: &str) -> Response<Body> {
+    let problem = serde_json::json!({"type": "about:blank", "title": "Bad Host", "status": 400, "code": "bad_host", "detail": detail});
+    let headers = [(header::CONTENT_TYPE, "application/problem+json")];
+    let mut response = (StatusCode::BAD_REQUEST, headers, problem.to_string()).into_response();
+    if version <= Version::HTTP_11 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_one_host() {
+        let ask = |version, hosts: &[&str]| {
+            let mut request = Request::builder().version(version);
+            for host in hosts {
+                request = request.header("host", *host);
+            }
+            check(&request.body(()).unwrap()).is_ok()
+        };
+        for host in ["synod", "synod:80", "127.0.0.1:8080", "[::1]:8080", ""] {
+            assert!(ask(Version::HTTP_11, &[host]), "{host}");
+        }
+        for host in ["a b", "a@b", "a/b", "a,b@c", "a:b:c"] {
+            assert!(!ask(Version::HTTP_11, &[host]), "{host}");
+        }
+        assert!(!ask(Version::HTTP_11, &[]) && !ask(Version::HTTP_11, &["a", "a"]) && !ask(Version::HTTP_2, &["a", "b"]));
+        assert!(ask(Version::HTTP_10, &[]) && ask(Version::HTTP_2, &[]));
+    }
+}
