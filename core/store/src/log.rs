@@ -32,7 +32,7 @@
 //! deleted; so may what begins with a dot while no server runs.
 //!
 //! # What opening does
-//! Every segment is read. Of all but the last the checksums are believed, so that frames are whole and numbered without holes, and each
+//! Every segment is read, of a long log the newest 4 GiB ([`LogSettings::read_at_open`]) and the headers of the others. Of all but the last the checksums are believed, so that frames are whole and numbered without holes, and each
 //! segment has to begin with the chain that the one before ends with. In the last one every payload is hashed and every link computed.
 //! What is no frame at its end is what a crash leaves and is cut off; if a whole frame behind it says by bit 31 that it had been synced,
 //! it is damage, and so is everything else that is not as it was written. Damage is refused: it is for people to look at. What stays and
@@ -102,11 +102,14 @@ pub struct LogSettings {
     /// Whether records are acknowledged once they survive a power failure. Without it they are acknowledged once they are written, and
     /// synced at least every 200 ms: a power failure, or a disk that fails to sync, loses what came since.
     pub sync: bool,
+    /// How much of the segments before the last is read when the log is opened, the newest first, in bytes. Of older ones only the headers
+    /// are looked at: damage in them is found by who reads it, and by [`verify`].
+    pub read_at_open: u64,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, queue_bytes: 64 << 20, sync: true }
+        Self { segment_bytes: 64 << 20, queue_bytes: 64 << 20, sync: true, read_at_open: 4 << 30 }
     }
 }
 
@@ -136,7 +139,7 @@ impl Log {
     }
 
     fn open_on(disk: Arc<dyn Disk>, settings: LogSettings) -> Result<(Self, Recovery), LogError> {
-        let recovered = recovery::recover(&*disk, microseconds_now())?;
+        let recovered = recovery::recover_within(&*disk, microseconds_now(), settings.read_at_open)?;
         let recovery = recovered.recovery.clone();
         let writer = Writer::new(disk.clone(), settings, recovered);
         let status = writer.status().clone();

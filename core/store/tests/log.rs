@@ -327,3 +327,29 @@ fn a_damaged_log_is_refused_with_the_file_and_what_to_do() {
     let error = Log::open(&directory, LogSettings::default()).unwrap_err().to_string();
     assert!(error.contains(path.to_str().unwrap()) && error.contains("synod audit verify"), "{error}");
 }
+
+/// A log of years must open at once: of old segments only the headers are read, and damage in them is found by who reads it.
+#[test]
+fn old_segments_are_not_read_at_open() {
+    let (_folder, directory) = directory();
+    let log = open(&directory, 5_000);
+    let positions: Vec<Position> = (0..100).flat_map(|number| append(&log, vec![entry(vec![number; 500])]).unwrap()).collect();
+    log.close().unwrap();
+    let old = positions[3];
+    let path = directory.path().join("log").join(format!("{:020}.log", old.segment));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[old.offset as usize + 200] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+
+    assert!(matches!(Log::open(&directory, LogSettings::default()), Err(LogError::Damaged { .. })), "all is read by default");
+    let (log, recovery) = Log::open(&directory, LogSettings { read_at_open: 20_000, ..LogSettings::default() }).unwrap();
+    assert_eq!((recovery.first, recovery.next, recovery.records), (Some(1), 101, 100));
+    let reader = log.reader();
+    assert!(reader.read(old).is_err(), "a damaged record is never given out");
+    assert_eq!(reader.read(positions[99]).unwrap().payload, [99; 500]);
+    assert_eq!(reader.from(50).unwrap().map(|record| record.unwrap().payload[0]).collect::<Vec<_>>(), (49..100).collect::<Vec<_>>());
+    assert_eq!(append(&log, vec![entry("new")]).unwrap()[0].sequence, 101);
+    log.close().unwrap();
+    let found = verify(&directory, &[], &mut |_, _| ()).unwrap();
+    assert!(found.faults.iter().any(|fault| fault.sequence == old.sequence), "{:?}", found.faults);
+}

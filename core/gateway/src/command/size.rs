@@ -10,11 +10,12 @@ use crate::replaying::typical_decision;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use synod_detection::history::{Aggregate, Bounds, KeySize, Past, Window};
+use synod_store::LogSettings;
 
 /// A frame of the log around each record, as `core/store/src/log.rs` has it.
 const BYTES_OF_FRAME: f64 = 89.0;
 /// Of a decision with an id and an entity; measured with `core/store/examples/index_speed.rs`.
-const BYTES_OF_INDEX: f64 = 120.0;
+const BYTES_OF_INDEX: f64 = 193.0;
 /// A key's events stand in memory that grows by a quarter, so that an eighth of it is empty on average.
 const SLACK: f64 = 1.125;
 /// Bytes of a key in a snapshot, beside its events.
@@ -104,7 +105,7 @@ fn report(config: &Config, arguments: &Size) -> Result<Report, CommandError> {
     let log_share = (disk.bytes_of_decision + BYTES_OF_FRAME) / (disk.bytes_of_decision + BYTES_OF_FRAME + BYTES_OF_INDEX);
     let since_snapshot = if histories.is_empty() { 0.0 } else { config.decisions.snapshot_after as f64 };
     let recovery = Recovery {
-        check_log_seconds: disk.after * log_share / READ_PACE,
+        check_log_seconds: (disk.after * log_share).min(LogSettings::default().read_at_open as f64) / READ_PACE,
         read_snapshot_seconds: snapshot / READ_PACE,
         fold_seconds: since_snapshot / FOLD_PACE,
     };

@@ -59,7 +59,12 @@ struct History {
 impl History {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
-        let settings = LogSettings { segment_bytes: [0, 300, 1500][random.below(3)], queue_bytes: 1 << 20, sync: !random.one_in(4) };
+        let settings = LogSettings {
+            segment_bytes: [0, 300, 1500][random.below(3)],
+            queue_bytes: 1 << 20,
+            sync: !random.one_in(4),
+            ..LogSettings::default()
+        };
         let disk = ModelDisk::new(random.next());
         let (known, possible, anchors) = Default::default();
         Self {
@@ -333,7 +338,7 @@ fn what_was_acknowledged_survives_every_power_cut_and_disk_error() {
 fn what_was_acknowledged_to_many_callers_survives_a_power_cut() {
     for seed in 0..300 {
         let disk = ModelDisk::new(seed);
-        let settings = LogSettings { segment_bytes: 2000, queue_bytes: 1 << 20, sync: true };
+        let settings = LogSettings { segment_bytes: 2000, queue_bytes: 1 << 20, ..LogSettings::default() };
         let (log, _) = Log::open_on(Arc::new(disk.clone()), settings).unwrap();
         let acknowledged = Arc::new(Mutex::new(Vec::new()));
         disk.inject(20 + seed..21 + seed, Injection::PowerCut);

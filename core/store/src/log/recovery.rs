@@ -57,20 +57,51 @@ pub(super) struct Recovered {
     pub(super) recovery: Recovery,
 }
 
-/// Opens the log of this folder for its one writer. `now` is in microseconds since 1970.
+/// Opens the log of this folder for its one writer, and reads all of it. `now` is in microseconds since 1970.
+#[cfg(test)]
 pub(super) fn recover(disk: &dyn Disk, now: i64) -> Result<Recovered, LogError> {
+    recover_within(disk, now, u64::MAX)
+}
+
+/// As [`recover`], but of the segments before the last it reads only the newest ones, up to so many bytes: a log of years must not take
+/// hours to open. Of the older ones only the headers are looked at; whoever reads a record of them checks it then.
+pub(super) fn recover_within(disk: &dyn Disk, now: i64, most: u64) -> Result<Recovered, LogError> {
     remove_drafts(disk)?;
     let mut segments = list_segments(disk)?;
     let unfinished = pop_unfinished(disk, &mut segments)?;
     let Some((last, earlier)) = segments.split_last() else {
         return begin(disk, unfinished, now);
     };
-    let mut known = Vec::new();
+    let (trusted, read) = earlier.split_at(unread(disk, earlier, most)?);
+    let mut known = trusted.iter().map(|first| trust(disk, *first)).collect::<Result<Vec<_>, _>>()?;
     let mut before = None;
-    for first in earlier {
+    for first in read {
         before = Some(check_earlier(disk, *first, before, &mut known)?);
     }
     finish(disk, *last, before, unfinished, known, now)
+}
+
+/// How many of the oldest segments are left unread, so that the others have at most so many bytes.
+fn unread(disk: &dyn Disk, segments: &[u64], most: u64) -> Result<usize, LogError> {
+    let mut bytes = 0_u64;
+    for (place, first) in segments.iter().enumerate().rev() {
+        bytes = bytes.saturating_add(length(disk, *first)?);
+        if bytes > most {
+            return Ok(place + 1);
+        }
+    }
+    Ok(0)
+}
+
+fn length(disk: &dyn Disk, first: u64) -> Result<u64, LogError> {
+    let file = open_segment(disk, first, Access::Read)?;
+    file.length().map_err(|source| LogError::Read { path: disk.path(&segment_name(first)), source })
+}
+
+/// A segment of which only the header is read.
+fn trust(disk: &dyn Disk, first: u64) -> Result<Segment, LogError> {
+    let (header, _) = join(disk, first, Access::Read, None)?;
+    Ok(Segment { first, bytes: length(disk, first)?, created: header.created })
 }
 
 /// Takes the last segment off the list if it is shorter than a header or is nothing but a damaged one: whoever made it had not begun to
