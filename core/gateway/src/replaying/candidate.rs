@@ -146,7 +146,7 @@ pub fn judge_by(
     // Two passes: which way can be taken depends on everything that is selected, and labels come after their decisions.
     let survey = survey(recorded, selection, &mut |done, all| progress(done, 2 * all))?;
     let mut tally = Tally::new(candidate.engine, survey.labels);
-    let wanted = made(candidate.engine.plan(), &candidate.views.iter().collect::<Vec<_>>());
+    let wanted = made(candidate.engine.plan(), &candidate.views.iter().collect::<Vec<_>>(), &candidate.config.recorded);
     let there = recorded_names(makers, &survey.versions, candidate.config, &wanted);
     let mut progress = |done, all| progress(all + done, 2 * all);
     match there {

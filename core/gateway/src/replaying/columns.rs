@@ -3,7 +3,7 @@
 use super::versions::{Makers, Versions};
 use crate::config::Config;
 use serde_json::Value;
-use synod_detection::{Plan, View};
+use synod_detection::{Definition, Plan, View};
 
 /// What a value is made of. Two that are equal here are the same number for the same row in the light of the same past.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub(super) struct Made {
     from: String,
 }
 
-/// What the values of a plan of these views are made of, in the order of the plan's names.
-pub(super) fn made(plan: &Plan, views: &[&View]) -> Vec<Made> {
+/// What the values of a plan of these views and of these recorded features are made of, in the order of the plan's names.
+pub(super) fn made(plan: &Plan, views: &[&View], recorded: &[Definition]) -> Vec<Made> {
     let mut made = vec![Made::default(); plan.names().len()];
     for (index, view) in views.iter().enumerate() {
         for (column, of_column) in columns(view).into_iter().enumerate() {
@@ -26,14 +26,25 @@ pub(super) fn made(plan: &Plan, views: &[&View]) -> Vec<Made> {
             }
         }
     }
+    for definition in recorded {
+        let place = plan.names().iter().position(|name| *name == definition.name).filter(|place| made[*place].from.is_empty());
+        if let Some(place) = place {
+            let source = serde_json::to_value(&definition.source).unwrap_or_default();
+            made[place] = Made { column: definition.name.clone(), from: made_of(&source, &Value::Null) };
+        }
+    }
     made
+}
+
+fn made_of(source: &Value, encoder: &Value) -> String {
+    format!("{source} {encoder}")
 }
 
 fn columns(view: &View) -> Vec<Made> {
     let written = serde_json::to_value(view).unwrap_or_default();
     let features = written["features"].as_array().map_or(&[][..], Vec::as_slice);
     let of_feature = |feature: &Value| {
-        let from = format!("{} {}", feature["definition"]["source"], feature["encoder"]);
+        let from = made_of(&feature["definition"]["source"], &feature["encoder"]);
         let columns = feature["columns"].as_array().cloned().unwrap_or_default();
         let column = move |column: Value| Made { column: column["name"].as_str().unwrap_or_default().to_owned(), from: from.clone() };
         columns.into_iter().map(column)
@@ -53,8 +64,10 @@ pub(super) fn names(makers: &mut Makers<'_>, versions: &Versions, candidate: &Co
     let manifests = makers.manifests(versions)?;
     let views: Vec<&View> = manifests.iter().map(|manifest| &manifest.view).collect();
     let named: Vec<(&str, &View)> = config.detectors.iter().map(|detector| detector.name.as_str()).zip(views.iter().copied()).collect();
-    let plan = Plan::new(&config.schema, &config.history, &named).map_err(|error| error.to_string())?;
-    let there = made(&plan, &views);
+    let plan = Plan::new(&config.schema, &config.history, &named)
+        .and_then(|plan| plan.with_recorded(&config.schema, &config.history, &config.recorded))
+        .map_err(|error| error.to_string())?;
+    let there = made(&plan, &views, &config.recorded);
     let name = |wanted: &Made| match there.iter().position(|made| made == wanted) {
         Some(place) => Ok(plan.names()[place].clone()),
         None => Err(format!(
