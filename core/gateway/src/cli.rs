@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::generate;
-use crate::ledger::digest_of;
+use crate::hexadecimal::digest_of;
 use crate::past::Order;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SpanRelativeTo;

@@ -3,6 +3,7 @@
 
 use crate::config::{Config, DetectorConfig, Split};
 use crate::engine::{EngineError, load_plugin};
+use crate::hexadecimal::hexadecimal;
 use crate::manifest::{DataLineage, HeldOut, Manifest, PluginIdentity};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -200,13 +201,8 @@ fn share<'a>(config: &'a Config, data: &'a Dataset) -> Result<Common<'a>, FitErr
         training_past: data.past.select(&parts.training),
         held_out: data.batch.select(&held_out),
         held_out_past: data.past.select(&held_out),
-        digest: hex(&digest.finalize()),
+        digest: hexadecimal(&digest.finalize()),
     })
-}
-
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn prepare<'a>(
@@ -280,7 +276,7 @@ fn fit_one(common: &Common<'_>, prepared: &Prepared<'_>, complete: &[usize], pro
     }
     let manifest = manifest(common, prepared, Calibration::from(raw));
     progress(name, &format!("done: a model of {} bytes", bytes.len()));
-    Ok(Model { version: 0, digest: hex(&Sha256::digest(&bytes)), manifest, bytes })
+    Ok(Model { version: 0, digest: hexadecimal(&Sha256::digest(&bytes)), manifest, bytes })
 }
 
 fn manifest(common: &Common<'_>, prepared: &Prepared<'_>, calibration: Calibration) -> Manifest {
@@ -300,7 +296,7 @@ fn manifest(common: &Common<'_>, prepared: &Prepared<'_>, calibration: Calibrati
         synod: env!("CARGO_PKG_VERSION").into(),
         plugin,
         parameters: prepared.detector.parameters.clone(),
-        artifact: prepared.artifact.as_ref().map(|bytes| hex(&Sha256::digest(bytes))),
+        artifact: prepared.artifact.as_ref().map(|bytes| hexadecimal(&Sha256::digest(bytes))),
         seed: common.config.fit.seed,
         data,
         held_out: HeldOut { split: common.config.fit.split, digest: common.digest.clone() },

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod explaining;
 pub mod fitting;
 pub mod generate;
+mod hexadecimal;
 pub mod http;
 pub mod ledger;
 pub mod listening;

@@ -4,7 +4,7 @@ use super::CommandError;
 use super::installation::Installation;
 use crate::cli::Export;
 use crate::engine::{Engine, live_models};
-use crate::fitting::hex;
+use crate::hexadecimal::hexadecimal;
 use sha2::{Digest, Sha256};
 
 pub(super) fn run(arguments: &Export) -> Result<(), CommandError> {
@@ -18,6 +18,6 @@ pub(super) fn run(arguments: &Export) -> Result<(), CommandError> {
     let pool = detector.pool().ok_or_else(|| CommandError::Failed(format!("detector {} does not start", detector.name())))?;
     let onnx = pool.export_onnx().map_err(|failure| CommandError::Failed(format!("detector {}: {failure}", detector.name())))?;
     synod_store::write_file(&arguments.output, &onnx).map_err(|error| CommandError::file(&arguments.output, error))?;
-    println!("{}: {} bytes, SHA-256 {}", arguments.output.display(), onnx.len(), hex(&Sha256::digest(&onnx)));
+    println!("{}: {} bytes, SHA-256 {}", arguments.output.display(), onnx.len(), hexadecimal(&Sha256::digest(&onnx)));
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! The index follows the log: a thread of its own reads what is new there and folds it in. There is one way into the index, whether a
 //! record is a millisecond or a year old, so that a rebuilt index is the same index.
 
-use super::{digest_of, reading::outcome_number};
+use super::reading::outcome_number;
 use crate::decision::{LabelRecord, RecordKind, RequestKey};
+use crate::hexadecimal::digest_of;
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::borrow::Cow;

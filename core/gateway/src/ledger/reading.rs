@@ -1,7 +1,8 @@
 //! Decisions that were made: by their ids, by who they are about, by what they came to.
 
-use super::{Known, Ledger, digest_of};
+use super::{Known, Ledger};
 use crate::decision::{Decision, LabelRecord, RecordKind};
+use crate::hexadecimal::digest_of;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use synod_detection::{Batch, Value};

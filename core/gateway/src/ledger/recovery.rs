@@ -3,9 +3,10 @@
 use super::indexing::{self, IndexingError, Progress};
 use super::reading::Readers;
 use super::recent::Recent;
-use super::{Counts, Ledger, State, Storage, StoredForm, hexadecimal};
+use super::{Counts, Ledger, State, Storage, StoredForm};
 use crate::config::{Config, Durability};
 use crate::decision::{RecordKind, Standing};
+use crate::hexadecimal::hexadecimal;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::sync::atomic::AtomicU64;

@@ -1,6 +1,7 @@
 //! What may be stored of a row. Histories, digests and records see this form of it; only the detectors see the row itself.
 
 use crate::config::Storing;
+use crate::hexadecimal::hexadecimal;
 use jiff::Timestamp;
 use serde_json::{Map, Number, Value as Json};
 use std::borrow::Cow;
@@ -54,7 +55,7 @@ impl StoredForm {
         let name = &self.schema.fields()[field].name;
         let digest = self.secret.digest("field", &[name.as_bytes(), text.as_bytes()]);
         // Half of it is enough to tell any number of values apart.
-        super::hexadecimal(&digest[..16])
+        hexadecimal(&digest[..16])
     }
 
     /// A row of stored rows as a JSON object; what is missing is left out.
