@@ -94,6 +94,11 @@ impl Problem {
         Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail) }
     }
 
+    /// A request whose Host is missing, doubled or none.
+    pub fn bad_host(detail: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_host", "Bad Host", detail)
+    }
+
     /// An id or a key that was used for something else.
     pub fn conflict() -> Self {
         let detail = "this id or Idempotency-Key was used before, with other content: give a new event a new id";

@@ -1,9 +1,10 @@
 //! The Host of a request: exactly one, and one that can be a host (RFC 9112, section 3.2). Two of them are how a request is smuggled past
 //! whatever stands before the service and reads the other one.
 
+use crate::http::Problem;
 use axum::body::Body;
 use axum::http::uri::Authority;
-use axum::http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use axum::http::{HeaderValue, Request, Response, Version, header};
 use axum::response::IntoResponse;
 
 /// # Errors
@@ -27,9 +28,7 @@ fn is_host(value: &HeaderValue) -> bool {
 
 /// The answer to such a request. What follows it on the connection cannot be trusted.
 pub(super) fn refusal(version: Version, detail: &str) -> Response<Body> {
-    let problem = serde_json::json!({"type": "about:blank", "title": "Bad Host", "status": 400, "code": "bad_host", "detail": detail});
-    let headers = [(header::CONTENT_TYPE, "application/problem+json")];
-    let mut response = (StatusCode::BAD_REQUEST, headers, problem.to_string()).into_response();
+    let mut response = Problem::bad_host(detail).into_response();
     if version <= Version::HTTP_11 {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
