@@ -4,7 +4,7 @@ use crate::decision::Decision;
 use crate::engine::{Engine, JudgedRow};
 use indexmap::IndexMap;
 use synod_detection::history::{Aggregate, Past};
-use synod_detection::{Source, Typical};
+use synod_detection::{Ballot, Source, Typical};
 
 /// Most reasons on a record.
 const MOST_REASONS: usize = 3;
@@ -13,28 +13,22 @@ pub const LATEST: usize = 100;
 
 /// What is unusual about a row, the most unusual first. Empty if every feature lies within what is usual.
 pub fn reasons(engine: &Engine, features: &IndexMap<String, Option<f64>>, row: &JudgedRow) -> Vec<String> {
-    let mut found: Vec<(f64, String)> = Vec::new();
-    for (view, ballot) in row.ballots.iter().enumerate() {
-        if !ballot.vote().is_some_and(|vote| vote.anomalous)
-            && row.ballots.iter().any(|other| other.vote().is_some_and(|vote| vote.anomalous))
-        {
-            // Where some detectors voted yes, their features are what matters.
-            continue;
-        }
-        for (column, source) in engine.sources(view) {
-            let (name, value) = match engine.value_name(view, column) {
-                name if found.iter().any(|(_, reason)| reason.starts_with(&format!("{name} "))) => continue,
-                name => (name, features.get(name).copied().flatten()),
-            };
-            let (Some(value), Some(typical)) = (value, engine.plan().typical(view, column)) else { continue };
-            let distance = distance(value, &typical);
-            if distance > 1.0 {
-                found.push((distance, in_words(name, value, &typical, source)));
-            }
+    let says_yes = |ballot: &Ballot| ballot.vote().is_some_and(|vote| vote.anomalous);
+    let some_say_yes = row.ballots.iter().any(says_yes);
+    // Where some detectors voted yes, their features are what matters.
+    let views = (0..row.ballots.len()).filter(|view| !some_say_yes || says_yes(&row.ballots[*view]));
+    let mut found: IndexMap<&str, (f64, String)> = IndexMap::new();
+    for (view, (column, source)) in views.flat_map(|view| engine.sources(view).map(move |source| (view, source))) {
+        let name = engine.value_name(view, column);
+        let value = features.get(name).copied().flatten();
+        let (Some(value), Some(typical)) = (value, engine.plan().typical(view, column)) else { continue };
+        let distance = distance(value, &typical);
+        if distance > 1.0 {
+            found.entry(name).or_insert_with(|| (distance, in_words(name, value, &typical, source)));
         }
     }
-    found.sort_by(|a, b| b.0.total_cmp(&a.0));
-    found.into_iter().take(MOST_REASONS).map(|(_, reason)| reason).collect()
+    found.sort_by(|_, a, _, b| b.0.total_cmp(&a.0));
+    found.into_values().take(MOST_REASONS).map(|(_, reason)| reason).collect()
 }
 
 /// How far a value lies from the median, where 1 is the border of the usual.

@@ -82,7 +82,11 @@ pub(super) fn load_with_amounts(
     let lines = file.lines.into_iter().filter(|(_, place)| place.as_ref().map_or(true, |row| within(*row))).collect();
     let lineage = DataLineage {
         file: path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-        sha256: synod_store::digest(path).map_err(|error| CommandError::file(path, error))?.sha256,
+        // Only a model keeps it, and it means to read the file a second time.
+        sha256: match wanted.learn {
+            Some(_) => synod_store::digest(path).map_err(|error| CommandError::file(path, error))?.sha256,
+            None => String::new(),
+        },
         rows: file.total,
         excluded: file.excluded,
         invalid: file.refused.len(),
