@@ -233,7 +233,7 @@ impl Secret {
         SipHasher13::new_with_key(&self.0)
     }
 
-    fn mark(self, text: &str) -> u64 {
+    pub(crate) fn mark(self, text: &str) -> u64 {
         let mut hasher = self.hasher();
         hasher.write(text.as_bytes());
         // 0 stands for no text.

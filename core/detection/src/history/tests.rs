@@ -1,3 +1,4 @@
+use super::plan::Secret;
 use super::*;
 use crate::{Batch, Field, Kind, Schema, Value};
 use proptest::prelude::*;
@@ -69,7 +70,9 @@ fn observed(events: &[Event]) -> PastValues {
 fn by_definition(events: &[Event], row: usize) -> Vec<f64> {
     let (account, hour, amount, device) = events[row];
     let mut before: Vec<Event> = events[..row].iter().copied().filter(|event| event.1 < hour).collect();
-    before.sort_by(|a, b| (a.1, a.2.to_bits()).partial_cmp(&(b.1, b.2.to_bits())).unwrap());
+    // Events of one moment stand in the order of what is kept of them, which decides where `last` cuts between them.
+    let mark = |event: &Event| event.3.map_or(0, |device| Secret([7; 16]).mark(&format!("device {device}")));
+    before.sort_by_key(|event| (event.1, event.2.to_bits(), mark(event)));
     let own: Vec<Event> = before.iter().copied().filter(|event| event.0 == account).collect();
     let within = |list: &[Event], hours: i64| -> Vec<Event> { list.iter().copied().filter(|event| event.1 >= hour - hours).collect() };
     let last = |count: usize| own[own.len().saturating_sub(count)..].to_vec();
@@ -209,6 +212,26 @@ proptest! {
             prop_assert_eq!(&bits(values.row(row)), expected);
         }
     }
+}
+
+/// Found by chance: `last` cuts between events of one moment and one amount, of which only one has a device.
+#[test]
+fn where_last_cuts_between_events_of_one_moment_their_contents_decide() {
+    let events: [Event; 7] = [
+        (0, 13, 43.0, Some(1)),
+        (0, 13, 43.0, None),
+        (0, 14, 1.0, None),
+        (0, 14, 1.0, None),
+        (0, 13, 43.0, None),
+        (0, 14, 1.0, None),
+        (0, 15, 1.0, Some(0)),
+    ];
+    let mut turned = events;
+    turned[..6].reverse();
+    let found = [&events, &turned].map(|events| bits(observed(events).row(6)));
+    assert_eq!(found[0], found[1], "whichever came first");
+    let expected = by_definition(&events, 6);
+    assert!(observed(&events).row(6).iter().zip(&expected).all(|(found, expected)| same(*found, *expected)));
 }
 
 #[test]
