@@ -61,7 +61,10 @@ pub enum Command {
     Backtest(Backtest),
     /// Serve: score requests over HTTP.
     #[command(after_help = "Example:\n  synod serve --config synod.yaml")]
-    Serve(Common),
+    Serve(Serve),
+    /// Say which settings are insecure, and what mends them.
+    #[command(after_help = "Example:\n  synod doctor --config synod.yaml")]
+    Doctor(Common),
     /// Make labelled transactions to try things with.
     #[command(after_help = "Example:\n  synod generate --kind bank --rows 20000 --seed 1 --output bank.csv")]
     Generate(Generate),
@@ -99,6 +102,17 @@ pub struct Common {
     /// Where models are kept, in place of the configuration's `data_directory`.
     #[arg(long, value_name = "FOLDER")]
     pub data_directory: Option<PathBuf>,
+}
+
+/// `synod serve`
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// Serve although settings are insecure (`synod doctor` names them): for trying things out, where nobody else can call.
+    #[arg(long)]
+    pub dev: bool,
 }
 
 /// `synod init`

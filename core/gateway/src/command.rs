@@ -4,6 +4,7 @@ mod audit;
 mod backtest;
 mod check;
 mod dataset;
+mod doctor;
 mod evaluate;
 mod export;
 mod fit;
@@ -152,6 +153,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Backtest(arguments) => backtest::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),

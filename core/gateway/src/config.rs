@@ -7,7 +7,7 @@ mod located;
 mod text;
 mod units;
 
-pub use check::{Config, Decisions, DetectorConfig, FitConfig, Listen, Remembering, RequestLimits, Route};
+pub use check::{Config, Decisions, DetectorConfig, FitConfig, Identity, Listen, Remembering, RequestLimits, Route};
 pub use located::{Located, Mistake, Place};
 pub use text::{Answer, Durability, Level, Serves, Split, Storing};
 

@@ -7,19 +7,24 @@ mod decisions;
 mod declared;
 mod detectors;
 mod entities;
+mod guard;
 mod health;
 mod problem;
+mod routes;
 mod score;
 
+pub use guard::Needs;
 pub use problem::Problem;
+pub use routes::{Entry, ROUTES};
 
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::identity::Identity;
 use crate::ledger::Ledger;
+use crate::listening::Audience;
 use crate::telemetry::metrics::Metrics;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -43,6 +48,7 @@ pub struct Service {
     configuration: String,
     config: Config,
     metrics: Metrics,
+    identity: Identity,
     batches: Arc<Semaphore>,
     reads: Arc<Semaphore>,
 }
@@ -52,7 +58,8 @@ impl Service {
     pub fn new(config: Config, configuration: String, engine: Engine, ledger: Arc<Ledger>) -> Arc<Self> {
         let metrics = Metrics::new(engine.detectors(), &engine.history().keys().map(|names| names.join("+")).collect::<Vec<_>>());
         let [batches, reads] = [BATCHES_AT_A_TIME, READS_AT_A_TIME].map(|places| Arc::new(Semaphore::new(places)));
-        Arc::new(Self { engine: Arc::new(engine), ledger, configuration, config, metrics, batches, reads })
+        let identity = Identity::new(&config.identity);
+        Arc::new(Self { engine: Arc::new(engine), ledger, configuration, config, metrics, identity, batches, reads })
     }
 
     /// Where decisions are kept.
@@ -112,35 +119,24 @@ impl Service {
 
 /// What clients call.
 pub fn data_routes(service: &Arc<Service>) -> Router {
-    let mut router = Router::new()
-        .route("/v1/score", post(score::score))
-        .route("/v1/detectors", get(detectors::list))
-        .route("/v1/detectors/{detector}/score", post(score::score_by_one))
-        .route("/v1/decisions", get(decisions::list))
-        .route("/v1/decisions/{id}", get(decisions::one))
-        .route("/v1/decisions/{id}/explanation", get(decisions::explanation::explanation))
-        .route("/v1/decisions/{id}/label", post(decisions::label::label))
-        .route("/v1/quality", get(decisions::quality::quality))
-        .route("/v1/entities/{key}", get(entities::one))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready));
+    let mut router = routes::of(Audience::Clients);
     for route in &service.config.routes {
-        router = router.route(&route.path, declared::handler(route));
+        router = router.route(&route.path, guard::guarded(declared::handler(route), declared::needs(route)));
     }
     finish(router, service)
 }
 
 /// What operators call.
 pub fn administration_routes(service: &Arc<Service>) -> Router {
-    let router =
-        Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready)).route("/metrics", get(health::metrics));
-    finish(router, service)
+    finish(routes::of(Audience::Operators), service)
 }
 
 fn finish(router: Router<Arc<Service>>, service: &Arc<Service>) -> Router {
     router
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        // Who calls; what that caller may do is asked by each route.
+        .layer(from_fn_with_state(service.clone(), guard::identify))
         // Outermost but one: whatever happens below is answered, counted and logged.
         .layer(CatchPanicLayer::custom(|_| problem::response(Problem::internal())))
         // Outermost: the request's id, its log line, its metrics.

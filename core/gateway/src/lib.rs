@@ -1,16 +1,19 @@
 //! The gateway: configuration, command line, HTTP, telemetry; and the wiring of the other crates.
 
+pub mod access;
 pub mod cli;
 pub mod command;
 pub mod config;
 pub mod deciding;
 pub mod decision;
+pub mod doctor;
 pub mod engine;
 pub mod explaining;
 pub mod fitting;
 pub mod generate;
 mod hexadecimal;
 pub mod http;
+pub mod identity;
 pub mod ledger;
 pub mod listening;
 pub mod manifest;

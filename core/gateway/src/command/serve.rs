@@ -2,7 +2,9 @@
 
 use super::CommandError;
 use super::installation::{Installation, configuration};
-use crate::cli::Common;
+use crate::cli::Serve;
+use crate::config::Config;
+use crate::doctor::{Gravity, findings};
 use crate::engine::{Detector, Engine, live_models};
 use crate::http::{Service, administration_routes, data_routes};
 use crate::ledger::Ledger;
@@ -27,10 +29,11 @@ const RETENTION: Duration = Duration::from_secs(10);
 /// How often a detector that did not start is tried again.
 const RETRY: Duration = Duration::from_secs(10);
 
-pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
+pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let started = Instant::now();
-    let config = configuration(arguments)?;
+    let config = configuration(&arguments.common)?;
     let _guard = logging::start(config.level);
+    refuse_insecure(&config, arguments.dev)?;
     let at = Installation::with(config)?;
     let _lock = at.directory.lock_exclusive()?;
     let listen = at.config.listen.clone();
@@ -84,6 +87,17 @@ pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
     data.shutdown_timeout(drain);
     opened.close();
     Ok(())
+}
+
+/// Insecure settings are not served, unless this is for trying things out.
+fn refuse_insecure(config: &Config, dev: bool) -> Result<(), CommandError> {
+    let found = findings(config);
+    found.iter().for_each(|finding| tracing::warn!(key = finding.key, mend = finding.mend, "{}", finding.consequence));
+    let insecure: Vec<String> = found.iter().filter(|finding| finding.gravity == Gravity::Insecure).map(ToString::to_string).collect();
+    match insecure.is_empty() || dev {
+        true => Ok(()),
+        false => Err(CommandError::Failed(format!("{}\nwith --dev it is served all the same", insecure.join("\n")))),
+    }
 }
 
 fn no_runtime(error: std::io::Error) -> CommandError {

@@ -2,10 +2,12 @@
 //! replaced by something harmless, so that the rest is checked as well.
 
 mod features;
+mod identity;
 mod ledger;
 mod listen;
 
 use self::features::{Declared, features};
+pub use self::identity::Identity;
 pub use self::ledger::{Decisions, Remembering};
 use self::ledger::{decisions, history};
 pub use self::listen::Listen;
@@ -30,6 +32,8 @@ pub struct Config {
     pub data_directory: PathBuf,
     /// Where the service listens.
     pub listen: Listen,
+    /// Who may call, and what they may do.
+    pub identity: Identity,
     /// What a row looks like.
     pub schema: Schema,
     /// The detectors, in the order of the file.
@@ -174,6 +178,7 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         storing,
         data_directory: folder.join(&text.data_directory),
         listen: listen::listen(at, &text.listen, folder),
+        identity: identity::identity(at, text),
         policy: policy(at, text),
         fit: FitConfig { seed: text.fit.seed, holdout: text.fit.holdout, split },
         limits: limits(at, &text.limits),

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 const PREFIX: &str = "SYNOD_";
-const SECTIONS: [&str; 5] = ["data_directory", "listen", "plugins", "limits", "logging"];
+const SECTIONS: [&str; 6] = ["data_directory", "listen", "identity", "plugins", "limits", "logging"];
 
 /// A key's parts and its value.
 pub(super) type Override = (Vec<String>, String);

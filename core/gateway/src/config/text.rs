@@ -29,6 +29,8 @@ tables! {
         version: Option<u64> = None,
         data_directory: String = "synod-data".into(),
         listen: Listen = Listen::default(),
+        identity: Identity = Identity::default(),
+        roles: IndexMap<String, Vec<String>> = IndexMap::new(),
         plugins: Plugins = Plugins::default(),
         schema: Schema = Schema::default(),
         features: IndexMap<String, Feature> = IndexMap::new(),
@@ -64,6 +66,9 @@ tables! {
         streams: u32 = 128,
         header_size: String = "32KiB".into(),
         header_count: usize = 100,
+    }
+    Identity {
+        anonymous: Vec<String> = Vec::new(),
     }
     Plugins {
         directory: String = "plugins".into(),

@@ -2,8 +2,10 @@
 
 use super::decisions::query::{LONGEST_VALUE, OF_PAGES, Query};
 use super::decisions::{link, linked, refused};
+use super::guard::Needs;
 use super::score::{self, json};
 use super::{Problem, Service, body};
+use crate::access::Permission;
 use crate::config::{Answer, Route, Serves};
 use crate::decision::Decision;
 use axum::body::Body;
@@ -26,6 +28,17 @@ pub(super) fn handler(route: &Route) -> MethodRouter<Arc<Service>> {
         Serves::Verdict => post(|State(service), headers, body| verdicts(service, route, headers, body)),
         Serves::Detector => post(|State(service), parameters, body| votes(service, route, parameters, body)),
         Serves::Decisions => get(|State(service), parameters, uri| decisions(service, route, parameters, uri)),
+    }
+}
+
+/// What callers of a declared route need: what they would need of the route that it stands for.
+pub(super) fn needs(route: &Route) -> Needs {
+    match (route.serves, &route.detector) {
+        (Serves::Detectors, _) => Needs::The(Permission::ReadDetectors),
+        (Serves::Verdict, _) => Needs::The(Permission::ScorePolicy),
+        (Serves::Detector, Some(name)) => Needs::The(Permission::ScoreDetector(name.clone())),
+        (Serves::Detector, None) => Needs::ScoreOfNamedDetector,
+        (Serves::Decisions, _) => Needs::The(Permission::ReadDecisions),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Errors as `application/problem+json` (RFC 9457). This is the one table of what a client can be told; a `code` is stable.
 
+use crate::access::Permission;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -28,17 +29,56 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Wrong>,
     #[serde(skip)]
-    retry_after: Option<u64>,
+    retry_after: Option<u32>,
+    #[serde(skip)]
+    challenge: Option<Challenge>,
+}
+
+/// `WWW-Authenticate` (RFC 6750, section 3).
+#[derive(Debug, Clone, Copy)]
+enum Challenge {
+    Missing,
+    Invalid,
+}
+
+impl Challenge {
+    fn header(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Missing => "Bearer realm=\"synod\"",
+            Self::Invalid => "Bearer realm=\"synod\", error=\"invalid_token\"",
+        })
+    }
 }
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind: "about:blank", title, status: status.as_u16(), code, detail: detail.into(), errors: Vec::new(), retry_after: None }
+        let (status, detail) = (status.as_u16(), detail.into());
+        Self { kind: "about:blank", title, status, code, detail, errors: Vec::new(), retry_after: None, challenge: None }
     }
 
     /// No such path.
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", "there is nothing at this path")
+    }
+
+    /// A route that wants to know who calls.
+    pub fn no_credential() -> Self {
+        let detail = "send a credential: `Authorization: Bearer` with an API key or an access token";
+        let problem = Self::new(StatusCode::UNAUTHORIZED, "no_credential", "No credential", detail);
+        Self { challenge: Some(Challenge::Missing), ..problem }
+    }
+
+    /// A credential that does not hold. Why not is nobody's business who has none that does.
+    pub fn invalid_credential() -> Self {
+        let detail = "the credential is not valid, or not any more";
+        let problem = Self::new(StatusCode::UNAUTHORIZED, "invalid_credential", "Invalid credential", detail);
+        Self { challenge: Some(Challenge::Invalid), ..problem }
+    }
+
+    /// Somebody who may not.
+    pub fn forbidden(permission: &Permission) -> Self {
+        let detail = format!("this needs the permission {permission}, which the caller does not have");
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)
     }
 
     /// A path that knows other methods.
@@ -206,6 +246,9 @@ pub(super) fn response(problem: Problem) -> Response<Body> {
     let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
     if let Some(seconds) = problem.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(challenge) = problem.challenge {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge.header());
     }
     response
 }

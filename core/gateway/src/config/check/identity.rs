@@ -1,0 +1,52 @@
+//! The sections `identity` and `roles`.
+
+use super::Checker;
+use crate::access::{Permission, Roles};
+use crate::config::text::Text;
+
+/// Who may call, and what their roles allow.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The roles of somebody without a credential. Nobody should have any.
+    pub anonymous: Vec<String>,
+    /// What each role allows.
+    pub roles: Roles,
+}
+
+pub(super) fn identity(at: &mut Checker<'_>, text: &Text) -> Identity {
+    let roles = roles(at, text);
+    for (index, name) in text.identity.anonymous.iter().enumerate() {
+        known_role(at, &roles, &format!("identity.anonymous[{index}]"), name);
+    }
+    Identity { anonymous: text.identity.anonymous.clone(), roles }
+}
+
+/// Notes a role that there is not.
+pub(super) fn known_role(at: &mut Checker<'_>, roles: &Roles, key: &str, name: &str) {
+    if !roles.has(name) {
+        at.mistake(key, format!("there is no role `{name}`; there are {}", roles.names().collect::<Vec<_>>().join(", ")));
+    }
+}
+
+fn roles(at: &mut Checker<'_>, text: &Text) -> Roles {
+    let mut roles = Roles::default();
+    for (name, texts) in &text.roles {
+        let mut permissions = Vec::new();
+        for (index, permission) in texts.iter().enumerate() {
+            let key = format!("roles.{name}[{index}]");
+            match permission.parse() {
+                Ok(Permission::ScoreDetector(detector)) if !text.detectors.contains_key(&detector) => {
+                    at.mistake(&key, format!("there is no detector `{detector}`"));
+                }
+                Ok(permission) => permissions.push(permission),
+                Err(mistake) => at.mistake(&key, mistake.to_string()),
+            }
+        }
+        if permissions.is_empty() && !texts.is_empty() {
+            // What is wrong with its permissions was said.
+            permissions.push(Permission::ReadDetectors);
+        }
+        roles = at.taken(&format!("roles.{name}"), roles.clone().with(name, permissions), roles);
+    }
+    roles
+}
