@@ -7,6 +7,9 @@ use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// Lists and tables within one another.
+const DEEPEST: usize = 32;
+
 /// Line and column, counted from 1.
 pub type Place = (u64, u64);
 
@@ -47,7 +50,9 @@ impl Located {
     /// # Errors
     /// When it is no YAML; the mistake has the place.
     pub fn read(text: &str) -> Result<Self, Mistake> {
-        let node: Spanned<Node> = serde_saphyr::from_str(text).map_err(|error| {
+        // No configuration is so deep; what is, would take the reader's stack (found by the fuzzer).
+        let options = serde_saphyr::options! { budget: serde_saphyr::budget! { max_depth: DEEPEST } };
+        let node: Spanned<Node> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let place = error.location().map(|location| (location.line(), location.column()));
             // The library shows a piece of the file below its first line; the place says as much.
             let message = error.without_snippet().to_string();
