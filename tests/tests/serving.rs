@@ -211,10 +211,12 @@ fn a_body_far_beyond_the_limit_is_refused_with_an_answer() {
 #[test]
 fn a_body_that_does_not_arrive_is_given_up() {
     let at = three_fields();
-    let server = Server::start_with(&at, &[("SYNOD_LIMITS__TIMEOUT", "300ms")]);
+    let server = Server::start_with(&at, &[("SYNOD_LISTEN__LIMITS__BODY", "300ms")]);
     let mut connection = Connection::open(server.data);
     connection.write("POST /v1/score HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{");
-    connection.answer().problem(408, "body_incomplete");
+    let answer = connection.answer();
+    answer.problem(408, "body_incomplete");
+    assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
     server.stop();
 }
 

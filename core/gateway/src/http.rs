@@ -8,8 +8,11 @@ mod declared;
 mod detectors;
 mod entities;
 mod guard;
+mod headers;
 mod health;
+mod host;
 mod problem;
+mod redirect;
 mod routes;
 mod score;
 
@@ -21,10 +24,11 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::identity::Identity;
 use crate::ledger::Ledger;
-use crate::listening::Audience;
+use crate::listening::{Audience, Tls};
 use crate::telemetry::metrics::Metrics;
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::http::HeaderValue;
+use axum::middleware::{from_fn, from_fn_with_state};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -123,22 +127,37 @@ pub fn data_routes(service: &Arc<Service>) -> Router {
     for route in &service.config.routes {
         router = router.route(&route.path, guard::guarded(declared::handler(route), declared::needs(route)));
     }
-    finish(router, service)
+    let strict = service.config.listen.tls.as_ref().and_then(|tls| tls.strict_transport).and_then(headers::strict_transport);
+    finish(identified(router, service), service, strict)
 }
 
 /// What operators call.
 pub fn administration_routes(service: &Arc<Service>) -> Router {
-    finish(routes::of(Audience::Operators), service)
+    finish(identified(routes::of(Audience::Operators), service), service, None)
 }
 
-fn finish(router: Router<Arc<Service>>, service: &Arc<Service>) -> Router {
+/// What is called without encryption where there is encryption on this port.
+pub fn redirecting_routes(service: &Arc<Service>, tls: Arc<Tls>, port: u16) -> Router {
+    let target = redirect::Target { tls, port };
+    finish(Router::new().fallback(move |request| redirect::redirect(axum::extract::State(target.clone()), request)), service, None)
+}
+
+fn identified(router: Router<Arc<Service>>, service: &Arc<Service>) -> Router<Arc<Service>> {
     router
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         // Who calls; what that caller may do is asked by each route.
         .layer(from_fn_with_state(service.clone(), guard::identify))
-        // Outermost but one: whatever happens below is answered, counted and logged.
+}
+
+fn finish(router: Router<Arc<Service>>, service: &Arc<Service>, strict: Option<HeaderValue>) -> Router {
+    router
+        // Before anything is made of the request: whom it is for.
+        .layer(from_fn(host::insist))
+        // Whatever happens below is answered, counted and logged.
         .layer(CatchPanicLayer::custom(|_| problem::response(Problem::internal())))
+        // What stands on every answer.
+        .layer(from_fn_with_state(strict, headers::add))
         // Outermost: the request's id, its log line, its metrics.
         .layer(from_fn_with_state(service.clone(), access::note))
         .with_state(service.clone())

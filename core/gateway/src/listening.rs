@@ -3,16 +3,15 @@
 
 mod activity;
 mod admission;
-mod certificate;
 mod connection;
 mod head;
-mod host;
+mod pace;
 mod stream;
-mod validity;
+mod tls;
 
 pub use activity::Deadline;
-pub(crate) use certificate::chain;
-pub use certificate::{Certificate, CertificateError, CertificateFiles};
+pub(crate) use tls::chain;
+pub use tls::{AcmeSettings, CertificateFiles, CertificateSource, ClientCertificate, ClientFiles, Tls, TlsError, TlsSettings};
 
 use crate::telemetry::metrics::Connections;
 use admission::Admission;
@@ -47,6 +46,12 @@ pub struct Limits {
     pub idle: Duration,
     /// Without a byte that the client takes of an answer.
     pub stall: Duration,
+    /// For a request's body, however fast it comes.
+    pub body: Duration,
+    /// Before a body has to come at the least rate.
+    pub body_grace: Duration,
+    /// Bytes of a body that have to come in a second.
+    pub body_rate: usize,
     /// Requests at a time on a connection of HTTP/2.
     pub streams: u32,
     /// Bytes of a request's head.
@@ -62,6 +67,8 @@ pub enum Audience {
     Clients,
     /// Operators: those on the machine itself may open as many connections as there are in all.
     Operators,
+    /// Anybody who does not know yet that connections are encrypted.
+    Unencrypted,
 }
 
 impl Audience {
@@ -70,6 +77,7 @@ impl Audience {
         match self {
             Self::Clients => "data",
             Self::Operators => "administration",
+            Self::Unencrypted => "redirect",
         }
     }
 }
@@ -84,14 +92,14 @@ pub struct Listening {
     /// How long requests under way may still take in the end.
     pub drain: Duration,
     /// With it connections are encrypted.
-    pub certificate: Option<Arc<Certificate>>,
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// What all connections of a listener share.
 #[derive(Debug)]
 struct Shared {
     limits: Limits,
-    certificate: Option<Arc<Certificate>>,
+    tls: Option<Arc<Tls>>,
     routes: Router,
     metrics: &'static Connections,
 }
@@ -102,7 +110,7 @@ impl Listening {
     pub async fn serve(self, listener: TcpListener, routes: Router, mut stopped: watch::Receiver<()>) {
         let metrics = Connections::all();
         let admission = Admission::new(self.audience, &self.limits, metrics);
-        let shared = Arc::new(Shared { limits: self.limits, certificate: self.certificate, routes, metrics });
+        let shared = Arc::new(Shared { limits: self.limits, tls: self.tls, routes, metrics });
         let mut connections = JoinSet::new();
         let mut trouble = Trouble::default();
         loop {

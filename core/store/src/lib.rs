@@ -1,5 +1,5 @@
 //! What is on disk. This is the only crate that writes files: the data directory and its lock, the log of decisions and its index, snapshots
-//! of histories, the archive, the model registry, the cache of compiled plugins, and tables that come in and go out.
+//! of histories, the archive, the model registry, the cache of compiled plugins, folders for keys, and tables that come in and go out.
 //!
 //! It knows nothing of HTTP, of the configuration's text, of WebAssembly or of metrics. It returns facts and errors; every error names the
 //! file that it is about.
@@ -12,6 +12,7 @@ mod draft;
 mod index;
 mod log;
 mod output;
+mod private_folder;
 mod registry;
 mod secret;
 mod snapshot;
@@ -30,6 +31,7 @@ pub use log::{
     Position, Record, Records, Recovery, Retention, Verification, verify,
 };
 pub use output::write_file;
+pub use private_folder::PrivateFolder;
 pub use registry::{Published, Registry, RegistryError, Stored};
 pub use secret::{Secret, SecretError};
 pub use snapshot::{Snapshot, SnapshotFileError, Snapshots};

@@ -6,12 +6,14 @@ use crate::cli::Common;
 use crate::config::DetectorConfig;
 use crate::engine::{Engine, live_models, load_plugin, short};
 use crate::fitting::{artifact, parameter_mistakes};
+use crate::listening::{Tls, TlsSettings};
 
 pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
     let at = Installation::open(arguments)?;
     println!("{}: no mistakes", arguments.config.display());
     print!("{}", super::size::bounds_of_histories(&at.config));
-    let mistakes: Vec<String> = at.config.detectors.iter().flat_map(|detector| of_plugin(&at, detector)).collect();
+    let mut mistakes: Vec<String> = at.config.detectors.iter().flat_map(|detector| of_plugin(&at, detector)).collect();
+    mistakes.extend(at.config.listen.tls.as_ref().and_then(of_encryption));
     if !mistakes.is_empty() {
         return Err(CommandError::Usage(mistakes.join("\n")));
     }
@@ -43,6 +45,17 @@ fn of_plugin(at: &Installation, detector: &DetectorConfig) -> Vec<String> {
         println!("{}: note: this plugin compares features with each other; `scale: standard` makes their units comparable", detector.name);
     }
     mistakes
+}
+
+/// What is wrong with the files that connections are encrypted with.
+fn of_encryption(settings: &TlsSettings) -> Option<String> {
+    match Tls::check(settings) {
+        Ok(words) => {
+            println!("listen.tls: {words}");
+            None
+        }
+        Err(error) => Some(super::chain(&error)),
+    }
 }
 
 fn of_models(at: &Installation) -> Result<(), CommandError> {

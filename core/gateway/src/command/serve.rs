@@ -6,9 +6,9 @@ use crate::cli::Serve;
 use crate::config::Config;
 use crate::doctor::{Gravity, findings};
 use crate::engine::{Detector, Engine, live_models};
-use crate::http::{Service, administration_routes, data_routes};
+use crate::http::{Service, administration_routes, data_routes, redirecting_routes};
 use crate::ledger::Ledger;
-use crate::listening::{Audience, Certificate, Listening, chain};
+use crate::listening::{Audience, Listening, Tls, chain};
 use crate::telemetry::logging;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let at = Installation::with(config)?;
     let _lock = at.directory.lock_exclusive()?;
     let listen = at.config.listen.clone();
-    let certificate = listen.tls.map(Certificate::read).transpose().map_err(|error| CommandError::Failed(chain(&error)))?;
+    let tls = listen.tls.map(|tls| Tls::open(tls, at.directory.path())).transpose().map_err(|error| CommandError::Failed(chain(&error)))?;
     let engine = Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?;
     let configuration = at.archive()?;
     let opened = Ledger::open(&at.config, &at.directory)?;
@@ -50,24 +50,31 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     // Before anybody is told that Synod is ready: from then on it can be asked to stop.
     let asked = data.block_on(async { AskedToStop::listen() }).map_err(no_runtime)?;
     // Only with a certificate to renew: without one the signal means what it means to any other program.
-    let renew = certificate.as_ref().map(|_| data.block_on(async { signal(SignalKind::hangup()) })).transpose().map_err(no_runtime)?;
+    let renew = tls.as_ref().map(|_| data.block_on(async { signal(SignalKind::hangup()) })).transpose().map_err(no_runtime)?;
     let administration_listener = bind(&administration, listen.administration, "listen.administration")?;
     let data_listener = bind(&data, listen.data, "listen.data")?;
+    let redirect_listener = listen.redirect.map(|address| bind(&data, address, "listen.redirect")).transpose()?;
     tracing::info!(
         data = %address(&data_listener),
         administration = %address(&administration_listener),
+        redirect = redirect_listener.as_ref().map(address),
         start_ms = started.elapsed().as_millis() as u64,
         version = env!("CARGO_PKG_VERSION"),
         "ready"
     );
     let routes = administration_routes(&service);
     let (limits, drain) = (listen.limits, listen.drain);
-    let listening = Listening { audience: Audience::Operators, limits, drain, certificate: None };
+    let listening = Listening { audience: Audience::Operators, limits, drain, tls: None };
     let operators = std::thread::spawn(move || administration.block_on(listening.serve(administration_listener, routes, stopped)));
     data.spawn(look_after(service.clone()));
-    if let Some((certificate, asked)) = certificate.clone().zip(renew) {
-        data.spawn(certificate.follow(asked));
+    if let Some((tls, asked)) = tls.clone().zip(renew) {
+        data.spawn(tls.follow(asked));
     }
+    let redirecting = redirect_listener.zip(tls.clone()).map(|(listener, tls)| {
+        let port = data_listener.local_addr().map_or(listen.data.port(), |address| address.port());
+        let listening = Listening { audience: Audience::Unencrypted, limits, drain, tls: None };
+        data.spawn(listening.serve(listener, redirecting_routes(&service, tls, port), stop.subscribe()))
+    });
     let keeper = std::thread::spawn({
         let (service, stopped) = (service.clone(), stop.subscribe());
         move || keep(&service, &stopped)
@@ -79,8 +86,11 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
             tracing::info!("stopping: requests under way are answered");
             let _ = stop.send(());
         });
-        let listening = Listening { audience: Audience::Clients, limits, drain, certificate };
+        let listening = Listening { audience: Audience::Clients, limits, drain, tls };
         listening.serve(data_listener, data_routes(&service), stopped).await;
+        if let Some(redirecting) = redirecting {
+            let _ = redirecting.await;
+        }
     });
     let _ = operators.join();
     let _ = keeper.join();

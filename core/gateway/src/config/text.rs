@@ -47,6 +47,7 @@ tables! {
     Listen {
         data: String = "127.0.0.1:8080".into(),
         administration: String = "127.0.0.1:8081".into(),
+        redirect: Option<String> = None,
         tls: Option<Tls> = None,
         drain: String = "10s".into(),
         limits: ListenLimits = ListenLimits::default(),
@@ -54,6 +55,21 @@ tables! {
     Tls {
         certificate: String = String::new(),
         key: String = String::new(),
+        acme: Option<Acme> = None,
+        clients: Option<Clients> = None,
+        strict_transport: Option<String> = Some("365d".into()),
+    }
+    Acme {
+        directory: String = String::new(),
+        domains: Vec<String> = Vec::new(),
+        contact: Vec<String> = Vec::new(),
+        root: Option<String> = None,
+        cache: Option<String> = None,
+    }
+    Clients {
+        authorities: String = String::new(),
+        required: bool = false,
+        revoked: Option<String> = None,
     }
     ListenLimits {
         connections: usize = 10_000,
@@ -63,6 +79,9 @@ tables! {
         header: String = "10s".into(),
         idle: String = "75s".into(),
         stall: String = "30s".into(),
+        body: String = "60s".into(),
+        body_grace: String = "10s".into(),
+        body_rate: String = "256B".into(),
         streams: u32 = 128,
         header_size: String = "32KiB".into(),
         header_count: usize = 100,

@@ -10,9 +10,10 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 /// When it is too large, or does not arrive in time.
 pub(super) async fn read(service: &Service, body: Body) -> Result<Bytes, Problem> {
     let limit = service.config.limits.body;
-    match tokio::time::timeout(service.config.limits.timeout, Limited::new(body, limit).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::too_large(limit)),
-        Ok(Err(_)) | Err(_) => Err(Problem::body_incomplete()),
+    // How long it may take is looked after where connections are listened to.
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::too_large(limit)),
+        Err(_) => Err(Problem::body_incomplete()),
     }
 }

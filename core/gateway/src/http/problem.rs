@@ -139,6 +139,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad_host", "Bad Host", detail)
     }
 
+    /// A request for a host that this service is not.
+    pub fn unknown_host() -> Self {
+        let detail = "this service is not known by the request's Host: call it by a name that its certificate is for";
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "unknown_host", "Unknown host", detail)
+    }
+
     /// An id or a key that was used for something else.
     pub fn conflict() -> Self {
         let detail = "this id or Idempotency-Key was used before, with other content: give a new event a new id";

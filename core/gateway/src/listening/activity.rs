@@ -23,11 +23,13 @@ pub enum Deadline {
     Idle,
     /// The client takes nothing of an answer.
     Stall,
+    /// A request's body, which is not waited for any longer; the request is answered.
+    Body,
 }
 
 impl Deadline {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Handshake, Self::FirstByte, Self::Header, Self::Idle, Self::Stall];
+    pub const ALL: [Self; 6] = [Self::Handshake, Self::FirstByte, Self::Header, Self::Idle, Self::Stall, Self::Body];
 
     /// As metrics name it.
     pub fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Deadline {
             Self::Header => "header",
             Self::Idle => "idle",
             Self::Stall => "stall",
+            Self::Body => "body",
         }
     }
 }
@@ -205,6 +208,9 @@ mod tests {
             header: second(3),
             idle: second(4),
             stall: second(5),
+            body: second(6),
+            body_grace: second(7),
+            body_rate: 1,
             streams: 1,
             header_size: 8192,
             header_count: 1,

@@ -1,9 +1,10 @@
 //! One connection, from its handshake to its end.
 
 use super::activity::{Activity, Deadline, UnderWay};
+use super::pace::Paced;
 use super::stream::Watched;
-use super::{Certificate, Limits, Shared, host};
-use axum::Router;
+use super::tls::Accepted;
+use super::{ClientCertificate, Limits, Shared, Tls};
 use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{Request, Response};
@@ -23,25 +24,32 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep_until};
-use tokio_rustls::server::TlsStream;
 
 /// Serves a connection until its client, a deadline or the end of the service ends it.
 pub(super) async fn serve(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, stop: watch::Receiver<()>) {
     // Answers are written whole; there is nothing to wait for. Where the system refuses, they are a little slower.
     let _ = stream.set_nodelay(true);
-    match &shared.certificate {
+    let peer = Peer { address: peer, certificate: None };
+    match &shared.tls {
         None => talk(shared, stream, peer, stop).await,
-        Some(certificate) => {
-            if let Some(stream) = handshake(shared, certificate, stream).await {
-                talk(shared, stream, peer, stop).await;
+        Some(tls) => {
+            if let Some(Accepted { stream, client }) = handshake(shared, tls, stream).await {
+                talk(shared, stream, Peer { certificate: client, ..peer }, stop).await;
             }
         }
     }
 }
 
-async fn handshake(shared: &Shared, certificate: &Certificate, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
-    match tokio::time::timeout(shared.limits.handshake, certificate.acceptor().accept(stream)).await {
-        Ok(Ok(stream)) => return Some(stream),
+/// Who is at the other end.
+#[derive(Debug, Clone)]
+struct Peer {
+    address: SocketAddr,
+    certificate: Option<Arc<ClientCertificate>>,
+}
+
+async fn handshake(shared: &Shared, tls: &Tls, stream: TcpStream) -> Option<Accepted> {
+    match tokio::time::timeout(shared.limits.handshake, tls.accept(stream)).await {
+        Ok(Ok(accepted)) => return accepted,
         Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
         Err(_) => shared.metrics.overdue(Deadline::Handshake),
     }
@@ -49,14 +57,14 @@ async fn handshake(shared: &Shared, certificate: &Certificate, stream: TcpStream
     None
 }
 
-async fn talk<S>(shared: &Arc<Shared>, stream: S, peer: SocketAddr, mut stop: watch::Receiver<()>)
+async fn talk<S>(shared: &Arc<Shared>, stream: S, peer: Peer, mut stop: watch::Receiver<()>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Activity::new(shared.limits);
     let service = service_fn({
         let (shared, activity) = (shared.clone(), activity.clone());
-        move |request| answer(shared.clone(), activity.begin(), peer, request)
+        move |request| answer(shared.clone(), activity.begin(), peer.clone(), request)
     });
     let builder = protocols(&shared.limits);
     let stream = TokioIo::new(Watched::new(stream, activity.clone()));
@@ -94,25 +102,17 @@ fn protocols(limits: &Limits) -> Builder<TokioExecutor> {
 async fn answer(
     shared: Arc<Shared>,
     mut under_way: UnderWay,
-    peer: SocketAddr,
+    peer: Peer,
     mut request: Request<Incoming>,
 ) -> Result<Response<Answering>, Infallible> {
-    let response = match host::check(&request) {
-        Ok(()) => {
-            request.extensions_mut().insert(ConnectInfo(peer));
-            routed(shared.routes.clone(), request).await?
-        }
-        Err(detail) => {
-            shared.metrics.bad_host();
-            host::refusal(request.version(), detail)
-        }
-    };
+    request.extensions_mut().insert(ConnectInfo(peer.address));
+    if let Some(certificate) = peer.certificate {
+        request.extensions_mut().insert(certificate);
+    }
+    let request = request.map(|body| Paced::new(body, &shared.limits, shared.metrics));
+    let response = TowerToHyperService::new(shared.routes.clone()).call(request).await?;
     under_way.answer();
     Ok(response.map(|body| Answering { body, _under_way: under_way }))
-}
-
-async fn routed(routes: Router, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    TowerToHyperService::new(routes).call(request).await
 }
 
 /// An answer's body, which tells when it is over.

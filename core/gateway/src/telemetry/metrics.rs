@@ -242,6 +242,26 @@ struct DeadlineLabels {
     deadline: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OrderLabels {
+    result: &'static str,
+}
+
+/// What came of an order of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// A certificate.
+    Issued,
+    /// Nothing.
+    Failed,
+}
+
+impl Order {
+    fn labels(self) -> OrderLabels {
+        OrderLabels { result: if self == Self::Issued { "issued" } else { "failed" } }
+    }
+}
+
 /// Why a connection was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -260,6 +280,7 @@ pub struct Connections {
     handshakes_failed: Counter,
     bad_hosts: Counter,
     certificate_end: Family<ListenerLabels, Gauge>,
+    orders: Family<OrderLabels, Counter>,
 }
 
 impl Connections {
@@ -271,6 +292,9 @@ impl Connections {
             for deadline in Deadline::ALL {
                 drop(all.overdue.get_or_create(&DeadlineLabels { deadline: deadline.name() }));
             }
+            for order in [Order::Issued, Order::Failed] {
+                drop(all.orders.get_or_create(&order.labels()));
+            }
             all
         })
     }
@@ -278,11 +302,13 @@ impl Connections {
     fn register(&self, registry: &mut Registry) {
         registry.register("connections_open", "Connections that are open", self.open.clone());
         registry.register("connections_refused", "Connections that were refused, because there were too many", self.refused.clone());
-        registry.register("connections_overdue", "Connections that were closed, by the deadline they missed", self.overdue.clone());
+        let help = "Connections that were closed and bodies that were not waited for, by the deadline they missed";
+        registry.register("connections_overdue", help, self.overdue.clone());
         registry.register("tls_handshakes_failed", "Handshakes of TLS that failed", self.handshakes_failed.clone());
         registry.register("requests_with_bad_host", "Requests without the one Host that they need", self.bad_hosts.clone());
         let help = "When the certificate that is served ends, in seconds since 1970";
         registry.register("certificate_expiry_seconds", help, self.certificate_end.clone());
+        registry.register("certificate_orders", "Orders of a certificate by ACME, by what came of them", self.orders.clone());
     }
 
     /// Notes how many connections a listener has.
@@ -299,7 +325,7 @@ impl Connections {
         self.refused.get_or_create(&RefusalLabels { listener: audience.name(), reason }).inc();
     }
 
-    /// Notes a connection that was closed because it missed a deadline.
+    /// Notes a connection that was closed, or a body that was given up, because it missed a deadline.
     pub fn overdue(&self, deadline: Deadline) {
         self.overdue.get_or_create(&DeadlineLabels { deadline: deadline.name() }).inc();
     }
@@ -317,6 +343,11 @@ impl Connections {
     /// Notes the certificate that is served from now on, by its end in seconds since 1970.
     pub fn certificate_ends(&self, end: i64) {
         self.certificate_end.get_or_create(&ListenerLabels { listener: Audience::Clients.name() }).set(end);
+    }
+
+    /// Notes what came of an order of a certificate.
+    pub fn ordered(&self, order: Order) {
+        self.orders.get_or_create(&order.labels()).inc();
     }
 }
 

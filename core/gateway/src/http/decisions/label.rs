@@ -87,10 +87,10 @@ fn not_stored(error: &AppendError) -> Problem {
 
 async fn read(service: &Service, body: Body) -> Result<Bytes, Problem> {
     let limit = LONGEST_BODY.min(service.config.limits.body);
-    match tokio::time::timeout(service.config.limits.timeout, Limited::new(body, limit).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::label_too_large(limit)),
-        Ok(Err(_)) | Err(_) => Err(Problem::body_incomplete()),
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::label_too_large(limit)),
+        Err(_) => Err(Problem::body_incomplete()),
     }
 }
 
