@@ -10,6 +10,7 @@ mod stream;
 mod tls;
 
 pub use activity::Deadline;
+pub(crate) use admission::household;
 pub(crate) use tls::chain;
 pub use tls::{AcmeSettings, CertificateFiles, CertificateSource, ClientCertificate, ClientFiles, Tls, TlsError, TlsSettings};
 

@@ -1,9 +1,10 @@
 //! The section `listen`.
 
 use super::Checker;
-use crate::config::text;
+use crate::config::text::{self, ProxyField};
 use crate::config::units;
 use crate::listening::{AcmeSettings, CertificateFiles, CertificateSource, ClientFiles, Limits, TlsSettings};
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -23,6 +24,10 @@ pub struct Listen {
     pub drain: Duration,
     /// What a connection may take.
     pub limits: Limits,
+    /// Whose word is taken for whom they ask for.
+    pub proxies: Vec<IpNet>,
+    /// Where they say so.
+    pub proxy_field: ProxyField,
 }
 
 pub(super) fn listen(at: &mut Checker<'_>, text: &text::Listen, folder: &Path) -> Listen {
@@ -49,6 +54,8 @@ pub(super) fn listen(at: &mut Checker<'_>, text: &text::Listen, folder: &Path) -
         tls: text.tls.as_ref().map(|tls| encryption(at, tls, folder)),
         drain: span(at, "listen.drain", &text.drain),
         limits: limits(at, &text.limits),
+        proxies: super::limits::networks(at, "listen.proxies", &text.proxies),
+        proxy_field: text.proxy_field,
     }
 }
 
