@@ -9,6 +9,8 @@ mod detectors;
 mod entities;
 mod guard;
 mod health;
+mod keys;
+mod oauth;
 mod problem;
 mod routes;
 mod score;
@@ -48,17 +50,16 @@ pub struct Service {
     configuration: String,
     config: Config,
     metrics: Metrics,
-    identity: Identity,
+    identity: Arc<Identity>,
     batches: Arc<Semaphore>,
     reads: Arc<Semaphore>,
 }
 
 impl Service {
     /// A service of these detectors, whose decisions go to this ledger. `configuration` is the digest under which it was archived.
-    pub fn new(config: Config, configuration: String, engine: Engine, ledger: Arc<Ledger>) -> Arc<Self> {
+    pub fn new(config: Config, configuration: String, engine: Engine, ledger: Arc<Ledger>, identity: Arc<Identity>) -> Arc<Self> {
         let metrics = Metrics::new(engine.detectors(), &engine.history().keys().map(|names| names.join("+")).collect::<Vec<_>>());
         let [batches, reads] = [BATCHES_AT_A_TIME, READS_AT_A_TIME].map(|places| Arc::new(Semaphore::new(places)));
-        let identity = Identity::new(&config.identity);
         Arc::new(Self { engine: Arc::new(engine), ledger, configuration, config, metrics, identity, batches, reads })
     }
 

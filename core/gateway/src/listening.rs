@@ -4,6 +4,7 @@
 mod activity;
 mod admission;
 mod certificate;
+mod client;
 mod connection;
 mod head;
 mod host;
@@ -13,6 +14,7 @@ mod validity;
 pub use activity::Deadline;
 pub(crate) use certificate::chain;
 pub use certificate::{Certificate, CertificateError, CertificateFiles};
+pub use client::ClientCertificate;
 
 use crate::telemetry::metrics::Connections;
 use admission::Admission;
