@@ -27,6 +27,14 @@ if [ "$(cat "$state" 2>/dev/null)" != "$fingerprint" ] || ! "$synod" check --con
     echo "$fingerprint" >"$state"
 fi
 
+# Nobody calls without a credential: the first key is made here, and kept where only its owner can read it. It is made again when it has ended.
+key=.synod/admin.key
+works() { [ -s "$key" ] && "$synod" keys list --config "$config" --format json | tr -d ' \n' | grep -c "\"id\":\"$(cut -d_ -f2 "$key")\",\"state\":\"active\"" >/dev/null; }
+if ! works; then
+    say "making an API key of the role admin: $key"
+    (umask 077 && "$synod" keys create --config "$config" --role admin --label run.sh >"$key.new" && mv "$key.new" "$key")
+fi
+
 data=${SYNOD_LISTEN__DATA:-127.0.0.1:8080}
 administration=${SYNOD_LISTEN__ADMINISTRATION:-127.0.0.1:8081}
 case $example in
@@ -41,8 +49,8 @@ cat >&2 <<END
    health     http://$administration/readyz
    metrics    http://$administration/metrics
 
-   curl -d '$row' http://$data/v1/score
+   curl -H "Authorization: Bearer \$(cat $key)" -d '$row' http://$data/v1/score
 END
-[ "$example" = bank ] || echo "   curl -d '$row' http://$data/predict_isolation_forest" >&2
+[ "$example" = bank ] || echo "   curl -H \"Authorization: Bearer \$(cat $key)\" -d '$row' http://$data/predict_isolation_forest" >&2
 echo >&2
 exec "$synod" serve --config "$config"

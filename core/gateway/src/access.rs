@@ -62,7 +62,7 @@ impl Caller {
 
     /// Whether somebody with fewer permissions than this could be given these roles by it: nobody gives away what they do not have.
     pub fn may_give(&self, grants: &Grants) -> bool {
-        grants.granted.iter().all(|permission| self.may(permission))
+        grants.effective().iter().all(|permission| self.may(permission))
     }
 }
 
@@ -78,6 +78,21 @@ impl Grants {
     pub fn allow(&self, asked: &Permission) -> bool {
         let cover = |permissions: &Vec<Permission>| permissions.iter().any(|held| held.covers(asked));
         cover(&self.granted) && self.limited_to.as_ref().is_none_or(cover)
+    }
+
+    /// Everything that they allow, in order.
+    pub fn effective(&self) -> Vec<Permission> {
+        let Some(limits) = &self.limited_to else { return self.granted.clone() };
+        let both = self.granted.iter().flat_map(|granted| limits.iter().map(move |limit| (granted, limit)));
+        let narrower = |(granted, limit): (&Permission, &Permission)| match (granted.covers(limit), limit.covers(granted)) {
+            (true, _) => Some(limit.clone()),
+            (false, true) => Some(granted.clone()),
+            (false, false) => None,
+        };
+        let mut effective: Vec<Permission> = both.filter_map(narrower).collect();
+        effective.sort();
+        effective.dedup();
+        effective
     }
 }
 
@@ -117,5 +132,19 @@ mod tests {
         assert!(caller(&["admin"], &[]).may_give(&of("admin")) && caller(&["admin"], &[]).may_give(&of("viewer")));
         assert!(!caller(&["analyst"], &[]).may_give(&of("admin")));
         assert!(!caller(&["admin"], &["read:decisions"]).may_give(&of("scorer")), "a limited credential gives within its limits");
+        let of_admin = roles.grants(["admin"], ["read:decisions"]);
+        assert!(caller(&["viewer"], &[]).may_give(&of_admin), "what is given is limited as well");
+    }
+
+    #[test]
+    fn what_is_allowed_is_the_narrower_of_role_and_limit() {
+        let effective = |roles: &[&str], scopes: &[&str]| {
+            let grants = Roles::default().grants(roles.iter().copied(), scopes.iter().copied());
+            grants.effective().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(effective(&["scorer"], &[]), ["score", "read:scores", "read:detectors"]);
+        assert_eq!(effective(&["scorer"], &["score:policy", "score:detector/a", "read:decisions"]), ["score:policy", "score:detector/a"]);
+        assert_eq!(effective(&["scorer"], &["score", "score:policy"]), ["score", "score:policy"]);
+        assert!(effective(&["viewer"], &["score"]).is_empty());
     }
 }

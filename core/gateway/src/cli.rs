@@ -87,6 +87,13 @@ pub enum Command {
     /// Work on the index of the decisions.
     #[command(subcommand, after_help = "Example:\n  synod index rebuild --config synod.yaml")]
     Index(Index),
+    /// Make, list, rotate and revoke API keys.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  synod keys create --role scorer --label \"card switch\" --expires 90d > scorer.key\n  \
+        synod keys list --format json\n  synod keys rotate 3f9a0c51d2e87b46 --overlap 24h\n  synod keys revoke 3f9a0c51d2e87b46"
+    )]
+    Keys(Keys),
     /// Say what an installation of this configuration will take: memory, disk, time to recover.
     #[command(after_help = "Examples:\n  synod size --entities 100000 --events-per-day 500000\n  \
         synod size --entities 100000 --events-per-day 500000 --keys TERMINAL_ID=2000 --days 90 --format json")]
@@ -499,6 +506,100 @@ pub struct Rebuild {
     /// How the report is written.
     #[arg(long, value_enum, default_value = "table")]
     pub format: Format,
+}
+
+/// `synod keys`
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make a key, and print it: this is the only time that it is shown.
+    #[command(after_help = "Examples:\n  synod keys create --role scorer --scope score:detector/forest --tenant north\n  \
+        synod keys create --role admin --expires 30d --label ana > ana.key\n  \
+        curl -H \"Authorization: Bearer $(cat ana.key)\" http://127.0.0.1:8080/v1/detectors\n\n\
+        Nothing but the key goes to standard output. What is kept of it is a digest. A running server knows it within a second.")]
+    Create(CreateKey),
+    /// List the keys, without their secrets.
+    #[command(after_help = "Example:\n  synod keys list --config synod.yaml --format json")]
+    List(ListKeys),
+    /// Make a key in place of another one, which holds for a while longer.
+    #[command(after_help = "Example:\n  synod keys rotate 3f9a0c51d2e87b46 --overlap 24h > scorer.key\n\n\
+        The new key has the same roles, scopes and tenant, another id, and lives as long as the old one was to live.")]
+    Rotate(RotateKey),
+    /// End a key at once, with the access tokens that it was used for.
+    #[command(after_help = "Example:\n  synod keys revoke 3f9a0c51d2e87b46")]
+    Revoke(RevokeKey),
+    /// Make a new key that access tokens are signed with. This happens by itself every 30 days.
+    #[command(after_help = "Examples:\n  synod keys rotate-signing --config synod.yaml\n  synod keys rotate-signing --at-once")]
+    RotateSigning(RotateSigning),
+}
+
+/// `synod keys create`
+#[derive(Debug, Args)]
+pub struct CreateKey {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// What it may act as: viewer, scorer, analyst, operator, admin, or a role of the configuration. Can be repeated.
+    #[arg(long, value_name = "ROLE", required = true)]
+    pub role: Vec<String>,
+    /// Limit it to this permission, as score:detector/NAME. Can be repeated.
+    #[arg(long, value_name = "PERMISSION")]
+    pub scope: Vec<String>,
+    /// Whose decisions it may see; those of all tenants, if it is not said.
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// How long it lives, as 90d; `identity.keys.lifetime` if it is not said.
+    #[arg(long, value_name = "TIME SPAN", value_parser = time_span)]
+    pub expires: Option<Duration>,
+    /// What people call it.
+    #[arg(long, value_name = "TEXT")]
+    pub label: Option<String>,
+}
+
+/// `synod keys list`
+#[derive(Debug, Args)]
+pub struct ListKeys {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// How it is written.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// `synod keys rotate`
+#[derive(Debug, Args)]
+pub struct RotateKey {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// The id of the key: the part behind `synod_`.
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// How long the old key still holds; 0d ends it at once.
+    #[arg(long, value_name = "TIME SPAN", value_parser = time_span_or_none, default_value = "24h")]
+    pub overlap: Duration,
+}
+
+/// `synod keys revoke`
+#[derive(Debug, Args)]
+pub struct RevokeKey {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// The id of the key: the part behind `synod_`.
+    #[arg(value_name = "ID")]
+    pub id: String,
+}
+
+/// `synod keys rotate-signing`
+#[derive(Debug, Args)]
+pub struct RotateSigning {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// After a leak: the new key signs at once, and the tokens of all others are refused.
+    #[arg(long)]
+    pub at_once: bool,
 }
 
 /// `synod size`

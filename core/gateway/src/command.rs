@@ -12,6 +12,7 @@ mod generate;
 mod index;
 mod init;
 mod installation;
+mod keys;
 mod picture;
 mod progress;
 mod replay;
@@ -23,6 +24,8 @@ use crate::cli::{Cli, Command};
 use crate::config::ConfigError;
 use crate::engine::EngineError;
 use crate::fitting::FitError;
+use crate::identity::IdentityError;
+use crate::identity::server::ServerError;
 use crate::ledger::{ReadError, RecoveryError};
 use crate::replaying::ReplayError;
 use crate::rows::RowsError;
@@ -89,7 +92,7 @@ macro_rules! errors {
 
 errors! {
     Usage: ConfigError, EngineError;
-    Failed: HostError, DataDirectoryError, RegistryError, ArchiveError, RecoveryError, ReadError, LogError;
+    Failed: HostError, DataDirectoryError, RegistryError, ArchiveError, RecoveryError, ReadError, LogError, IdentityError, ServerError;
 }
 
 impl From<TableError> for CommandError {
@@ -160,6 +163,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Index(arguments) => index::run(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
         Command::Size(arguments) => size::run(&arguments),
     }
 }

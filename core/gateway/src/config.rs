@@ -7,7 +7,11 @@ mod located;
 mod text;
 mod units;
 
-pub use check::{Config, Decisions, DetectorConfig, FitConfig, Identity, Listen, Remembering, RequestLimits, Route};
+pub use check::{
+    CertificateName, Config, Decisions, DetectorConfig, FitConfig, Identity, KeyLifetimes, Listen, MappedCertificate, Remembering,
+    RequestLimits, Route, TokenServer,
+};
+pub(crate) use check::{LONGEST_TOKEN, is_name};
 pub use located::{Located, Mistake, Place};
 pub use text::{Answer, Durability, Level, ProxyField, Serves, Split, Storing};
 

@@ -39,7 +39,7 @@ impl fmt::Display for Finding {
 
 /// All findings of a configuration, the gravest first.
 pub fn findings(config: &Config) -> Vec<Finding> {
-    let checks = [anonymous(config), plain(config), administration(config), durability(config)];
+    let checks = [anonymous(config), plain(config), administration(config), issuer(config), durability(config)];
     let mut found: Vec<Finding> = checks.into_iter().flatten().collect();
     found.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
     found
@@ -72,6 +72,16 @@ fn administration(config: &Config) -> Option<Finding> {
         key: "listen.administration",
         consequence: format!("whoever reaches {} reads the metrics without a credential", config.listen.administration),
         mend: "listen on a loopback address, or let only the monitoring reach it",
+    })
+}
+
+fn issuer(config: &Config) -> Option<Finding> {
+    let (server, address) = (config.identity.server.as_ref()?, config.listen.data);
+    (address.ip().is_unspecified() && server.issuer.ends_with(&format!("://{address}"))).then(|| Finding {
+        gravity: Gravity::Warning,
+        key: "identity.server.issuer",
+        consequence: format!("the metadata of the authorisation server name {}, where no client can call", server.issuer),
+        mend: "set it to the URL that clients know",
     })
 }
 

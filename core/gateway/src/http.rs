@@ -11,7 +11,9 @@ mod guard;
 mod headers;
 mod health;
 mod host;
+mod keys;
 mod limits;
+mod oauth;
 mod problem;
 mod redirect;
 mod routes;
@@ -52,7 +54,7 @@ pub struct Service {
     configuration: String,
     config: Config,
     metrics: Metrics,
-    identity: Identity,
+    identity: Arc<Identity>,
     proxies: Proxies,
     limiting: Arc<Limiting>,
     /// Before the detectors.
@@ -63,9 +65,8 @@ pub struct Service {
 
 impl Service {
     /// A service of these detectors, whose decisions go to this ledger. `configuration` is the digest under which it was archived.
-    pub fn new(config: Config, configuration: String, engine: Engine, ledger: Arc<Ledger>) -> Arc<Self> {
+    pub fn new(config: Config, configuration: String, engine: Engine, ledger: Arc<Ledger>, identity: Arc<Identity>) -> Arc<Self> {
         let metrics = Metrics::new(engine.detectors(), &engine.history().keys().map(|names| names.join("+")).collect::<Vec<_>>());
-        let identity = Identity::new(&config.identity);
         let proxies = limits::proxies(&config.listen);
         let limiting = Limiting::new(&config.quotas, config.limits.memory);
         let gate = Gate::new(&config.limits.queue, config.detectors.iter().map(|detector| detector.pool.instances));

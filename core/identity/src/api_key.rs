@@ -64,6 +64,21 @@ impl fmt::Debug for SecretHash {
     }
 }
 
+/// What whoever has a key may do with it, and for how long.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiKeyTerms {
+    /// What whoever has it may act as.
+    pub roles: BTreeSet<String>,
+    /// What it is limited to, of what the roles allow. Without any it is not limited.
+    pub scopes: BTreeSet<String>,
+    /// Whose decisions it may see.
+    pub tenant: Option<String>,
+    /// What people call it.
+    pub label: Option<String>,
+    /// When it ends, in Unix seconds. From this second on it is refused.
+    pub expires: u64,
+}
+
 /// An API key as it is kept. The secret is not in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
@@ -71,12 +86,8 @@ pub struct ApiKey {
     pub id: ApiKeyId,
     /// What the secret is compared with.
     pub hash: SecretHash,
-    /// What whoever has it may act as.
-    pub roles: BTreeSet<String>,
-    /// Whose decisions it may see.
-    pub tenant: Option<String>,
-    /// When it ends, in Unix seconds. From this second on it is refused.
-    pub expires: u64,
+    /// What may be done with it.
+    pub terms: ApiKeyTerms,
 }
 
 impl ApiKey {
@@ -84,11 +95,11 @@ impl ApiKey {
     ///
     /// # Errors
     /// If the system has no random numbers.
-    pub fn generate(roles: BTreeSet<String>, tenant: Option<String>, expires: u64) -> Result<(Self, ApiKeyText), RandomnessError> {
+    pub fn generate(terms: ApiKeyTerms) -> Result<(Self, ApiKeyText), RandomnessError> {
         let mut id = [0; ID_BYTES];
         let mut secret = [0; SECRET_BYTES];
         getrandom::fill(&mut id).and_then(|()| getrandom::fill(&mut secret)).map_err(|error| RandomnessError(error.to_string()))?;
-        let key = Self { id: ApiKeyId(id), hash: SecretHash::of(&secret), roles, tenant, expires };
+        let key = Self { id: ApiKeyId(id), hash: SecretHash::of(&secret), terms };
         Ok((key, ApiKeyText::of(&id, &secret)))
     }
 
@@ -97,24 +108,34 @@ impl ApiKey {
     /// # Errors
     /// If it is another key, has a wrong secret, or has ended. How long the comparison takes tells nothing about the secret.
     pub fn verify(&self, presented: &PresentedApiKey, now: u64) -> Result<Principal, ApiKeyRefused> {
+        self.check(presented, now).map(|()| self.principal())
+    }
+
+    /// Whether a presented key is this one and holds at this time: [`Self::verify`] for those who know its principal already.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn check(&self, presented: &PresentedApiKey, now: u64) -> Result<(), ApiKeyRefused> {
         let same_secret: bool = SecretHash::of(&presented.secret).0.ct_eq(&self.hash.0).into();
         if presented.id != self.id || !same_secret {
             Err(ApiKeyRefused::Secret)
-        } else if now >= self.expires {
+        } else if now >= self.terms.expires {
             Err(ApiKeyRefused::Expired)
         } else {
-            Ok(self.principal())
+            Ok(())
         }
     }
 
-    fn principal(&self) -> Principal {
+    /// Whom the key speaks for, once it was verified.
+    #[must_use]
+    pub fn principal(&self) -> Principal {
         Principal {
             subject: self.id.to_string(),
             issuer: API_KEY_ISSUER.to_owned(),
-            tenant: self.tenant.clone(),
-            roles: self.roles.clone(),
-            scopes: BTreeSet::new(),
-            expires: self.expires,
+            tenant: self.terms.tenant.clone(),
+            roles: self.terms.roles.clone(),
+            scopes: self.terms.scopes.clone(),
+            expires: self.terms.expires,
         }
     }
 }
@@ -257,7 +278,14 @@ mod tests {
     const END: u64 = 2_000_000_000;
 
     fn made() -> (ApiKey, String) {
-        let (key, text) = ApiKey::generate(BTreeSet::from(["scorer".to_owned()]), Some("north".to_owned()), END).unwrap();
+        let terms = ApiKeyTerms {
+            roles: BTreeSet::from(["scorer".to_owned()]),
+            scopes: BTreeSet::from(["score:policy".to_owned()]),
+            tenant: Some("north".to_owned()),
+            label: None,
+            expires: END,
+        };
+        let (key, text) = ApiKey::generate(terms).unwrap();
         (key, text.reveal().to_owned())
     }
 
@@ -275,7 +303,7 @@ mod tests {
         let principal = key.verify(&presented, END - 1).unwrap();
         assert_eq!(principal.subject, key.id.to_string());
         assert_eq!((principal.issuer.as_str(), principal.tenant.as_deref()), (API_KEY_ISSUER, Some("north")));
-        assert_eq!((principal.roles, principal.expires), (key.roles.clone(), END));
+        assert_eq!((principal.roles, principal.scopes, principal.expires), (key.terms.roles.clone(), key.terms.scopes.clone(), END));
         assert_eq!(key.verify(&presented, END), Err(ApiKeyRefused::Expired));
     }
 
@@ -321,7 +349,7 @@ mod tests {
 
     #[test]
     fn nothing_prints_the_secret() {
-        let (key, text) = ApiKey::generate(BTreeSet::new(), None, END).unwrap();
+        let (key, text) = ApiKey::generate(ApiKeyTerms::default()).unwrap();
         let secret = text.reveal().split('_').nth(2).unwrap();
         let presented = PresentedApiKey::parse(text.reveal()).unwrap();
         let hash = hexadecimal(key.hash.as_bytes());

@@ -2,6 +2,7 @@
 
 use crate::algorithm::Algorithm;
 use crate::api_key::API_KEY_ISSUER;
+use crate::principal::CERTIFICATE_ISSUER;
 use std::time::Duration;
 
 /// Clocks that differ by more are broken, and a token that lives on after its end is a risk.
@@ -44,7 +45,7 @@ impl Issuer {
     /// The first mistake, since each would let the wrong tokens pass or none.
     pub fn check(&self) -> Result<(), IssuerMistake> {
         let empty = |list: &[String]| list.is_empty() || list.iter().any(String::is_empty);
-        if self.issuer.is_empty() || self.issuer == API_KEY_ISSUER {
+        if self.issuer.is_empty() || [API_KEY_ISSUER, CERTIFICATE_ISSUER].contains(&self.issuer.as_str()) {
             Err(IssuerMistake::Issuer)
         } else if empty(&self.audiences) {
             Err(IssuerMistake::Audiences)
@@ -81,8 +82,8 @@ impl Default for ClaimNames {
 /// Why no token of an issuer could be checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IssuerMistake {
-    /// The issuer is empty, or the name under which API keys are known.
-    #[error("the issuer is empty or \"{API_KEY_ISSUER}\"")]
+    /// The issuer is empty, or the name under which API keys or certificates are known.
+    #[error("the issuer is empty, \"{API_KEY_ISSUER}\" or \"{CERTIFICATE_ISSUER}\"")]
     Issuer,
     /// There is no audience, or an empty one.
     #[error("there is no audience, or an empty one")]
@@ -107,9 +108,10 @@ mod tests {
         let good = Issuer::new("https://issuer.example", &["synod"], &[Algorithm::Es256]);
         assert_eq!(good.check(), Ok(()));
         type Spoil = fn(&mut Issuer);
-        let cases: [(Spoil, IssuerMistake); 7] = [
+        let cases: [(Spoil, IssuerMistake); 8] = [
             (|issuer| issuer.issuer.clear(), IssuerMistake::Issuer),
             (|issuer| issuer.issuer = API_KEY_ISSUER.to_owned(), IssuerMistake::Issuer),
+            (|issuer| issuer.issuer = CERTIFICATE_ISSUER.to_owned(), IssuerMistake::Issuer),
             (|issuer| issuer.audiences.clear(), IssuerMistake::Audiences),
             (|issuer| issuer.audiences.push(String::new()), IssuerMistake::Audiences),
             (|issuer| issuer.algorithms.clear(), IssuerMistake::Algorithms),

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+/// The issuer of principals that came with a client certificate. No identity provider may have this name.
+pub const CERTIFICATE_ISSUER: &str = "certificate";
+
 /// Somebody whose credential was verified. What the roles allow is decided elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// Who it is, unique for its issuer: `sub`, or the id of an API key.
+    /// Who it is, unique for its issuer: `sub`, the id of an API key, or the name in a certificate.
     pub subject: String,
-    /// Who says so: `iss`, or [`crate::API_KEY_ISSUER`].
+    /// Who says so: `iss`, [`crate::API_KEY_ISSUER`] or [`CERTIFICATE_ISSUER`].
     pub issuer: String,
     /// Whose decisions it may see. Nothing if the issuer has no tenants.
     pub tenant: Option<String>,

@@ -10,6 +10,8 @@
 //! history/      snapshots of histories; may be deleted while no server runs
 //! archive/      configurations and plugins that decisions rest on
 //! secret        what digests of private values are keyed with
+//! keys.json     API keys, without their secrets; changed under keys.lock, also while the server runs
+//! signing-keys.json   the private keys that access tokens are signed with; changed under signing-keys.lock
 //! ```
 
 use crate::draft::{self, Readers};

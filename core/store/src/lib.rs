@@ -1,5 +1,6 @@
 //! What is on disk. This is the only crate that writes files: the data directory and its lock, the log of decisions and its index, snapshots
-//! of histories, the archive, the model registry, the cache of compiled plugins, folders for keys, and tables that come in and go out.
+//! of histories, the archive, the model registry, API keys, the cache of compiled plugins, folders for keys, and tables that come in and go
+//! out.
 //!
 //! It knows nothing of HTTP, of the configuration's text, of WebAssembly or of metrics. It returns facts and errors; every error names the
 //! file that it is about.
@@ -10,6 +11,8 @@ mod data_directory;
 mod digest;
 mod draft;
 mod index;
+mod kept_list;
+mod keys;
 mod log;
 mod output;
 mod private_folder;
@@ -26,6 +29,8 @@ pub use index::{
     Confusion, Cursor, CursorError, DecisionFact, Fact, Filter, Found, Index, IndexError, IndexReader, Known, Label, LabelFact, Labelled,
     Opened, Page, Place, Quality, VoteFilter,
 };
+pub use kept_list::{FileStamp, Kept, KeptList, KeptListError};
+pub use keys::{KeyEntry, SigningKeyEntry};
 pub use log::{
     Anchor, AppendError, Cut, Dropped, Entry, Fault, FaultKind, Head, LONGEST_PAYLOAD, Log, LogError, LogFacts, LogReader, LogSettings,
     Position, Record, Records, Recovery, Retention, Verification, verify,

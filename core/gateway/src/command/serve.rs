@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::doctor::{Gravity, findings};
 use crate::engine::{Detector, Engine, live_models};
 use crate::http::{Service, administration_routes, data_routes, redirecting_routes};
+use crate::identity::Identity;
 use crate::ledger::Ledger;
 use crate::listening::{Audience, Listening, Tls, chain};
 use crate::telemetry::logging;
@@ -41,7 +42,8 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let engine = Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?;
     let configuration = at.archive()?;
     let opened = Ledger::open(&at.config, &at.directory)?;
-    let service = Service::new(at.config, configuration, engine, opened.ledger.clone());
+    let identity = Identity::open(&at.config, &at.directory)?;
+    let service = Service::new(at.config, configuration, engine, opened.ledger.clone(), identity.clone());
 
     // Operators are answered by a thread of their own, so that health and metrics never wait behind a batch.
     let administration = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
@@ -49,7 +51,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let (stop, stopped) = watch::channel(());
     // Before anybody is told that Synod is ready: from then on it can be asked to stop.
     let asked = data.block_on(async { AskedToStop::listen() }).map_err(no_runtime)?;
-    // Only with a certificate to renew: without one the signal means what it means to any other program.
+    let reread = data.block_on(async { signal(SignalKind::hangup()) }).map_err(no_runtime)?;
     let renew = tls.as_ref().map(|_| data.block_on(async { signal(SignalKind::hangup()) })).transpose().map_err(no_runtime)?;
     let administration_listener = bind(&administration, listen.administration, "listen.administration")?;
     let data_listener = bind(&data, listen.data, "listen.data")?;
@@ -67,6 +69,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let listening = Listening { audience: Audience::Operators, limits, drain, tls: None };
     let operators = std::thread::spawn(move || administration.block_on(listening.serve(administration_listener, routes, stopped)));
     data.spawn(look_after(service.clone()));
+    data.spawn(identity.follow(reread));
     if let Some((tls, asked)) = tls.clone().zip(renew) {
         data.spawn(tls.follow(asked));
     }

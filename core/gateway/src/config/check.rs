@@ -8,7 +8,8 @@ mod limits;
 mod listen;
 
 use self::features::{Declared, features};
-pub use self::identity::Identity;
+pub use self::identity::{CertificateName, Identity, KeyLifetimes, MappedCertificate, TokenServer};
+pub(crate) use self::identity::{LONGEST_TOKEN, is_name};
 pub use self::ledger::{Decisions, Remembering};
 use self::ledger::{decisions, history};
 pub use self::limits::RequestLimits;
@@ -390,7 +391,7 @@ fn policy(at: &mut Checker<'_>, text: &Text) -> Policy {
 }
 
 /// Paths that are Synod's own.
-const OWN: [&str; 4] = ["/v1", "/healthz", "/readyz", "/metrics"];
+const OWN: [&str; 6] = ["/v1", "/oauth2", "/.well-known", "/healthz", "/readyz", "/metrics"];
 
 /// What a path can hold in place of a segment.
 const PLACEHOLDERS: [&str; 2] = ["{detector}", "{entity}"];

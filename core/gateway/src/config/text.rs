@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use synod_detection::history::Aggregate;
 use synod_detection::{CalendarPart, Cyclic, Encoding, Kind, Outcome, Scale, TimeFormat};
+use synod_identity::SigningAlgorithm;
 
 /// Tables with defaults, in which an unknown key is a mistake.
 macro_rules! tables {
@@ -90,6 +91,25 @@ tables! {
     }
     Identity {
         anonymous: Vec<String> = Vec::new(),
+        keys: IdentityKeys = IdentityKeys::default(),
+        server: IdentityServer = IdentityServer::default(),
+        certificates: Vec<IdentityCertificate> = Vec::new(),
+    }
+    IdentityKeys {
+        lifetime: String = "365d".into(),
+        maximum_lifetime: String = "400d".into(),
+    }
+    IdentityServer {
+        enabled: bool = true,
+        issuer: Option<String> = None,
+        token_lifetime: String = "10m".into(),
+        algorithm: SigningAlgorithm = SigningAlgorithm::Es256,
+    }
+    IdentityCertificate {
+        name: String = String::new(),
+        roles: Vec<String> = Vec::new(),
+        tenant: Option<String> = None,
+        scopes: Vec<String> = Vec::new(),
     }
     Plugins {
         directory: String = "plugins".into(),

@@ -1,9 +1,10 @@
 //! Who is let through: each request's caller is found out once, and each route says what it needs of a caller.
 
-use super::{Problem, Service};
+use super::{Problem, Service, oauth};
 use crate::access::{Caller, Permission};
 use crate::identity::{CredentialRefused, Credentials};
-use axum::extract::{RawPathParams, Request, State};
+use crate::listening::ClientCertificate;
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -23,8 +24,13 @@ pub enum Needs {
 
 /// Finds out who calls. A credential that does not hold is refused here, whatever the route: it is never taken for none.
 pub(super) async fn identify(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
+    // There clients authenticate as OAuth 2.0 has it, and errors have another form.
+    if request.extensions().get::<MatchedPath>().is_some_and(|path| path.as_str() == oauth::TOKEN_PATH) {
+        return next.run(request).await;
+    }
+    let certificate = request.extensions().get::<Arc<ClientCertificate>>().map(Arc::as_ref);
     let caller = match bearer(request.headers()) {
-        Ok(bearer) => service.identity.caller(Credentials { bearer }).await,
+        Ok(bearer) => service.identity.caller(Credentials { bearer, certificate }).await,
         Err(refused) => Err(refused),
     };
     match caller {
@@ -33,10 +39,16 @@ pub(super) async fn identify(State(service): State<Arc<Service>>, mut request: R
             next.run(request).await
         }
         Err(refused) => {
-            tracing::warn!(target: "audit", reason = refused.reason, "a credential was refused");
+            note_refused(&service, &refused);
             Problem::invalid_credential().into_response()
         }
     }
+}
+
+/// Notes a credential that does not hold. The credential itself is nowhere.
+pub(super) fn note_refused(service: &Service, refused: &CredentialRefused) {
+    service.metrics.credential_refused(refused.reason);
+    tracing::warn!(target: "audit", reason = refused.reason, "a credential was refused");
 }
 
 /// The credential of a request, if one came with it. There is one way to send one (RFC 6750, section 2.1).

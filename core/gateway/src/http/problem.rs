@@ -266,10 +266,38 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "too_many_labels", "Too many labels", detail)
     }
 
+    /// An API key that is asked for with mistakes.
+    pub fn invalid_key(errors: Vec<Wrong>) -> Self {
+        let detail = errors.iter().map(|error| format!("{} {}", error.pointer, error.detail).trim_start().to_owned());
+        let detail = detail.collect::<Vec<_>>().join("; ");
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_key", "Invalid key", detail) }
+    }
+
+    /// An API key that its maker may not make.
+    pub fn forbidden_key(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)
+    }
+
+    /// No such API key, or another tenant's.
+    pub fn no_key() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no_such_key", "No such key", "there is no API key with this id")
+    }
+
+    /// An API key that cannot be rotated, or no room for another.
+    pub fn key_conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "key_conflict", "Key conflict", detail)
+    }
+
     /// Too many read decisions.
     pub fn too_many_reads() -> Self {
         let detail = "others are reading decisions, and scoring goes first; try again later, or ask for less";
         Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail) }
+    }
+
+    /// A body that is no object with the fields of a key.
+    pub fn key_too_large(limit: usize) -> Self {
+        let detail = format!("the body has more than {limit} bytes, which no key needs");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large", detail)
     }
 
     /// For the client, in words.

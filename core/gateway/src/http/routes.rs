@@ -2,11 +2,11 @@
 //! stand in `declared.rs`.
 
 use super::guard::{Needs, guarded};
-use super::{Service, decisions, detectors, entities, health, score};
+use super::{Service, decisions, detectors, entities, health, keys, oauth, score};
 use crate::access::Permission as P;
 use crate::listening::Audience;
 use axum::Router;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use std::sync::Arc;
 
 /// A route.
@@ -48,6 +48,14 @@ pub static ROUTES: &[Entry] = &[
     entry(DATA, "POST", "/v1/decisions/{id}/label", Needs::The(P::LabelDecisions), || post(decisions::label::label)),
     entry(DATA, "GET", "/v1/quality", Needs::The(P::ReadQuality), || get(decisions::quality::quality)),
     entry(DATA, "GET", "/v1/entities/{key}", Needs::The(P::ReadEntities), || get(entities::one)),
+    entry(DATA, "GET", "/v1/keys", Needs::The(P::ManageKeys), || get(keys::list)),
+    entry(DATA, "POST", "/v1/keys", Needs::The(P::ManageKeys), || post(keys::create)),
+    entry(DATA, "POST", "/v1/keys/{id}/rotate", Needs::The(P::ManageKeys), || post(keys::rotate)),
+    entry(DATA, "DELETE", "/v1/keys/{id}", Needs::The(P::ManageKeys), || delete(keys::revoke)),
+    // Clients authenticate there by themselves.
+    entry(DATA, "POST", oauth::TOKEN_PATH, Needs::Nothing, || post(oauth::token)),
+    entry(DATA, "GET", "/.well-known/jwks.json", Needs::Nothing, || get(oauth::key_set)),
+    entry(DATA, "GET", "/.well-known/oauth-authorization-server", Needs::Nothing, || get(oauth::metadata)),
     entry(DATA, "GET", "/healthz", Needs::Nothing, || get(health::alive)),
     entry(DATA, "GET", "/readyz", Needs::Nothing, || get(health::ready)),
     // Whoever reaches the listener of the operators is one: it must not be reachable from outside.

@@ -26,6 +26,12 @@ struct RouteLabels {
     route: String,
 }
 
+/// The reasons are words of the code: never anything that a client wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CredentialLabels {
+    reason: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
     outcome: &'static str,
@@ -98,6 +104,8 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    credentials_refused: Family<CredentialLabels, Counter>,
+    tokens_issued: Counter,
     abstentions: Family<AbstentionLabels, Counter>,
     too_few_votes: Counter,
     refused: Counter,
@@ -488,6 +496,10 @@ impl Metrics {
         registry.register("http_requests", "Requests answered", requests.clone());
         let durations = Family::<RouteLabels, Histogram, fn() -> Histogram>::new_with_constructor(seconds);
         registry.register_with_unit("http_request_duration", "Time to answer a request", Unit::Seconds, durations.clone());
+        let credentials_refused = Family::<CredentialLabels, Counter>::default();
+        registry.register("credentials_refused", "Credentials that did not hold, by reason", credentials_refused.clone());
+        let tokens_issued = Counter::default();
+        registry.register("access_tokens_issued", "Access tokens that the embedded authorisation server gave", tokens_issued.clone());
         let refused = Counter::default();
         registry.register("rows_refused", "Rows that the schema refused", refused.clone());
         let too_few_votes = Counter::default();
@@ -543,13 +555,37 @@ impl Metrics {
         let detectors = detectors.iter().map(of).collect();
         let ledger = OfLedger::new(&mut registry, histories);
         let limits = OfLimits::new(&mut registry);
-        Self { registry, requests, durations, abstentions, too_few_votes, refused, outcomes, verdict_scores, detectors, ledger, limits }
+        Self {
+            registry,
+            requests,
+            durations,
+            credentials_refused,
+            tokens_issued,
+            abstentions,
+            too_few_votes,
+            refused,
+            outcomes,
+            verdict_scores,
+            detectors,
+            ledger,
+            limits,
+        }
     }
 
     /// Notes an answered request. `route` is the route's pattern and not the path.
     pub fn request(&self, route: &str, method: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&RequestLabels { route: route.to_owned(), method, status }).inc();
         self.durations.get_or_create(&RouteLabels { route: route.to_owned() }).observe(took.as_secs_f64());
+    }
+
+    /// Notes a credential that did not hold. `reason` is a word of the code.
+    pub fn credential_refused(&self, reason: &'static str) {
+        self.credentials_refused.get_or_create(&CredentialLabels { reason }).inc();
+    }
+
+    /// Notes an access token that was given.
+    pub fn token_issued(&self) {
+        self.tokens_issued.inc();
     }
 
     /// Notes rows that the schema refused.

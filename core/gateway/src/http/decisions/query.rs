@@ -172,7 +172,7 @@ fn shown(text: &str) -> String {
 }
 
 /// A name or a value as it was meant; none if it is no text. A `%` that begins no byte stands for itself, as browsers have it.
-fn decoded(text: &str) -> Option<String> {
+pub(in crate::http) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((byte, others)) = rest.split_first() {

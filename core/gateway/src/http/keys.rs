@@ -1,0 +1,190 @@
+//! `/v1/keys`: API keys are listed, made, rotated and revoked. A key's text is in the answer that made it and nowhere else.
+
+use super::problem::Wrong;
+use super::score::json;
+use super::{Problem, Service};
+use crate::access::Caller;
+use crate::identity::keys::{KeyView, KeysError, MadeKey, Manager, NewKey};
+use crate::identity::now;
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use synod_store::{KeptListError, KeyEntry};
+
+/// Bytes of a body.
+const LONGEST_BODY: usize = 16 << 10;
+/// Characters of what is said about a mistake.
+const LONGEST_DETAIL: usize = 300;
+/// How long a key that is rotated still holds, if nothing is said.
+const OVERLAP: Duration = Duration::from_hours(24);
+
+/// A key that is asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    roles: Vec<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default)]
+    tenant: Option<String>,
+    #[serde(default)]
+    label: Option<String>,
+    /// Seconds.
+    #[serde(default)]
+    expires_in: Option<u64>,
+}
+
+/// How a key is to be rotated.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    /// Seconds for which the old key still holds.
+    #[serde(default)]
+    overlap: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    keys: Vec<KeyView<'a>>,
+}
+
+/// A key that was made: its text, and what is told of it.
+#[derive(Serialize)]
+struct Made<'a> {
+    key: &'a str,
+    #[serde(flatten)]
+    view: KeyView<'a>,
+}
+
+pub(super) async fn list(State(service): State<Arc<Service>>, Extension(caller): Extension<Caller>) -> Result<Response, Problem> {
+    let entries = changing(&service, move |service| service.identity.keys().list(Manager::Caller(&caller))).await?;
+    let now = now();
+    json(&Listed { keys: entries.iter().map(|entry| KeyView::new(entry, now)).collect() })
+}
+
+pub(super) async fn create(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let asked: Asked = object(&read(&service, body).await?)?;
+    let new = NewKey {
+        roles: asked.roles,
+        scopes: asked.scopes,
+        tenant: asked.tenant,
+        label: asked.label,
+        lifetime: asked.expires_in.map(Duration::from_secs),
+    };
+    let by = caller.clone();
+    let made = changing(&service, move |service| service.identity.keys().create(new, Manager::Caller(&by), now())).await?;
+    tracing::info!(target: "audit", by = caller.name(), key = made.entry.id, "an API key was made");
+    told(&made)
+}
+
+pub(super) async fn rotate(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    id: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let id = self::id(id)?;
+    let body = read(&service, body).await?;
+    let rotation = if body.is_empty() { Rotation::default() } else { object(&body)? };
+    let overlap = rotation.overlap.map_or(OVERLAP, Duration::from_secs);
+    let (by, old) = (caller.clone(), id.clone());
+    let made = changing(&service, move |service| service.identity.keys().rotate(&old, overlap, Manager::Caller(&by), now())).await?;
+    tracing::info!(target: "audit", by = caller.name(), key = id, new = made.entry.id, "an API key was rotated");
+    told(&made)
+}
+
+pub(super) async fn revoke(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let id = self::id(id)?;
+    let by = caller.clone();
+    let entry = changing(&service, move |service| service.identity.keys().revoke(&id, Manager::Caller(&by), now())).await?;
+    tracing::info!(target: "audit", by = caller.name(), key = entry.id, "an API key was revoked");
+    json(&KeyView::new(&entry, now()))
+}
+
+/// Reads or changes the keys, which are on a disk.
+async fn changing<T: Send + 'static>(
+    service: &Arc<Service>,
+    work: impl FnOnce(&Service) -> Result<T, KeysError> + Send + 'static,
+) -> Result<T, Problem> {
+    service.reading(move |service| work(service).map_err(refused)).await
+}
+
+/// The answer that shows a key's text: nobody on its way may keep it.
+fn told(made: &MadeKey) -> Result<Response, Problem> {
+    let entry: &KeyEntry = &made.entry;
+    let mut response = json(&Made { key: made.text.reveal(), view: KeyView::new(entry, now()) })?;
+    *response.status_mut() = StatusCode::CREATED;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+fn refused(error: KeysError) -> Problem {
+    match error {
+        KeysError::Wrong { field, detail } => {
+            let field = if field == "expires" { "expires_in" } else { field };
+            Problem::invalid_key(vec![wrong(&format!("/{field}"), &detail)])
+        }
+        KeysError::BeyondOwn(_) | KeysError::OtherTenant => Problem::forbidden_key(error.to_string()),
+        KeysError::NoKey => Problem::no_key(),
+        KeysError::Ended | KeysError::Rotated { .. } | KeysError::Kept(KeptListError::TooMany { .. }) => {
+            Problem::key_conflict(error.to_string())
+        }
+        KeysError::Kept(_) | KeysError::Entry { .. } | KeysError::Randomness(_) => {
+            tracing::error!(error = crate::listening::chain(&error), "the API keys cannot be read or changed");
+            Problem::not_stored("the API keys cannot be read or changed at the moment")
+        }
+    }
+}
+
+fn id(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    path.map(|Path(id)| id).map_err(|_| Problem::no_key())
+}
+
+async fn read(service: &Service, body: Body) -> Result<Bytes, Problem> {
+    let limit = LONGEST_BODY.min(service.config.limits.body);
+    match tokio::time::timeout(service.config.limits.timeout, Limited::new(body, limit).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::key_too_large(limit)),
+        Ok(Err(_)) | Err(_) => Err(Problem::body_incomplete()),
+    }
+}
+
+fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    if !body.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() {
+        // Derived types take a list for an object.
+        return Err(Problem::invalid_key(vec![wrong("", "must be an object, as in {\"roles\": [\"scorer\"]}")]));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let read: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let escaped = |step: &serde_path_to_error::Segment| step.to_string().replace('~', "~0").replace('/', "~1");
+        let pointer = error.path().iter().map(|step| format!("/{}", escaped(step))).collect::<String>();
+        match error.inner().is_data() {
+            true => Problem::invalid_key(vec![wrong(&pointer, &error.inner().to_string())]),
+            false => Problem::not_json(error.inner()),
+        }
+    })?;
+    deserializer.end().map_err(|error| Problem::not_json(&error))?;
+    Ok(read)
+}
+
+/// Both may repeat what the client wrote.
+fn wrong(pointer: &str, detail: &str) -> Wrong {
+    let [pointer, detail] = [pointer, detail].map(|text| text.chars().take(LONGEST_DETAIL).collect());
+    Wrong { pointer, detail }
+}
