@@ -16,15 +16,19 @@ const LATEST: f64 = 9_007_199_254_740_992.0;
 
 /// The principal that a payload of this issuer is about, at this time in Unix seconds.
 pub(crate) fn principal(payload: &[u8], issuer: &Issuer, now: u64) -> Result<Principal, Refused> {
-    let claims = strict_json::object(payload).ok_or(Refused::Claims)?;
-    check_issuer(&claims, issuer)?;
-    check_audience(&claims, issuer)?;
+    principal_of(&strict_json::object(payload).ok_or(Refused::Claims)?, issuer, now)
+}
+
+/// The principal that these claims are about.
+pub(crate) fn principal_of(claims: &Map<String, Value>, issuer: &Issuer, now: u64) -> Result<Principal, Refused> {
+    check_issuer(claims, issuer)?;
+    check_audience(claims, issuer)?;
     let subject = required_text(claims.get("sub"), Claim::Subject)?;
-    let expires = check_times(&claims, issuer, now)?;
+    let expires = check_times(claims, issuer, now)?;
     let names = &issuer.claims;
-    let tenant = names.tenant.as_ref().map(|name| required_text(find(&claims, name), Claim::Tenant)).transpose()?;
-    let roles = entries(&claims, names.roles.as_deref(), Claim::Roles)?;
-    let scopes = entries(&claims, names.scopes.as_deref(), Claim::Scopes)?;
+    let tenant = names.tenant.as_ref().map(|name| required_text(find(claims, name), Claim::Tenant)).transpose()?;
+    let roles = entries(claims, names.roles.as_deref(), Claim::Roles)?;
+    let scopes = entries(claims, names.scopes.as_deref(), Claim::Scopes)?;
     Ok(Principal { subject, issuer: issuer.issuer.clone(), tenant, roles, scopes, expires })
 }
 
@@ -104,12 +108,12 @@ fn texts(list: &[Value], claim: Claim) -> Result<Vec<&str>, Refused> {
     list.iter().map(|entry| entry.as_str().ok_or(Refused::Malformed(claim))).collect()
 }
 
-fn required_text(value: Option<&Value>, claim: Claim) -> Result<String, Refused> {
+pub(crate) fn required_text(value: Option<&Value>, claim: Claim) -> Result<String, Refused> {
     let text = value.ok_or(Refused::Missing(claim))?.as_str().ok_or(Refused::Malformed(claim))?;
     if is_good(text) { Ok(text.to_owned()) } else { Err(Refused::Malformed(claim)) }
 }
 
 /// Whether a text can be a name: it is shown in logs and kept in records, and two that look alike should be alike.
-fn is_good(text: &str) -> bool {
+pub(crate) fn is_good(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST_TEXT && !text.contains(char::is_control) && text.trim() == text
 }

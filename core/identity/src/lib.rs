@@ -14,6 +14,7 @@ mod api_key;
 mod claims;
 mod encoding;
 mod factorable;
+mod id_token;
 mod issuer;
 mod key;
 mod key_set;
@@ -22,16 +23,18 @@ mod refused;
 mod signer;
 mod strict_json;
 mod token;
+mod unverified;
 mod verifier;
 #[cfg(test)]
 mod wycheproof;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use api_key::{API_KEY_ISSUER, ApiKey, ApiKeyId, ApiKeyRefused, ApiKeyTerms, ApiKeyText, PresentedApiKey, RandomnessError, SecretHash};
+pub use id_token::IdToken;
 pub use issuer::{ClaimNames, Issuer, IssuerMistake};
 pub use key_set::{KeySet, KeySetMistake, LeftOut, LeftOutReason};
 pub use principal::{CERTIFICATE_ISSUER, Principal};
 pub use refused::{Claim, Refused};
 pub use signer::{SigningAlgorithm, SigningKey, SigningKeyMistake};
-pub use token::issuer_of;
+pub use unverified::unverified_issuer;
 pub use verifier::Verifier;

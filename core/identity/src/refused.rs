@@ -23,6 +23,10 @@ pub enum Claim {
     Scopes,
     /// The claim that the issuer's tenant is read from.
     Tenant,
+    /// `nonce`, of an ID token.
+    Nonce,
+    /// `azp`, of an ID token.
+    AuthorizedParty,
 }
 
 /// Why a token is refused: one variant for each reason.
@@ -64,6 +68,10 @@ pub enum Refused {
     OtherIssuer,
     /// `aud` names none of our audiences.
     OtherAudience,
+    /// `nonce` is not the one that the login was begun with.
+    OtherNonce,
+    /// `azp` names another client.
+    OtherParty,
     /// `exp` has passed.
     Expired,
     /// `nbf` has not come yet.
@@ -97,6 +105,8 @@ impl Refused {
             Self::Malformed(claim) => malformed(claim),
             Self::OtherIssuer => "other_issuer",
             Self::OtherAudience => "other_audience",
+            Self::OtherNonce => "other_nonce",
+            Self::OtherParty => "other_party",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::IssuedInFuture => "issued_in_future",
@@ -122,6 +132,8 @@ fn missing(claim: Claim) -> &'static str {
         Claim::Roles => "missing_roles",
         Claim::Scopes => "missing_scopes",
         Claim::Tenant => "missing_tenant",
+        Claim::Nonce => "missing_nonce",
+        Claim::AuthorizedParty => "missing_azp",
     }
 }
 
@@ -136,6 +148,8 @@ fn malformed(claim: Claim) -> &'static str {
         Claim::Roles => "malformed_roles",
         Claim::Scopes => "malformed_scopes",
         Claim::Tenant => "malformed_tenant",
+        Claim::Nonce => "malformed_nonce",
+        Claim::AuthorizedParty => "malformed_azp",
     }
 }
 

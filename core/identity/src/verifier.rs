@@ -1,5 +1,6 @@
 //! From a token to a principal.
 
+use crate::id_token::{self, IdToken};
 use crate::issuer::{Issuer, IssuerMistake};
 use crate::key_set::KeySet;
 use crate::principal::Principal;
@@ -48,5 +49,14 @@ impl Verifier {
     pub fn verify(&self, token: &str, now: u64) -> Result<Principal, Refused> {
         let payload = token::payload(token, &self.keys, &self.issuer.algorithms)?;
         claims::principal(&payload, &self.issuer, now)
+    }
+    /// Who logged in, by the ID token that the issuer gave for this `nonce` (OpenID Connect Core 1.0, section 3.1.3.7). The issuer's one
+    /// audience is the client that asked.
+    ///
+    /// # Errors
+    /// The first reason to refuse it, in the order of [`Verifier::verify`].
+    pub fn verify_id_token(&self, token: &str, nonce: &str, now: u64) -> Result<IdToken, Refused> {
+        let payload = token::payload(token, &self.keys, &self.issuer.algorithms)?;
+        id_token::read(&payload, &self.issuer, nonce, now)
     }
 }
