@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod listening;
 pub mod manifest;
 pub mod past;
+pub mod redaction;
 pub mod replaying;
 pub mod rows;
 pub mod telemetry;
