@@ -19,6 +19,7 @@ pub mod limiting;
 pub mod listening;
 pub mod manifest;
 pub mod past;
+pub mod redaction;
 pub mod replaying;
 pub mod rows;
 pub mod telemetry;

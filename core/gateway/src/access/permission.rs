@@ -95,7 +95,10 @@ impl FromStr for Permission {
             return Ok(Self::ScoreDetector(name.to_owned()));
         }
         let known = [Self::Score, Self::ScorePolicy].into_iter().chain(Self::PLAIN);
-        known.into_iter().find(|known| known.to_string() == text).ok_or_else(|| PermissionMistake { text: text.chars().take(64).collect() })
+        known
+            .into_iter()
+            .find(|known| known.to_string() == text)
+            .ok_or_else(|| PermissionMistake { text: crate::redaction::redacted(text).chars().take(64).collect() })
     }
 }
 

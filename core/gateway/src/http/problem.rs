@@ -1,7 +1,9 @@
-//! Errors as `application/problem+json` (RFC 9457). This is the one table of what a client can be told; a `code` is stable.
+//! Errors as `application/problem+json` (RFC 9457). This is the one table of what a client can be told; a `code` is stable. What repeats the
+//! words of a client passes the net of [`redaction`](crate::redaction) where it is written.
 
 use crate::access::Permission;
 use crate::limiting::{Standing, Unit, whole_seconds};
+use crate::redaction;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,8 +15,10 @@ use synod_detection::RowProblem;
 #[derive(Debug, Clone, Serialize)]
 pub struct Wrong {
     /// Where: a JSON pointer (RFC 6901) into the request's body.
+    #[serde(serialize_with = "redaction::serialize")]
     pub pointer: String,
     /// What is wrong, and what is allowed.
+    #[serde(serialize_with = "redaction::serialize")]
     pub detail: String,
 }
 
@@ -26,6 +30,7 @@ pub struct Problem {
     title: &'static str,
     status: u16,
     code: &'static str,
+    #[serde(serialize_with = "redaction::serialize")]
     detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Wrong>,
@@ -109,7 +114,7 @@ impl Problem {
 
     /// No such detector.
     pub fn no_detector(name: &str, known: &[&str]) -> Self {
-        let shown: String = name.chars().take(64).collect();
+        let shown: String = redaction::redacted(name).chars().take(64).collect();
         let detail = format!("there is no detector `{shown}`; there are {}", known.join(", "));
         Self::new(StatusCode::NOT_FOUND, "no_such_detector", "No such detector", detail)
     }

@@ -1,6 +1,8 @@
-//! Log lines: JSON on standard output, one object a line, short lower-case messages with fields.
+//! Log lines: JSON on standard output, one object a line, short lower-case messages with fields. Each line, whoever's it is, passes the net of
+//! [`redaction`](crate::redaction) as a whole.
 
 use crate::config::Level;
+use crate::redaction::Redacting;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -13,6 +15,6 @@ pub fn start(level: Level) -> WorkerGuard {
     let filter = EnvFilter::new(level.name());
     let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_span_list(false);
     // A second start, as in tests, keeps the first.
-    let _ = subscriber.with_env_filter(filter).with_writer(writer).try_init();
+    let _ = subscriber.with_env_filter(filter).with_writer(Redacting(writer)).try_init();
     guard
 }
