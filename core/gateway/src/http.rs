@@ -9,6 +9,7 @@ mod detectors;
 mod entities;
 mod guard;
 mod health;
+mod inference;
 mod problem;
 mod routes;
 mod score;
@@ -20,11 +21,12 @@ pub use routes::{Entry, ROUTES};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::identity::Identity;
+use crate::inference::Statistics;
 use crate::ledger::Ledger;
 use crate::listening::Audience;
 use crate::telemetry::metrics::Metrics;
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -49,6 +51,8 @@ pub struct Service {
     config: Config,
     metrics: Metrics,
     identity: Identity,
+    /// Of the Open Inference Protocol.
+    inferences: Statistics,
     batches: Arc<Semaphore>,
     reads: Arc<Semaphore>,
 }
@@ -59,7 +63,8 @@ impl Service {
         let metrics = Metrics::new(engine.detectors(), &engine.history().keys().map(|names| names.join("+")).collect::<Vec<_>>());
         let [batches, reads] = [BATCHES_AT_A_TIME, READS_AT_A_TIME].map(|places| Arc::new(Semaphore::new(places)));
         let identity = Identity::new(&config.identity);
-        Arc::new(Self { engine: Arc::new(engine), ledger, configuration, config, metrics, identity, batches, reads })
+        let inferences = Statistics::new(engine.detectors().len());
+        Arc::new(Self { engine: Arc::new(engine), ledger, configuration, config, metrics, identity, inferences, batches, reads })
     }
 
     /// Where decisions are kept.
@@ -123,7 +128,8 @@ pub fn data_routes(service: &Arc<Service>) -> Router {
     for route in &service.config.routes {
         router = router.route(&route.path, guard::guarded(declared::handler(route), declared::needs(route)));
     }
-    finish(router, service)
+    // Around all else: whatever went wrong is told to clients of the Open Inference Protocol in its words.
+    finish(router, service).layer(from_fn(inference::in_its_words))
 }
 
 /// What operators call.
