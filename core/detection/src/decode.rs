@@ -132,7 +132,8 @@ fn read_row<'de, M: MapAccess<'de>>(mut row: RowWriter<'_>, schema: &Schema, mut
     Ok(row.finish())
 }
 
-fn unknown_field(schema: &Schema, name: &str) -> String {
+/// What is said of a field that the schema does not have.
+pub fn unknown_field(schema: &Schema, name: &str) -> String {
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name.as_str()).collect();
     match names.iter().find(|known| known.eq_ignore_ascii_case(name)) {
         Some(known) => format!("is no field of the schema (did you mean `{known}`?)"),

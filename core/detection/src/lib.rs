@@ -24,7 +24,7 @@ pub use batch::{Batch, RowProblem, RowWriter};
 pub use calendar::{CalendarPart, Cyclic};
 pub use calibration::{Calibrated, Calibration, score_of_share};
 pub use consensus::{Abstention, Ballot, Outcome, Policy, PolicyMistake, Reference, Rule, Verdict, Vote};
-pub use decode::{Decoded, decode_rows};
+pub use decode::{Decoded, decode_rows, unknown_field};
 pub use encoding::{Encoder, Encoding};
 pub use expression::{Expression, ExpressionError};
 pub use feature::{Definition, FeatureError, FittedFeature, Missing, Source};

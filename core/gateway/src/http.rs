@@ -11,6 +11,7 @@ mod guard;
 mod headers;
 mod health;
 mod host;
+mod inference;
 mod keys;
 mod limits;
 mod oauth;
@@ -26,6 +27,7 @@ pub use routes::{Entry, ROUTES};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::identity::Identity;
+use crate::inference::Statistics;
 use crate::ledger::Ledger;
 use crate::limiting::{Gate, Limiting, Need, Pass, Proxies, QueueLimits};
 use crate::listening::{Audience, Tls};
@@ -55,6 +57,8 @@ pub struct Service {
     config: Config,
     metrics: Metrics,
     identity: Arc<Identity>,
+    /// Of the Open Inference Protocol.
+    inferences: Statistics,
     proxies: Proxies,
     limiting: Arc<Limiting>,
     /// Before the detectors.
@@ -67,12 +71,14 @@ impl Service {
     /// A service of these detectors, whose decisions go to this ledger. `configuration` is the digest under which it was archived.
     pub fn new(config: Config, configuration: String, engine: Engine, ledger: Arc<Ledger>, identity: Arc<Identity>) -> Arc<Self> {
         let metrics = Metrics::new(engine.detectors(), &engine.history().keys().map(|names| names.join("+")).collect::<Vec<_>>());
+        let inferences = Statistics::new(engine.detectors().len());
         let proxies = limits::proxies(&config.listen);
         let limiting = Limiting::new(&config.quotas, config.limits.memory);
         let gate = Gate::new(&config.limits.queue, config.detectors.iter().map(|detector| detector.pool.instances));
         let of_reads = QueueLimits { places: READS_AT_A_TIME, length: WAITING_READS, age: LONGEST_WAIT };
         let reads = Gate::new(&of_reads, std::iter::empty());
-        Arc::new(Self { engine: Arc::new(engine), ledger, configuration, config, metrics, identity, proxies, limiting, gate, reads })
+        let engine = Arc::new(engine);
+        Arc::new(Self { engine, ledger, configuration, config, metrics, identity, inferences, proxies, limiting, gate, reads })
     }
 
     /// What limits callers.
@@ -180,7 +186,8 @@ pub fn data_routes(service: &Arc<Service>) -> Router {
         router = router.route(&route.path, guard::guarded(declared::handler(route), declared::needs(route)));
     }
     let strict = service.config.listen.tls.as_ref().and_then(|tls| tls.strict_transport).and_then(headers::strict_transport);
-    finish(identified(router, service, Audience::Clients), service, strict)
+    // Around all else: whatever went wrong is told to clients of the Open Inference Protocol in its words.
+    finish(identified(router, service, Audience::Clients), service, strict).layer(from_fn(inference::in_its_words))
 }
 
 /// What operators call.

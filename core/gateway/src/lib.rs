@@ -14,6 +14,7 @@ pub mod generate;
 mod hexadecimal;
 pub mod http;
 pub mod identity;
+pub mod inference;
 pub mod ledger;
 pub mod limiting;
 pub mod listening;

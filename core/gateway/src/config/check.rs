@@ -17,6 +17,7 @@ pub use self::listen::Listen;
 use super::located::{Located, Mistake};
 use super::text::{self, Answer, Level, RuleName, Serves, Split, Storing, Text};
 use super::units;
+use crate::inference::POLICY;
 use crate::limiting::Quotas;
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -264,6 +265,9 @@ fn detector(
     let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     if name.is_empty() || name.len() > 64 || name.starts_with('-') || !name.chars().all(letters) {
         at.mistake(&key, "a detector's name has 1 to 64 lower-case letters, digits, `_` and `-`, and does not begin with `-`");
+    }
+    if name == POLICY {
+        at.mistake(&key, "clients of the Open Inference Protocol know the policy over all detectors by this name; give the detector another");
     }
     if text.plugin.is_none() {
         at.mistake(&key, "`plugin` is missing: the name of a file in `plugins.directory` without its .wasm, or a path");

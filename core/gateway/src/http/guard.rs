@@ -3,7 +3,9 @@
 use super::{Problem, Service, oauth};
 use crate::access::{Caller, Permission};
 use crate::identity::{CredentialRefused, Credentials};
+use crate::inference::POLICY;
 use crate::listening::ClientCertificate;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -20,6 +22,10 @@ pub enum Needs {
     The(Permission),
     /// To score by the detector that the path names.
     ScoreOfNamedDetector,
+    /// To score by the model that the path names: by a detector, or by the policy.
+    ScoreOfNamedModel,
+    /// To score by the model that the message names, which the route asks for when it has read it: [`score_of_model`].
+    ScoreOfModelInMessage,
 }
 
 /// Finds out who calls. A credential that does not hold is refused here, whatever the route: it is never taken for none.
@@ -76,19 +82,41 @@ pub(super) fn guarded(route: MethodRouter<Arc<Service>>, needs: Needs) -> Method
     }
 }
 
-async fn authorise(State(needs): State<Arc<Needs>>, parameters: RawPathParams, request: Request, next: Next) -> Response {
+async fn authorise(
+    State(needs): State<Arc<Needs>>,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Response {
+    // What is no text names nothing.
+    let Ok(parameters) = parameters else { return Problem::not_found().into_response() };
     let permission = match &*needs {
-        Needs::Nothing => return next.run(request).await,
+        Needs::Nothing | Needs::ScoreOfModelInMessage => return next.run(request).await,
         Needs::The(permission) => permission.clone(),
-        Needs::ScoreOfNamedDetector => {
-            let named = parameters.iter().find(|(name, _)| *name == "detector").map(|(_, name)| name);
-            Permission::ScoreDetector(named.unwrap_or_default().to_owned())
-        }
+        Needs::ScoreOfNamedDetector => Permission::ScoreDetector(named(&parameters, "detector")),
+        Needs::ScoreOfNamedModel => score_of_model(&named(&parameters, "model")),
     };
-    match request.extensions().get::<Caller>() {
-        Some(caller) if caller.may(&permission) => next.run(request).await,
-        Some(caller) if caller.is_known() => Problem::forbidden(&permission).into_response(),
-        _ => Problem::no_credential().into_response(),
+    match permitted(request.extensions().get(), &permission) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn named(parameters: &RawPathParams, parameter: &str) -> String {
+    parameters.iter().find(|(name, _)| *name == parameter).map(|(_, value)| value).unwrap_or_default().to_owned()
+}
+
+/// What it takes to score by a model.
+pub(super) fn score_of_model(name: &str) -> Permission {
+    if name == POLICY { Permission::ScorePolicy } else { Permission::ScoreDetector(name.to_owned()) }
+}
+
+/// Whether a caller may do something.
+pub(super) fn permitted(caller: Option<&Caller>, permission: &Permission) -> Result<(), Problem> {
+    match caller {
+        Some(caller) if caller.may(permission) => Ok(()),
+        Some(caller) if caller.is_known() => Err(Problem::forbidden(permission)),
+        _ => Err(Problem::no_credential()),
     }
 }
 

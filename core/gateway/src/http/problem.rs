@@ -11,6 +11,9 @@ use serde::Serialize;
 use std::time::Duration;
 use synod_detection::RowProblem;
 
+/// Wrong values whose details stand in the detail of the whole.
+const DETAILS: usize = 5;
+
 /// One wrong value.
 #[derive(Debug, Clone, Serialize)]
 pub struct Wrong {
@@ -305,6 +308,59 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large", detail)
     }
 
+    /// No such model of the Open Inference Protocol.
+    pub fn no_model(name: &str, known: &[String]) -> Self {
+        let detail = format!("there is no model `{}`; there are {}", crate::inference::shown(name), known.join(", "));
+        Self::new(StatusCode::NOT_FOUND, "no_such_model", "No such model", detail)
+    }
+
+    /// A model that has other versions.
+    pub fn no_version(name: &str, version: &str, served: &str) -> Self {
+        let asked = crate::inference::shown(version);
+        let detail = format!("the model `{name}` has no version `{asked}` that is served; version `{served}` is");
+        Self::new(StatusCode::NOT_FOUND, "no_such_version", "No such version", detail)
+    }
+
+    /// A request of the Open Inference Protocol that cannot be understood.
+    pub fn invalid_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", "Invalid request", detail)
+    }
+
+    /// Tensors that are no rows. Clients of the Open Inference Protocol show the detail alone, so that it says what it can.
+    pub fn invalid_tensors(errors: Vec<Wrong>) -> Self {
+        let shown: Vec<&str> = errors.iter().take(DETAILS).map(|error| error.detail.as_str()).collect();
+        let more = if errors.len() > shown.len() { "; and more" } else { "" };
+        let detail = format!("{}{more}", shown.join("; "));
+        Self { errors, ..Self::new(StatusCode::BAD_REQUEST, "invalid_tensors", "Invalid tensors", detail) }
+    }
+
+    /// Models that a client asks to load or unload.
+    pub fn models_are_fixed() -> Self {
+        let detail = "models are not loaded or unloaded by clients: `synod fit` makes a version, and the service serves it from its next start on";
+        Self::new(StatusCode::BAD_REQUEST, "models_are_fixed", "Models are fixed", detail)
+    }
+
+    /// Tensors in memory that is not the client's alone.
+    pub fn no_shared_memory() -> Self {
+        let detail = "shared memory is not served: send tensors with the request";
+        Self::new(StatusCode::BAD_REQUEST, "no_shared_memory", "No shared memory", detail)
+    }
+
+    /// A body of a type, or in an encoding, that is not read.
+    pub fn unsupported(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type", detail)
+    }
+
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// For the client, in words.
     pub fn detail(&self) -> &str {
         &self.detail
@@ -336,6 +392,8 @@ pub(super) fn response(problem: Problem) -> Response<Body> {
     if let Some(challenge) = problem.challenge {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge.header());
     }
+    // For whoever has to tell it in other words.
+    response.extensions_mut().insert(problem);
     response
 }
 

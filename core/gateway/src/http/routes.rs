@@ -2,7 +2,7 @@
 //! stand in `declared.rs`.
 
 use super::guard::{Needs, guarded};
-use super::{Service, decisions, detectors, entities, health, keys, oauth, score};
+use super::{Service, decisions, detectors, entities, health, inference, keys, oauth, score};
 use crate::access::Permission as P;
 use crate::listening::Audience;
 use axum::Router;
@@ -58,6 +58,40 @@ pub static ROUTES: &[Entry] = &[
     entry(DATA, "GET", "/.well-known/oauth-authorization-server", Needs::Nothing, || get(oauth::metadata)),
     entry(DATA, "GET", "/healthz", Needs::Nothing, || get(health::alive)),
     entry(DATA, "GET", "/readyz", Needs::Nothing, || get(health::ready)),
+    // The Open Inference Protocol, version 2, and the extensions of Triton that its clients use.
+    entry(DATA, "GET", "/v2", Needs::The(P::ReadDetectors), || get(inference::server)),
+    entry(DATA, "GET", "/v2/health/live", Needs::Nothing, || get(inference::live)),
+    entry(DATA, "GET", "/v2/health/ready", Needs::Nothing, || get(inference::ready)),
+    entry(DATA, "GET", "/v2/models/stats", Needs::The(P::ReadDetectors), || get(inference::all_statistics)),
+    entry(DATA, "GET", "/v2/models/{model}", Needs::The(P::ReadDetectors), || get(inference::metadata)),
+    entry(DATA, "GET", "/v2/models/{model}/ready", Needs::Nothing, || get(inference::model_ready)),
+    entry(DATA, "GET", "/v2/models/{model}/config", Needs::The(P::ReadDetectors), || get(inference::configuration)),
+    entry(DATA, "GET", "/v2/models/{model}/stats", Needs::The(P::ReadDetectors), || get(inference::statistics)),
+    entry(DATA, "POST", "/v2/models/{model}/infer", Needs::ScoreOfNamedModel, || post(inference::infer)),
+    entry(DATA, "GET", "/v2/models/{model}/versions/{version}", Needs::The(P::ReadDetectors), || get(inference::metadata)),
+    entry(DATA, "GET", "/v2/models/{model}/versions/{version}/ready", Needs::Nothing, || get(inference::model_ready)),
+    entry(DATA, "GET", "/v2/models/{model}/versions/{version}/config", Needs::The(P::ReadDetectors), || get(inference::configuration)),
+    entry(DATA, "GET", "/v2/models/{model}/versions/{version}/stats", Needs::The(P::ReadDetectors), || get(inference::statistics)),
+    entry(DATA, "POST", "/v2/models/{model}/versions/{version}/infer", Needs::ScoreOfNamedModel, || post(inference::infer)),
+    entry(DATA, "POST", "/v2/repository/index", Needs::The(P::ReadDetectors), || post(inference::index)),
+    entry(DATA, "POST", "/v2/repository/models/{model}/load", Needs::The(P::OperateService), || post(inference::models_are_fixed)),
+    entry(DATA, "POST", "/v2/repository/models/{model}/unload", Needs::The(P::OperateService), || post(inference::models_are_fixed)),
+    entry(DATA, "GET", "/v2/systemsharedmemory/{*region}", Needs::The(P::ReadDetectors), || get(inference::no_shared_memory)),
+    entry(DATA, "POST", "/v2/systemsharedmemory/{*region}", Needs::The(P::ReadDetectors), || post(inference::no_shared_memory)),
+    entry(DATA, "GET", "/v2/cudasharedmemory/{*region}", Needs::The(P::ReadDetectors), || get(inference::no_shared_memory)),
+    entry(DATA, "POST", "/v2/cudasharedmemory/{*region}", Needs::The(P::ReadDetectors), || post(inference::no_shared_memory)),
+    // The same by gRPC, whose calls are POST requests to a path of the method's name.
+    entry(DATA, "POST", "/inference.GRPCInferenceService/ServerLive", Needs::Nothing, || post(inference::grpc)),
+    entry(DATA, "POST", "/inference.GRPCInferenceService/ServerReady", Needs::Nothing, || post(inference::grpc)),
+    entry(DATA, "POST", "/inference.GRPCInferenceService/ServerMetadata", Needs::The(P::ReadDetectors), || post(inference::grpc)),
+    entry(DATA, "POST", "/inference.GRPCInferenceService/ModelReady", Needs::Nothing, || post(inference::grpc)),
+    entry(DATA, "POST", "/inference.GRPCInferenceService/ModelMetadata", Needs::The(P::ReadDetectors), || post(inference::grpc)),
+    entry(DATA, "POST", "/inference.GRPCInferenceService/ModelConfig", Needs::The(P::ReadDetectors), || post(inference::grpc)),
+    entry(DATA, "POST", "/inference.GRPCInferenceService/ModelStatistics", Needs::The(P::ReadDetectors), || post(inference::grpc)),
+    entry(DATA, "POST", "/inference.GRPCInferenceService/ModelInfer", Needs::ScoreOfModelInMessage, || post(inference::grpc)),
+    entry(DATA, "POST", "/inference.GRPCInferenceService/RepositoryIndex", Needs::The(P::ReadDetectors), || post(inference::grpc)),
+    entry(DATA, "POST", "/inference.GRPCInferenceService/RepositoryModelLoad", Needs::The(P::OperateService), || post(inference::grpc)),
+    entry(DATA, "POST", "/inference.GRPCInferenceService/RepositoryModelUnload", Needs::The(P::OperateService), || post(inference::grpc)),
     // Whoever reaches the listener of the operators is one: it must not be reachable from outside.
     entry(ADMINISTRATION, "GET", "/healthz", Needs::Nothing, || get(health::alive)),
     entry(ADMINISTRATION, "GET", "/readyz", Needs::Nothing, || get(health::ready)),
