@@ -3,6 +3,7 @@
 use super::{Problem, Service};
 use crate::access::{Caller, Permission};
 use crate::identity::{CredentialRefused, Credentials};
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -64,12 +65,18 @@ pub(super) fn guarded(route: MethodRouter<Arc<Service>>, needs: Needs) -> Method
     }
 }
 
-async fn authorise(State(needs): State<Arc<Needs>>, parameters: RawPathParams, request: Request, next: Next) -> Response {
+async fn authorise(
+    State(needs): State<Arc<Needs>>,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Response {
     let permission = match &*needs {
         Needs::Nothing => return next.run(request).await,
         Needs::The(permission) => permission.clone(),
         Needs::ScoreOfNamedDetector => {
-            let named = parameters.iter().find(|(name, _)| *name == "detector").map(|(_, name)| name);
+            // What is no text is the name of no detector, as the route itself will say.
+            let named = parameters.iter().flatten().find(|(name, _)| *name == "detector").map(|(_, name)| name);
             Permission::ScoreDetector(named.unwrap_or_default().to_owned())
         }
     };

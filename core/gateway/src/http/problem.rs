@@ -99,6 +99,11 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large", detail)
     }
 
+    /// A body that is declared as something else than JSON.
+    pub fn not_declared_json(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type", detail)
+    }
+
     /// A body that does not arrive.
     pub fn body_incomplete() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "body_incomplete", "Body incomplete", "the body did not arrive whole in time")

@@ -4,11 +4,11 @@ use super::refused;
 use crate::decision::{Label, LabelRecord};
 use crate::http::problem::Wrong;
 use crate::http::score::json;
-use crate::http::{Problem, Service};
+use crate::http::{Problem, Service, body};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
@@ -42,9 +42,11 @@ struct Said {
 pub(in crate::http) async fn label(
     State(service): State<Arc<Service>>,
     id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let id = super::id(id)?;
+    body::expect_json(&headers)?;
     let said = said(&read(&service, body).await?)?;
     // A moment has the precision that the index has.
     let at = Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or_default();
