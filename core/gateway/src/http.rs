@@ -9,6 +9,7 @@ mod detectors;
 mod entities;
 mod guard;
 mod health;
+mod openapi;
 mod problem;
 mod routes;
 mod score;
@@ -49,6 +50,7 @@ pub struct Service {
     config: Config,
     metrics: Metrics,
     identity: Identity,
+    document: openapi::Document,
     batches: Arc<Semaphore>,
     reads: Arc<Semaphore>,
 }
@@ -59,7 +61,8 @@ impl Service {
         let metrics = Metrics::new(engine.detectors(), &engine.history().keys().map(|names| names.join("+")).collect::<Vec<_>>());
         let [batches, reads] = [BATCHES_AT_A_TIME, READS_AT_A_TIME].map(|places| Arc::new(Semaphore::new(places)));
         let identity = Identity::new(&config.identity);
-        Arc::new(Self { engine: Arc::new(engine), ledger, configuration, config, metrics, identity, batches, reads })
+        let document = openapi::Document::new(&config);
+        Arc::new(Self { engine: Arc::new(engine), ledger, configuration, config, metrics, identity, document, batches, reads })
     }
 
     /// Where decisions are kept.

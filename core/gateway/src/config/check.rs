@@ -404,7 +404,7 @@ fn policy(at: &mut Checker<'_>, text: &Text) -> Policy {
 }
 
 /// Paths that are Synod's own.
-const OWN: [&str; 4] = ["/v1", "/healthz", "/readyz", "/metrics"];
+const OWN: [&str; 7] = ["/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/redoc"];
 
 /// What a path can hold in place of a segment.
 const PLACEHOLDERS: [&str; 2] = ["{detector}", "{entity}"];

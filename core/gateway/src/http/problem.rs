@@ -7,9 +7,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::time::Duration;
 use synod_detection::RowProblem;
+use utoipa::ToSchema;
 
 /// One wrong value.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Wrong {
     /// Where: a JSON pointer (RFC 6901) into the request's body.
     pub pointer: String,
@@ -18,7 +19,7 @@ pub struct Wrong {
 }
 
 /// What went wrong, for the client.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -222,6 +223,26 @@ impl Problem {
     pub fn too_many_reads() -> Self {
         let detail = "others are reading decisions, and scoring goes first; try again later, or ask for less";
         Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail) }
+    }
+
+    /// The status code.
+    pub(super) fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The stable word.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// In a few words.
+    pub(super) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// Whether the answer says when to come again.
+    pub(super) fn says_when(&self) -> bool {
+        self.retry_after.is_some()
     }
 
     /// For the client, in words.

@@ -2,6 +2,7 @@
 //! stand in `declared.rs`.
 
 use super::guard::{Needs, guarded};
+use super::openapi::{self, pages};
 use super::{Service, decisions, detectors, entities, health, score};
 use crate::access::Permission as P;
 use crate::listening::Audience;
@@ -50,6 +51,11 @@ pub static ROUTES: &[Entry] = &[
     entry(DATA, "GET", "/v1/entities/{key}", Needs::The(P::ReadEntities), || get(entities::one)),
     entry(DATA, "GET", "/healthz", Needs::Nothing, || get(health::alive)),
     entry(DATA, "GET", "/readyz", Needs::Nothing, || get(health::ready)),
+    entry(DATA, "GET", "/openapi.json", Needs::Nothing, || get(openapi::document)),
+    entry(DATA, "GET", "/docs", Needs::Nothing, || get(pages::swagger_ui)),
+    entry(DATA, "GET", "/docs/{file}", Needs::Nothing, || get(pages::swagger_ui_file)),
+    entry(DATA, "GET", "/redoc", Needs::Nothing, || get(pages::redoc)),
+    entry(DATA, "GET", "/redoc/{file}", Needs::Nothing, || get(pages::redoc_file)),
     // Whoever reaches the listener of the operators is one: it must not be reachable from outside.
     entry(ADMINISTRATION, "GET", "/healthz", Needs::Nothing, || get(health::alive)),
     entry(ADMINISTRATION, "GET", "/readyz", Needs::Nothing, || get(health::ready)),

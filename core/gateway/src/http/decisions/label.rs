@@ -16,26 +16,36 @@ use serde::Deserialize;
 use std::sync::Arc;
 use synod_store::AppendError;
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Bytes of a body.
 const LONGEST_BODY: usize = 16 << 10;
 /// Characters of a name.
-const LONGEST_NAME: usize = 100;
+pub(in crate::http) const LONGEST_NAME: usize = 100;
 /// Characters of a note.
-const LONGEST_NOTE: usize = 1000;
+pub(in crate::http) const LONGEST_NOTE: usize = 1000;
 /// Characters of what is said about a mistake.
 const LONGEST_DETAIL: usize = 300;
 /// Labels of one decision: whoever asks for it is told all of them.
 const MOST_LABELS: usize = 100;
 
 /// What is said.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Said {
+#[schema(as = Saying)]
+pub(in crate::http) struct Said {
     label: Label,
+    /// Who says so.
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
+    )]
     by: String,
+    /// Why.
     #[serde(default)]
+    #[schema(max_length = 1000)]
     note: Option<String>,
 }
 
