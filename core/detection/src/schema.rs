@@ -93,7 +93,8 @@ impl Field {
         }
     }
 
-    fn longest(&self) -> usize {
+    /// The greatest length of a text, in bytes.
+    pub fn longest(&self) -> usize {
         self.length.unwrap_or(DEFAULT_LENGTH)
     }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use synod_detection::{Ballot, Outcome, Rule, Vote};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// The kinds of records in the log.
@@ -20,34 +21,41 @@ pub enum RecordKind {
 }
 
 /// A decision.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Decision {
     /// Its own id, a UUIDv7.
     pub id: Uuid,
     /// The row's id, as it is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub event: Option<String>,
     /// Whom the row is about, as it is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub entity: Option<String>,
     /// Who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub principal: Option<String>,
     /// The request that it answers, if that carried an `Idempotency-Key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub request: Option<RequestKey>,
     /// A keyed digest of the row: whether a later row of the same id is the same row.
     pub content: String,
     /// When the event happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub at: Option<Timestamp>,
     /// When it was judged.
     pub decided: Timestamp,
     /// The row, as it may be stored.
+    #[schema(value_type = crate::described::StoredRow)]
     pub row: Map<String, Value>,
     /// How the row stood to the histories.
     pub past: Standing,
     /// What the detectors saw of it, before scaling; null where a value was missing.
+    #[schema(value_type = crate::described::Numbers)]
     pub features: IndexMap<String, Option<f64>>,
     /// SHA-256 of the configuration.
     pub configuration: String,
@@ -63,7 +71,7 @@ pub struct Decision {
 }
 
 /// An `Idempotency-Key` with what it was used for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RequestKey {
     /// A keyed digest of the key and of who used it.
     pub key: String,
@@ -72,7 +80,7 @@ pub struct RequestKey {
 }
 
 /// How a row stood to the histories of its keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Standing {
     /// Whether later rows see it.
     pub remembered: bool,
@@ -83,18 +91,22 @@ pub struct Standing {
 }
 
 /// The consensus, and how it was reached.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Verdict {
     /// Anomalous or not.
     pub anomalous: bool,
     /// What to do.
+    #[schema(value_type = crate::described::Outcome)]
     pub outcome: Outcome,
     /// Calibrated, 0 to 1.
+    #[schema(minimum = 0.0, maximum = 1.0)]
     pub score: f64,
     /// Where the score turns into "anomalous"; absent for a rule that counts votes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub threshold: Option<f64>,
     /// The rule.
+    #[schema(value_type = crate::described::Rule)]
     pub policy: Rule,
     /// What the rule made of the votes' scores, before it was calibrated as a whole.
     pub combined: f64,
@@ -105,12 +117,14 @@ pub struct Verdict {
 }
 
 /// A detector's vote.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Vote)]
 pub struct VoteOf {
     /// Whose.
     pub detector: String,
     /// The vote.
     #[serde(flatten)]
+    #[schema(value_type = crate::described::VoteAlone)]
     pub vote: Vote,
     /// The model's version.
     pub model_version: u64,
@@ -123,7 +137,8 @@ pub struct VoteOf {
 }
 
 /// Why a detector did not vote.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Abstention)]
 pub struct AbstentionOf {
     /// Whose.
     pub detector: String,
@@ -136,7 +151,7 @@ pub struct AbstentionOf {
 }
 
 /// What the truth about a decision is, by somebody's word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Label {
@@ -149,7 +164,7 @@ pub enum Label {
 }
 
 /// A label as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LabelRecord {
     /// The decision.
     pub decision: Uuid,
@@ -161,6 +176,7 @@ pub struct LabelRecord {
     pub at: Timestamp,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub note: Option<String>,
 }
 

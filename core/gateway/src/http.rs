@@ -15,6 +15,7 @@ mod inference;
 mod keys;
 mod limits;
 mod oauth;
+mod openapi;
 mod problem;
 mod redirect;
 mod routes;
@@ -59,6 +60,7 @@ pub struct Service {
     identity: Arc<Identity>,
     /// Of the Open Inference Protocol.
     inferences: Statistics,
+    document: openapi::Document,
     proxies: Proxies,
     limiting: Arc<Limiting>,
     /// Before the detectors.
@@ -77,8 +79,9 @@ impl Service {
         let gate = Gate::new(&config.limits.queue, config.detectors.iter().map(|detector| detector.pool.instances));
         let of_reads = QueueLimits { places: READS_AT_A_TIME, length: WAITING_READS, age: LONGEST_WAIT };
         let reads = Gate::new(&of_reads, std::iter::empty());
+        let document = openapi::Document::new(&config);
         let engine = Arc::new(engine);
-        Arc::new(Self { engine, ledger, configuration, config, metrics, identity, inferences, proxies, limiting, gate, reads })
+        Arc::new(Self { engine, ledger, configuration, config, metrics, identity, inferences, document, proxies, limiting, gate, reads })
     }
 
     /// What limits callers.

@@ -6,6 +6,7 @@ pub mod command;
 pub mod config;
 pub mod deciding;
 pub mod decision;
+mod described;
 pub mod doctor;
 pub mod engine;
 pub mod explaining;

@@ -395,7 +395,7 @@ fn policy(at: &mut Checker<'_>, text: &Text) -> Policy {
 }
 
 /// Paths that are Synod's own.
-const OWN: [&str; 6] = ["/v1", "/oauth2", "/.well-known", "/healthz", "/readyz", "/metrics"];
+const OWN: [&str; 9] = ["/v1", "/oauth2", "/.well-known", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/redoc"];
 
 /// What a path can hold in place of a segment.
 const PLACEHOLDERS: [&str; 2] = ["{detector}", "{entity}"];

@@ -5,6 +5,7 @@ use crate::decision::{AbstentionOf, Decision, Verdict, VoteOf};
 use crate::engine::{Call, Engine};
 use serde::Serialize;
 use synod_detection::{Ballot, Batch};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A row's answer: the decision's verdict with what it rests on, one vote, or what is wrong with the row.
@@ -17,12 +18,15 @@ pub(super) enum Row<'a> {
 }
 
 /// What is told of a decision; `GET /v1/decisions/{id}` has all of it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DecidedRow)]
 pub(super) struct Told<'a> {
     decision: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     entity: Option<&'a str>,
     verdict: &'a Verdict,
     votes: &'a [VoteOf],
@@ -32,16 +36,21 @@ pub(super) struct Told<'a> {
 }
 
 /// One detector's vote, without a verdict.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = VotedRow)]
 pub(super) struct Voted<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     entity: Option<String>,
     detector: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     vote: Option<VoteOf>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     abstention: Option<AbstentionOf>,
 }
 

@@ -18,16 +18,21 @@ use query::{Query, Search};
 use serde::Serialize;
 use std::sync::Arc;
 use synod_store::Cursor;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-#[derive(Serialize)]
-struct Page {
+#[derive(Serialize, ToSchema)]
+#[schema(as = PageOfDecisions)]
+pub(super) struct Page {
     decisions: Vec<Decision>,
+    /// The `cursor` of the next page; null on the last one.
+    #[schema(required)]
     next: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Whole {
+#[derive(Serialize, ToSchema)]
+#[schema(as = DecisionWithLabels)]
+pub(super) struct Whole {
     #[serde(flatten)]
     decision: Decision,
     labels: Vec<LabelRecord>,

@@ -26,7 +26,7 @@ pub(super) fn handler(route: &Route) -> MethodRouter<Arc<Service>> {
     match route.serves {
         Serves::Detectors => get(list),
         Serves::Verdict => post(|State(service), headers, body| verdicts(service, route, headers, body)),
-        Serves::Detector => post(|State(service), parameters, body| votes(service, route, parameters, body)),
+        Serves::Detector => post(|State(service), parameters, headers, body| votes(service, route, parameters, headers, body)),
         Serves::Decisions => get(|State(service), parameters, uri| decisions(service, route, parameters, uri)),
     }
 }
@@ -61,6 +61,7 @@ struct Told<'a> {
 }
 
 async fn verdicts(service: Arc<Service>, route: Arc<Route>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    body::expect_json(&headers)?;
     let bytes = body::read(&service, body).await?;
     let asked = score::asked(&service, &headers, &bytes)?;
     let (batch, single) = whole_rows(&service, &bytes)?;
@@ -124,10 +125,18 @@ fn stored(service: &Service, entity: &str) -> Result<String, Problem> {
     Ok(probe.map_err(|error| refused(&error))?.name)
 }
 
-async fn votes(service: Arc<Service>, route: Arc<Route>, parameters: RawPathParams, body: Body) -> Result<Response, Problem> {
-    let by_path = parameters.iter().find(|(name, _)| *name == "detector").map(|(_, value)| value);
+async fn votes(
+    service: Arc<Service>,
+    route: Arc<Route>,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    // What is no text is the name of no detector.
+    let by_path = parameters.iter().flatten().find(|(name, _)| *name == "detector").map(|(_, value)| value);
     let name = by_path.or(route.detector.as_deref()).unwrap_or_default();
     let detector = score::find(&service, name)?;
+    body::expect_json(&headers)?;
     let bytes = body::read(&service, body).await?;
     let (batch, single) = whole_rows(&service, &bytes)?;
     let (ballots, _, batch) = score::vote(&service, detector, batch).await?;

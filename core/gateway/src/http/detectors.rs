@@ -7,9 +7,11 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
-struct Listed<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Detector)]
+pub(super) struct Listed<'a> {
     name: &'a str,
     ready: bool,
     weight: f64,
@@ -19,7 +21,7 @@ struct Listed<'a> {
     features: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Model<'a> {
     version: u64,
     sha256: &'a str,
@@ -27,7 +29,7 @@ struct Model<'a> {
     training_rows: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Plugin<'a> {
     name: &'a str,
     version: &'a str,

@@ -17,45 +17,55 @@ use serde::Serialize;
 use std::sync::Arc;
 use synod_detection::history::{Aggregate, Past};
 use synod_detection::{Outcome, Typical};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Decisions that are told in short.
 const TOLD: usize = 20;
 
-#[derive(Serialize)]
-struct Entity<'a> {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Entity<'a> {
     /// As it is stored.
     entity: &'a str,
     histories: Vec<History<'a>>,
     /// The history features that a row of now would have.
+    #[schema(value_type = crate::described::Numbers)]
     features_now: IndexMap<&'a str, Option<f64>>,
     latest: Latest<'a>,
     decisions: Vec<Short<'a>>,
 }
 
 /// Events that are remembered under one kind of key.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct History<'a> {
     per: &'a [String],
     events: usize,
+    #[schema(required)]
     first: Option<Timestamp>,
+    #[schema(required)]
     last: Option<Timestamp>,
 }
 
 /// The latest decisions, taken together.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LatestDecisions)]
 struct Latest<'a> {
     decisions: usize,
     outcomes: IndexMap<&'static str, usize>,
+    #[schema(value_type = IndexMap<String, crate::described::Typical>)]
     usual: &'a IndexMap<String, Typical>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DecisionInShort)]
 struct Short<'a> {
     id: Uuid,
+    #[schema(required)]
     event: Option<&'a str>,
     decided: Timestamp,
+    #[schema(value_type = crate::described::Outcome)]
     outcome: Outcome,
+    #[schema(minimum = 0.0, maximum = 1.0)]
     score: f64,
     reasons: &'a [String],
 }

@@ -7,18 +7,19 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 pub(super) async fn alive() -> &'static str {
     "alive\n"
 }
 
-#[derive(Serialize)]
-struct Readiness<'a> {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Readiness<'a> {
     ready: bool,
     detectors: Vec<DetectorReadiness<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct DetectorReadiness<'a> {
     name: &'a str,
     ready: bool,

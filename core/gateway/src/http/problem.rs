@@ -10,12 +10,13 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::time::Duration;
 use synod_detection::RowProblem;
+use utoipa::ToSchema;
 
 /// Wrong values whose details stand in the detail of the whole.
 const DETAILS: usize = 5;
 
 /// One wrong value.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Wrong {
     /// Where: a JSON pointer (RFC 6901) into the request's body.
     #[serde(serialize_with = "redaction::serialize")]
@@ -26,7 +27,7 @@ pub struct Wrong {
 }
 
 /// What went wrong, for the client.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
     #[serde(flatten)]
     kind: Kind,
@@ -44,7 +45,7 @@ pub struct Problem {
 }
 
 /// The `type`, with the members that belong to it.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(tag = "type")]
 enum Kind {
     #[serde(rename = "about:blank")]
@@ -126,6 +127,11 @@ impl Problem {
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("the body has more than {limit} bytes; send fewer rows at a time");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large", detail)
+    }
+
+    /// A body that is declared as something else than JSON.
+    pub fn not_declared_json(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type", detail)
     }
 
     /// A body that does not arrive.
@@ -359,6 +365,16 @@ impl Problem {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// In a few words.
+    pub(super) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// Whether the answer says when to come again.
+    pub(super) fn says_when(&self) -> bool {
+        self.retry_after.is_some()
     }
 
     /// For the client, in words.

@@ -2,6 +2,7 @@
 //! stand in `declared.rs`.
 
 use super::guard::{Needs, guarded};
+use super::openapi::{self, pages};
 use super::{Service, decisions, detectors, entities, health, inference, keys, oauth, score};
 use crate::access::Permission as P;
 use crate::listening::Audience;
@@ -92,6 +93,11 @@ pub static ROUTES: &[Entry] = &[
     entry(DATA, "POST", "/inference.GRPCInferenceService/RepositoryIndex", Needs::The(P::ReadDetectors), || post(inference::grpc)),
     entry(DATA, "POST", "/inference.GRPCInferenceService/RepositoryModelLoad", Needs::The(P::OperateService), || post(inference::grpc)),
     entry(DATA, "POST", "/inference.GRPCInferenceService/RepositoryModelUnload", Needs::The(P::OperateService), || post(inference::grpc)),
+    entry(DATA, "GET", "/openapi.json", Needs::Nothing, || get(openapi::document)),
+    entry(DATA, "GET", "/docs", Needs::Nothing, || get(pages::swagger_ui)),
+    entry(DATA, "GET", "/docs/{file}", Needs::Nothing, || get(pages::swagger_ui_file)),
+    entry(DATA, "GET", "/redoc", Needs::Nothing, || get(pages::redoc)),
+    entry(DATA, "GET", "/redoc/{file}", Needs::Nothing, || get(pages::redoc_file)),
     // Whoever reaches the listener of the operators is one: it must not be reachable from outside.
     entry(ADMINISTRATION, "GET", "/healthz", Needs::Nothing, || get(health::alive)),
     entry(ADMINISTRATION, "GET", "/readyz", Needs::Nothing, || get(health::ready)),

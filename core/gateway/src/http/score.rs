@@ -8,6 +8,7 @@ use crate::engine::{Call, Engine};
 use crate::ledger::{AdmitError, Asked, ReadError};
 use crate::limiting::Need;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -29,6 +30,7 @@ const FOR_A_ROW: Duration = Duration::from_micros(15);
 const USUAL_BYTES: usize = 1536;
 
 pub(super) async fn score(State(service): State<Arc<Service>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    body::expect_json(&headers)?;
     let bytes = body::read(&service, body).await?;
     let asked = asked(&service, &headers, &bytes)?;
     let (batch, rows, single) = rows(&service, &bytes)?;
@@ -121,10 +123,13 @@ pub(super) fn unreadable(error: &ReadError) -> Problem {
 
 pub(super) async fn score_by_one(
     State(service): State<Arc<Service>>,
-    Path(detector): Path<String>,
+    detector: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let detector = find(&service, &detector)?;
+    // What is no text is the name of no detector.
+    let detector = find(&service, detector.as_deref().map_or("", String::as_str))?;
+    body::expect_json(&headers)?;
     let bytes = body::read(&service, body).await?;
     let (batch, rows, single) = self::rows(&service, &bytes)?;
     let (ballots, call, batch) = vote(&service, detector, batch).await?;

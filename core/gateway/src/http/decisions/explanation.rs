@@ -14,38 +14,47 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use std::sync::Arc;
 use synod_detection::{Abstention, Matrix, Typical, Vote};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-#[derive(Serialize)]
-struct Explanation<'a> {
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Explanation<'a> {
     decision: Uuid,
     detectors: Vec<OfDetector<'a>>,
 }
 
 /// A detector that voted.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExplainedVote)]
 struct OfDetector<'a> {
     detector: &'a str,
     model_version: u64,
     #[serde(flatten)]
+    #[schema(value_type = crate::described::VoteAlone)]
     vote: Vote,
     /// The highest contribution first.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     features: Option<Vec<OfFeature<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<crate::described::Why>)]
     not_explained: Option<Abstention>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExplainedFeature)]
 struct OfFeature<'a> {
     name: &'a str,
     /// Before scaling; none if it was missing.
+    #[schema(required)]
     value: Option<f64>,
     /// To the raw score, as the plugin says it.
     contribution: f64,
     /// In the rows that the model has learnt from.
+    #[schema(required, value_type = Option<crate::described::Typical>)]
     usual: Option<Typical>,
     /// In the entity's latest decisions without this one.
+    #[schema(required, value_type = Option<crate::described::Typical>)]
     usual_here: Option<Typical>,
     words: String,
 }

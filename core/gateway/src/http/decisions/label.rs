@@ -8,42 +8,54 @@ use crate::http::{Problem, Service, body};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::sync::Arc;
 use synod_store::AppendError;
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Bytes of a body.
 const LONGEST_BODY: usize = 16 << 10;
 /// Characters of a name.
-const LONGEST_NAME: usize = 100;
+pub(in crate::http) const LONGEST_NAME: usize = 100;
 /// Characters of a note.
-const LONGEST_NOTE: usize = 1000;
+pub(in crate::http) const LONGEST_NOTE: usize = 1000;
 /// Characters of what is said about a mistake.
 const LONGEST_DETAIL: usize = 300;
 /// Labels of one decision: whoever asks for it is told all of them.
 const MOST_LABELS: usize = 100;
 
 /// What is said.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Said {
+#[schema(as = Saying)]
+pub(in crate::http) struct Said {
     label: Label,
+    /// Who says so.
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
+    )]
     by: String,
+    /// Why.
     #[serde(default)]
+    #[schema(max_length = 1000)]
     note: Option<String>,
 }
 
 pub(in crate::http) async fn label(
     State(service): State<Arc<Service>>,
     id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let id = super::id(id)?;
+    body::expect_json(&headers)?;
     let said = said(&read(&service, body).await?)?;
     // A moment has the precision that the index has.
     let at = Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or_default();

@@ -11,30 +11,36 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::sync::Arc;
 use synod_store::{Confusion, Quality};
+use utoipa::ToSchema;
 
 /// What the numbers are of. Nobody labels at random: what was approved is looked at least.
 const MEANING: &str = "precision, recall and F1 are those of the labelled decisions alone, by the last label of each: recall is the share of \
                        the decisions labelled `fraud` that was found, and fraud that nobody labelled is in none of the numbers";
 
-#[derive(Serialize)]
-struct Answer<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Quality)]
+pub(in crate::http) struct Answer<'a> {
     of: &'static str,
     meaning: &'static str,
+    #[schema(required)]
     from: Option<Timestamp>,
+    #[schema(required)]
     until: Option<Timestamp>,
     labels: Labels,
     policy: Measured,
     detectors: Vec<OfDetector<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LabelsCounted)]
 struct Labels {
     fraud: u64,
     legitimate: u64,
     unsure: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MeasuredDetector)]
 struct OfDetector<'a> {
     detector: &'a str,
     #[serde(flatten)]
@@ -43,10 +49,13 @@ struct OfDetector<'a> {
 }
 
 /// Counts and what follows from them; none where that would divide by nothing.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
 struct Measured {
+    #[schema(required)]
     precision: Option<f64>,
+    #[schema(required)]
     recall: Option<f64>,
+    #[schema(required)]
     f1: Option<f64>,
     true_positive: u64,
     false_positive: u64,

@@ -22,8 +22,8 @@ pub(in crate::http) const LONGEST_VALUE: usize = 256;
 /// Characters of a wrong name or value that are said again.
 const SHOWN: usize = 40;
 /// Decisions on a page.
-const LIMITS: RangeInclusive<usize> = 1..=200;
-const USUAL_LIMIT: usize = 50;
+pub(in crate::http) const LIMITS: RangeInclusive<usize> = 1..=200;
+pub(in crate::http) const USUAL_LIMIT: usize = 50;
 
 /// Names and values, each name one that is known, and there once.
 #[derive(Debug, Clone, Default)]

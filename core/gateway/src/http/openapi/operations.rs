@@ -1,0 +1,98 @@
+//! What each route takes and gives. To describe a new one: a line in [`describe`], and a function in the file of its family that returns a
+//! [`Description`]. Its types are listed in `schemas.rs`; its errors are values of `Problem`.
+
+mod decisions;
+pub(super) mod declared;
+mod scoring;
+mod service;
+
+use super::operation::Description;
+use super::shape::{one_of, text};
+use crate::config::{Config, Durability};
+use crate::http::Problem;
+use utoipa::openapi::header::{Header, HeaderBuilder};
+use utoipa::openapi::link::{Link, LinkBuilder};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::Schema;
+use utoipa::openapi::tag::{Tag, TagBuilder};
+use utoipa::openapi::{ContentBuilder, RefOr, Required};
+
+const SCORING: &str = "Scoring";
+const DECISIONS: &str = "Decisions";
+const DETECTORS: &str = "Detectors";
+const SERVICE: &str = "Service";
+const DECLARED: &str = "Declared routes";
+
+/// The description of one of Synod's own routes.
+#[rustfmt::skip]
+pub(super) fn describe(config: &Config, method: &str, path: &str) -> Option<Description> {
+    Some(match (method, path) {
+        ("POST", "/v1/score") => scoring::score(config),
+        ("POST", "/v1/detectors/{detector}/score") => scoring::score_by_one(config),
+        ("GET", "/v1/detectors") => service::detectors(),
+        ("GET", "/v1/decisions") => decisions::list(config),
+        ("GET", "/v1/decisions/{id}") => decisions::one(config),
+        ("GET", "/v1/decisions/{id}/explanation") => decisions::explanation(config),
+        ("POST", "/v1/decisions/{id}/label") => decisions::label(config),
+        ("GET", "/v1/quality") => decisions::quality(config),
+        ("GET", "/v1/entities/{key}") => decisions::entity(),
+        ("GET", "/healthz") => service::alive(),
+        ("GET", "/readyz") => service::ready(),
+        ("GET", "/openapi.json") => service::document(),
+        ("GET", "/docs") => service::page("getSwaggerUi", "Swagger UI", "This document, to try out."),
+        ("GET", "/redoc") => service::page("getRedoc", "Redoc", "This document, to read."),
+        ("GET", "/docs/{file}") => service::file("getSwaggerUiFile", "A file of Swagger UI", super::pages::SWAGGER_UI_FILES),
+        ("GET", "/redoc/{file}") => service::file("getRedocFile", "A file of Redoc", super::pages::REDOC_FILES),
+        _ => return None,
+    })
+}
+
+pub(super) fn tags() -> Vec<Tag> {
+    let tag = |(name, words): (&str, &str)| TagBuilder::new().name(name).description(Some(words)).build();
+    let tags = [
+        (SCORING, "Rows in, verdicts or votes out."),
+        (DECISIONS, "What was decided, why, and what people said about it."),
+        (DETECTORS, "Who votes."),
+        (SERVICE, "Whether it lives, and how it is called."),
+        (DECLARED, "Routes that this installation declares, so that other services' clients work unchanged."),
+    ];
+    tags.into_iter().map(tag).collect()
+}
+
+/// An answer in JSON.
+fn json(words: &str, schema: impl Into<RefOr<Schema>>) -> ResponseBuilder {
+    ResponseBuilder::new().description(words).content("application/json", ContentBuilder::new().schema(Some(schema)).build())
+}
+
+fn parameter(place: ParameterIn, name: &str, words: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+    let required = if place == ParameterIn::Path { Required::True } else { Required::False };
+    ParameterBuilder::new().name(name).parameter_in(place).required(required).description(Some(words)).schema(Some(schema)).build()
+}
+
+/// A detector's name in a path.
+fn detector(config: &Config) -> Parameter {
+    parameter(ParameterIn::Path, "detector", "Which detector.", one_of(config.detectors.iter().map(|detector| detector.name.as_str())))
+}
+
+fn header(words: &str) -> Header {
+    HeaderBuilder::new().schema(Some(text())).description(Some(words)).build()
+}
+
+/// Where to go on with a part of an answer or a request.
+fn link(operation: &str, parameter: &str, expression: &str, words: &str) -> Link {
+    LinkBuilder::new().operation_id(operation).parameter(parameter, expression).description(words).build()
+}
+
+/// What comes of reading decisions where others do so as well, or where there are none.
+fn of_reading(config: &Config) -> Vec<Problem> {
+    let nothing = (config.decisions.durability == Durability::None).then(Problem::nothing_is_stored);
+    [Problem::too_many_reads()].into_iter().chain(nothing).collect()
+}
+
+/// What can be wrong with a body of JSON.
+fn of_json() -> Vec<Problem> {
+    let cut = serde_json::from_str::<serde::de::IgnoredAny>("{").err().map(|error| Problem::not_json(&error));
+    let others = [Problem::body_incomplete(), Problem::not_declared_json("the body must be JSON: `Content-Type: application/json`")];
+    cut.into_iter().chain(others).collect()
+}

@@ -1,0 +1,55 @@
+//! Who votes, whether the service lives, and how it is called.
+
+use super::{DETECTORS, SERVICE, header, json, parameter};
+use crate::http::Problem;
+use crate::http::openapi::operation::Description;
+use crate::http::openapi::shape::{list, named, of, one_of, text};
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::{ContentBuilder, Type};
+
+pub(super) fn detectors() -> Description {
+    Description::new("listDetectors", DETECTORS, "List the detectors", "Which detectors there are, and what they rest on.")
+        .answer(200, json("All of them, in the order of their votes.", list(named("Detector"))))
+}
+
+pub(super) fn alive() -> Description {
+    Description::new("isAlive", SERVICE, "Whether it lives", "").answer(200, plain("It does.", "text/plain; charset=utf-8"))
+}
+
+pub(super) fn ready() -> Description {
+    let readiness = || named("Readiness");
+    Description::new("isReady", SERVICE, "Whether every detector can vote", "")
+        .answer(200, json("All can.", readiness()))
+        .answer(503, json("Some cannot: rows are judged by the others.", readiness()))
+}
+
+pub(super) fn document() -> Description {
+    let words = "This document. It has an `ETag`: ask again with `If-None-Match`.";
+    let tag = parameter(ParameterIn::Header, "If-None-Match", "The `ETag` of the document that the client has.", text());
+    let changed = || header("What the document is known by.");
+    Description::new("getOpenApi", SERVICE, "This document", words)
+        .parameters([tag])
+        .answer(200, json("The document.", of(Type::Object)).header("ETag", changed()))
+        .answer(304, ResponseBuilder::new().description("The client has it already.").header("ETag", changed()))
+}
+
+pub(super) fn page(id: &str, name: &str, words: &str) -> Description {
+    Description::new(id, SERVICE, name, words).answer(200, plain("A page.", "text/html; charset=utf-8"))
+}
+
+pub(super) fn file(id: &str, name: &str, files: &[(&str, &str)]) -> Description {
+    let which = parameter(ParameterIn::Path, "file", "Which file.", one_of(files.iter().map(|(file, _)| *file)));
+    let mut kinds: Vec<&str> = files.iter().map(|(_, kind)| *kind).collect();
+    (kinds.sort_unstable(), kinds.dedup());
+    let answer = kinds.into_iter().fold(ResponseBuilder::new().description("The file."), |answer, kind| answer.content(kind, anything()));
+    Description::new(id, SERVICE, name, "").parameters([which]).answer(200, answer).problems([Problem::not_found()])
+}
+
+fn plain(words: &str, kind: &str) -> ResponseBuilder {
+    ResponseBuilder::new().description(words).content(kind, anything())
+}
+
+fn anything() -> utoipa::openapi::Content {
+    ContentBuilder::new().schema(Some(text())).build()
+}

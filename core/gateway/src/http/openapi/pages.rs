@@ -1,0 +1,158 @@
+//! `/docs` (Swagger UI) and `/redoc` (Redoc): the document for people. Both come whole out of the binary, and run under a policy that lets
+//! them load nothing from elsewhere.
+
+use crate::http::Problem;
+use axum::body::{Body, Bytes};
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use flate2::read::GzDecoder;
+use std::borrow::Cow;
+use std::io::Read;
+use std::sync::{Arc, LazyLock};
+use utoipa_swagger_ui::Config;
+
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+
+/// The files that Swagger UI's page asks for, and what they are.
+pub(super) const SWAGGER_UI_FILES: &[(&str, &str)] = &[
+    ("favicon-32x32.png", "image/png"),
+    ("index.css", STYLE),
+    ("start.js", SCRIPT),
+    ("swagger-ui-bundle.js", SCRIPT),
+    ("swagger-ui.css", STYLE),
+];
+/// Those of Redoc's page.
+pub(super) const REDOC_FILES: &[(&str, &str)] = &[("redoc.standalone.js", SCRIPT), ("start.css", STYLE), ("start.js", SCRIPT)];
+
+/// What Swagger UI may load. Its pictures are written into its style sheet.
+const FOR_SWAGGER_UI: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                              base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// What Redoc may load. It makes a style element with nothing in it (the hash is that of nothing) and fills it by script, and searches in a
+/// worker that it makes itself.
+const FOR_REDOC: &str = "default-src 'none'; script-src 'self'; worker-src blob:; \
+                         style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; img-src 'self' data:; connect-src 'self'; \
+                         base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+static REDOC: &[u8] = include_bytes!("../../../assets/redoc.standalone.js.gz");
+
+pub(in crate::http) async fn swagger_ui() -> Response {
+    page(include_str!("../../../assets/swagger-ui.html"), FOR_SWAGGER_UI)
+}
+
+pub(in crate::http) async fn redoc() -> Response {
+    page(include_str!("../../../assets/redoc.html"), FOR_REDOC)
+}
+
+fn page(html: &'static str, policy: &'static str) -> Response {
+    let mut response = file(HTML, Bytes::from_static(html.as_bytes()));
+    let plain = [
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    response.headers_mut().extend(plain.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    response
+}
+
+fn file(kind: &'static str, bytes: impl Into<Body>) -> Response {
+    let plain = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "max-age=600"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    (plain, bytes.into()).into_response()
+}
+
+/// What a file of a page is; none if it has no such file.
+fn kind(files: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
+    files.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+}
+
+pub(in crate::http) async fn swagger_ui_file(name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+    let Path(name) = name.map_err(|_| Problem::not_found())?;
+    let kind = kind(SWAGGER_UI_FILES, &name).ok_or_else(Problem::not_found)?;
+    match name.as_str() {
+        "start.js" => Ok(file(kind, include_str!("../../../assets/swagger-ui.js"))),
+        name => Ok(file(kind, of_swagger_ui(name).ok_or_else(Problem::not_found)?)),
+    }
+}
+
+fn of_swagger_ui(name: &str) -> Option<Bytes> {
+    static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from("openapi.json")));
+    let found = utoipa_swagger_ui::serve(name, CONFIG.clone()).ok().flatten()?;
+    Some(match found.bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    })
+}
+
+pub(in crate::http) async fn redoc_file(name: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Result<Response, Problem> {
+    let Path(name) = name.map_err(|_| Problem::not_found())?;
+    let kind = kind(REDOC_FILES, &name).ok_or_else(Problem::not_found)?;
+    match name.as_str() {
+        "start.js" => Ok(file(kind, include_str!("../../../assets/redoc.js"))),
+        "start.css" => Ok(file(kind, include_str!("../../../assets/redoc.css"))),
+        _ => Ok(compressed(kind, takes_gzip(&headers))),
+    }
+}
+
+/// Redoc itself, as it lies in the binary if the client can take that.
+fn compressed(kind: &'static str, as_it_is: bool) -> Response {
+    static PLAIN: LazyLock<Bytes> = LazyLock::new(|| {
+        let mut plain = Vec::new();
+        GzDecoder::new(REDOC).read_to_end(&mut plain).expect("what is in the binary was compressed whole");
+        plain.into()
+    });
+    let mut response = if as_it_is { file(kind, REDOC) } else { file(kind, PLAIN.clone()) };
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if as_it_is {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+/// Whether the client says that it takes gzip (RFC 9110, section 12.5.3).
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let codings =
+        headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let named = codings.filter_map(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok()).unwrap_or(0.0);
+        name.trim().eq_ignore_ascii_case("gzip").then_some(weight > 0.0)
+    });
+    named.last().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_sent_to_those_who_ask_for_it() {
+        let takes = |text: &str| takes_gzip(&[(header::ACCEPT_ENCODING, text.parse().unwrap())].into_iter().collect());
+        assert!(takes("gzip") && takes("br, GZIP;q=0.5") && takes("deflate,gzip ; q=1"));
+        assert!(!takes("br") && !takes("gzip;q=0") && !takes("gzip;q=0.0") && !takes("") && !takes_gzip(&HeaderMap::new()));
+    }
+
+    #[tokio::test]
+    async fn every_file_that_a_page_names_is_there() {
+        for (html, files, folder) in [
+            (include_str!("../../../assets/swagger-ui.html"), SWAGGER_UI_FILES, "docs/"),
+            (include_str!("../../../assets/redoc.html"), REDOC_FILES, "redoc/"),
+        ] {
+            let named: Vec<&str> = html.split('"').filter_map(|text| text.strip_prefix(folder)).collect();
+            assert_eq!(named.len(), files.len(), "{folder}");
+            assert!(named.iter().all(|name| kind(files, name).is_some()), "{named:?}");
+        }
+        for (name, _) in SWAGGER_UI_FILES {
+            assert!(swagger_ui_file(Ok(Path((*name).to_owned()))).await.is_ok(), "{name}");
+        }
+        for (name, _) in REDOC_FILES {
+            assert!(redoc_file(Ok(Path((*name).to_owned())), HeaderMap::new()).await.is_ok(), "{name}");
+        }
+        for name in ["index.html", "../Cargo.toml", "", "swagger-initializer.js"] {
+            assert_eq!(swagger_ui_file(Ok(Path(name.to_owned()))).await.unwrap_err().status(), 404, "{name}");
+        }
+    }
+}

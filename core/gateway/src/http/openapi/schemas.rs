@@ -1,0 +1,45 @@
+//! The components: all that answers are made of.
+
+use super::row;
+use super::shape::{named, of};
+use crate::config::Config;
+use crate::decision::LabelRecord;
+use crate::http::problem::Problem;
+use crate::http::{answer, decisions, detectors, entities, health};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Schema;
+use utoipa::openapi::{ComponentsBuilder, RefOr, Type};
+
+/// The schemas of an installation.
+pub(super) fn all(config: &Config) -> ComponentsBuilder {
+    let mut schemas = Schemas::default();
+    schemas.add::<Problem>();
+    schemas.add::<answer::Told<'_>>();
+    schemas.add::<answer::Voted<'_>>();
+    schemas.add::<decisions::Page>();
+    schemas.add::<decisions::Whole>();
+    schemas.add::<decisions::explanation::Explanation<'_>>();
+    schemas.add::<decisions::label::Said>();
+    schemas.add::<decisions::quality::Answer<'_>>();
+    schemas.add::<detectors::Listed<'_>>();
+    schemas.add::<entities::Entity<'_>>();
+    schemas.add::<health::Readiness<'_>>();
+    schemas.add::<LabelRecord>();
+    let components = ComponentsBuilder::new().schemas_from_iter(schemas.0);
+    let refused =
+        of(Type::Object).property("error", named("Problem")).required("error").description(Some("A row that is not judged, and why."));
+    let components = components.schema("RefusedRow", refused);
+    // The rows last: the one that stands for any installation's gives way to this one's.
+    components.schema("Row", row::sent(config)).schema("StoredRow", row::stored(config))
+}
+
+#[derive(Default)]
+struct Schemas(Vec<(String, RefOr<Schema>)>);
+
+impl Schemas {
+    /// A type, and all types that it is made of.
+    fn add<T: ToSchema>(&mut self) {
+        self.0.push((T::name().into_owned(), T::schema()));
+        T::schemas(&mut self.0);
+    }
+}
