@@ -15,6 +15,9 @@ use utoipa::ToSchema;
 /// Wrong values whose details stand in the detail of the whole.
 const DETAILS: usize = 5;
 
+/// So many wrong values are told of a request or a row at most.
+const MOST_ERRORS: usize = 100;
+
 /// One wrong value.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Wrong {
@@ -149,12 +152,14 @@ impl Problem {
         }
     }
 
-    /// Rows that the schema refuses.
-    pub fn refused(errors: Vec<Wrong>) -> Self {
+    /// Rows that the schema refuses. Not every mistake is told: an answer must not be many times as large as its request.
+    pub fn refused(mut errors: Vec<Wrong>) -> Self {
         let detail = match errors.as_slice() {
             [one] => format!("{} {}", one.pointer, one.detail).trim_start().to_owned(),
+            several if several.len() > MOST_ERRORS => format!("{} values are wrong; here are the first {MOST_ERRORS}", several.len()),
             several => format!("{} values are wrong", several.len()),
         };
+        errors.truncate(MOST_ERRORS);
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_row", "Invalid row", detail) }
     }
 
