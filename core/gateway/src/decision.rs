@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 use synod_detection::{Ballot, Outcome, Rule, Vote};
 use uuid::Uuid;
 
-/// The kinds of records in the log.
+/// The kinds of records in the log. Whoever folds decisions passes over all others. A version of Synod that does not know a kind serves a log
+/// with it all the same: its index and its histories pass over it; only its `synod audit verify` names each such record as one that it cannot
+/// read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum RecordKind {
@@ -17,6 +19,8 @@ pub enum RecordKind {
     Decision = 1,
     /// A [`LabelRecord`].
     Label = 2,
+    /// An [`AuditRecord`](crate::auditing::AuditRecord).
+    Audit = 3,
 }
 
 /// A decision.
@@ -148,7 +152,8 @@ pub enum Label {
     Unsure = 2,
 }
 
-/// A label as it is stored.
+/// A label as it is stored. What people write into it is no field of the schema, so that no `store` governs it: it passes the net of
+/// [`redaction`](crate::redaction) whenever it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelRecord {
     /// The decision.
@@ -156,11 +161,12 @@ pub struct LabelRecord {
     /// The label.
     pub label: Label,
     /// Who says so.
+    #[serde(serialize_with = "crate::redaction::serialize")]
     pub by: String,
     /// When.
     pub at: Timestamp,
     /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::redaction::serialize_some")]
     pub note: Option<String>,
 }
 

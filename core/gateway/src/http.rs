@@ -1,7 +1,9 @@
 //! The HTTP surface: what clients and operators call. The layers of a request stand in [`data_routes`], in order.
 
 mod access;
+mod acts;
 mod answer;
+mod audit;
 mod body;
 mod decisions;
 mod declared;
@@ -13,6 +15,7 @@ mod problem;
 mod routes;
 mod score;
 
+pub use acts::Origin;
 pub use guard::Needs;
 pub use problem::Problem;
 pub use routes::{Entry, ROUTES};
@@ -49,6 +52,7 @@ pub struct Service {
     config: Config,
     metrics: Metrics,
     identity: Identity,
+    gates: acts::Gates,
     batches: Arc<Semaphore>,
     reads: Arc<Semaphore>,
 }
@@ -59,7 +63,17 @@ impl Service {
         let metrics = Metrics::new(engine.detectors(), &engine.history().keys().map(|names| names.join("+")).collect::<Vec<_>>());
         let [batches, reads] = [BATCHES_AT_A_TIME, READS_AT_A_TIME].map(|places| Arc::new(Semaphore::new(places)));
         let identity = Identity::new(&config.identity);
-        Arc::new(Self { engine: Arc::new(engine), ledger, configuration, config, metrics, identity, batches, reads })
+        Arc::new(Self {
+            engine: Arc::new(engine),
+            ledger,
+            configuration,
+            config,
+            metrics,
+            identity,
+            gates: acts::Gates::default(),
+            batches,
+            reads,
+        })
     }
 
     /// Where decisions are kept.
@@ -70,6 +84,11 @@ impl Service {
     /// What is configured.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// SHA-256 of what is configured.
+    pub fn configuration(&self) -> &str {
+        &self.configuration
     }
 
     /// What judges rows.

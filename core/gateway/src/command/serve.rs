@@ -2,6 +2,7 @@
 
 use super::CommandError;
 use super::installation::{Installation, configuration};
+use crate::auditing::{Action, AuditOutcome, AuditRecord};
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::doctor::{Gravity, findings};
@@ -60,23 +61,31 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
         version = env!("CARGO_PKG_VERSION"),
         "ready"
     );
+    let audit = |action, target: &str| service.audit(&AuditRecord::new(action, AuditOutcome::Allowed).to(target));
+    audit(Action::CONFIGURATION_LOADED, service.configuration());
+    audit(Action::SERVICE_STARTED, env!("CARGO_PKG_VERSION"));
     let routes = administration_routes(&service);
     let (limits, drain) = (listen.limits, listen.drain);
     let listening = Listening { audience: Audience::Operators, limits, drain, certificate: None };
     let operators = std::thread::spawn(move || administration.block_on(listening.serve(administration_listener, routes, stopped)));
     data.spawn(look_after(service.clone()));
     if let Some((certificate, asked)) = certificate.clone().zip(renew) {
-        data.spawn(certificate.follow(asked));
+        let service = service.clone();
+        data.spawn(certificate.follow(asked, move |file, read| {
+            let outcome = if read.is_ok() { AuditOutcome::Allowed } else { AuditOutcome::Failed };
+            service.audit(&AuditRecord::new(Action::CERTIFICATE_RELOADED, outcome).to(&file.display().to_string()));
+        }));
     }
     let keeper = std::thread::spawn({
         let (service, stopped) = (service.clone(), stop.subscribe());
         move || keep(&service, &stopped)
     });
     data.block_on(async {
-        let stopped = stop.subscribe();
+        let (stopped, stopping) = (stop.subscribe(), service.clone());
         tokio::spawn(async move {
             asked.wait().await;
             tracing::info!("stopping: requests under way are answered");
+            stopping.audit(&AuditRecord::new(Action::SERVICE_STOPPING, AuditOutcome::Allowed));
             let _ = stop.send(());
         });
         let listening = Listening { audience: Audience::Clients, limits, drain, certificate };
@@ -85,6 +94,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let _ = operators.join();
     let _ = keeper.join();
     data.shutdown_timeout(drain);
+    service.record_refusals(true);
     opened.close();
     Ok(())
 }
@@ -154,6 +164,7 @@ async fn look_after(service: Arc<Service>) {
     loop {
         rounds.tick().await;
         service.engine().detectors().iter().for_each(write_log);
+        service.record_refusals(false);
         if last_try.elapsed() < RETRY || service.engine().detectors().iter().all(Detector::is_ready) {
             continue;
         }

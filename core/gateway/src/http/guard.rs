@@ -1,7 +1,9 @@
 //! Who is let through: each request's caller is found out once, and each route says what it needs of a caller.
 
+use super::acts::{Denied, Done, Origin};
 use super::{Problem, Service};
 use crate::access::{Caller, Permission};
+use crate::auditing::{Action, AuditOutcome};
 use crate::identity::{CredentialRefused, Credentials};
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{HeaderMap, header};
@@ -27,15 +29,34 @@ pub(super) async fn identify(State(service): State<Arc<Service>>, mut request: R
         Ok(bearer) => service.identity.caller(Credentials { bearer }).await,
         Err(refused) => Err(refused),
     };
+    let origin = Origin::of(request.extensions());
     match caller {
         Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            request.extensions_mut().insert(caller.clone());
+            let response = next.run(request).await;
+            let mut response = audited(&service, &caller, &origin, response).await;
+            // For the line that is written about the request.
+            response.extensions_mut().insert(caller);
+            response
         }
         Err(refused) => {
-            tracing::warn!(target: "audit", reason = refused.reason, "a credential was refused");
+            service.refuse_credential(refused.reason, &origin);
             Problem::invalid_credential().into_response()
         }
+    }
+}
+
+/// The answer, once what it says was done or denied is audited.
+async fn audited(service: &Arc<Service>, caller: &Caller, origin: &Origin, response: Response) -> Response {
+    if let Some(Denied(permission)) = response.extensions().get() {
+        service.deny_permission(caller, permission, origin);
+    }
+    let Some(Done { action, target }) = response.extensions().get().cloned() else { return response };
+    let record = origin.record(action, AuditOutcome::Allowed).by(caller);
+    let record = target.iter().fold(record, |record, target| record.to(target));
+    match service.audited(&record).await {
+        Ok(()) => response,
+        Err(problem) => problem.into_response(),
     }
 }
 
@@ -74,10 +95,23 @@ async fn authorise(State(needs): State<Arc<Needs>>, parameters: RawPathParams, r
         }
     };
     match request.extensions().get::<Caller>() {
-        Some(caller) if caller.may(&permission) => next.run(request).await,
-        Some(caller) if caller.is_known() => Problem::forbidden(&permission).into_response(),
+        Some(caller) if caller.may(&permission) => done(&permission, &parameters, next.run(request).await),
+        Some(caller) if caller.is_known() => {
+            let mut response = Problem::forbidden(&permission).into_response();
+            response.extensions_mut().insert(Denied(permission.to_string()));
+            response
+        }
         _ => Problem::no_credential().into_response(),
     }
+}
+
+/// Marks the answer of an act that its route does not audit itself.
+fn done(permission: &Permission, parameters: &RawPathParams, mut response: Response) -> Response {
+    if *permission == Permission::LabelDecisions && response.status().is_success() {
+        let target = parameters.iter().find(|(name, _)| *name == "id").map(|(_, id)| id.to_owned());
+        response.extensions_mut().insert(Done { action: Action::LABEL_SET, target });
+    }
+    response
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! stand in `declared.rs`.
 
 use super::guard::{Needs, guarded};
-use super::{Service, decisions, detectors, entities, health, score};
+use super::{Service, audit, decisions, detectors, entities, health, score};
 use crate::access::Permission as P;
 use crate::listening::Audience;
 use axum::Router;
@@ -48,6 +48,7 @@ pub static ROUTES: &[Entry] = &[
     entry(DATA, "POST", "/v1/decisions/{id}/label", Needs::The(P::LabelDecisions), || post(decisions::label::label)),
     entry(DATA, "GET", "/v1/quality", Needs::The(P::ReadQuality), || get(decisions::quality::quality)),
     entry(DATA, "GET", "/v1/entities/{key}", Needs::The(P::ReadEntities), || get(entities::one)),
+    entry(DATA, "GET", "/v1/audit", Needs::The(P::ReadAudit), || get(audit::list)),
     entry(DATA, "GET", "/healthz", Needs::Nothing, || get(health::alive)),
     entry(DATA, "GET", "/readyz", Needs::Nothing, || get(health::ready)),
     // Whoever reaches the listener of the operators is one: it must not be reachable from outside.

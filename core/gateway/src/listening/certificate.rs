@@ -105,8 +105,9 @@ impl Certificate {
         TlsAcceptor::from(self.current.load_full())
     }
 
-    /// Reads the files again whenever they change, and when `asked`. It never ends.
-    pub async fn follow(self: Arc<Self>, mut asked: Signal) {
+    /// Reads the files again whenever they change, and when `asked`, and tells with the certificate's file how that went. It never ends.
+    pub async fn follow(self: Arc<Self>, mut asked: Signal, told: impl Fn(&Path, Result<(), &CertificateError>) + Send + Sync + 'static) {
+        let told = Arc::new(told);
         let mut rounds = tokio::time::interval(ROUND);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -114,15 +115,15 @@ impl Certificate {
                 _ = rounds.tick() => false,
                 Some(()) = asked.recv() => true,
             };
-            let certificate = self.clone();
-            if let Err(error) = tokio::task::spawn_blocking(move || certificate.look(now)).await {
+            let (certificate, told) = (self.clone(), told.clone());
+            if let Err(error) = tokio::task::spawn_blocking(move || certificate.look(now, &*told)).await {
                 tracing::error!(%error, "looking for another certificate failed");
             }
         }
     }
 
     /// Takes over what the files hold, if they have changed or `now`.
-    fn look(&self, now: bool) {
+    fn look(&self, now: bool, told: &dyn Fn(&Path, Result<(), &CertificateError>)) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let stamps = self.files.stamps();
         if !now && *seen == stamps {
@@ -133,8 +134,12 @@ impl Certificate {
             Ok(config) => {
                 self.current.store(Arc::new(config));
                 tracing::info!(certificate = %self.files.certificate.display(), "the certificate was read again");
+                told(&self.files.certificate, Ok(()));
             }
-            Err(error) => tracing::error!(error = chain(&error), "the certificate cannot be read again; the one before is kept"),
+            Err(error) => {
+                tracing::error!(error = chain(&error), "the certificate cannot be read again; the one before is kept");
+                told(&self.files.certificate, Err(&error));
+            }
         }
     }
 }

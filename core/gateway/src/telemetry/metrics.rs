@@ -1,6 +1,7 @@
 //! All metrics, with their names. Labels are bounded: routes, detectors, reasons and outcomes that the configuration or the code names,
 //! never an account, an address or a raw path.
 
+use crate::auditing::AuditRecord;
 use crate::engine::{Call, Detector, JudgedRow};
 use crate::ledger::LedgerFacts;
 use crate::listening::{Audience, Deadline};
@@ -65,6 +66,17 @@ struct AbstentionLabels {
     reason: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AuditLabels {
+    action: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CredentialLabels {
+    reason: &'static str,
+}
+
 /// From 10 µs to 10 s, three steps a decade.
 const SECONDS: [f64; 19] = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1, 5e-1, 1.0, 2.0, 5.0, 10.0];
 /// Tenths of the calibrated scale, with the common thresholds among them.
@@ -104,6 +116,9 @@ pub struct Metrics {
     verdict_scores: Histogram,
     detectors: Vec<OfDetector>,
     ledger: OfLedger,
+    audits: Family<AuditLabels, Counter>,
+    audit_failures: Counter,
+    credentials_refused: Family<CredentialLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -386,7 +401,43 @@ impl Metrics {
         let outcomes = outcomes.map(|outcome| verdicts.get_or_create_owned(&OutcomeLabels { outcome: outcome.name() }));
         let detectors = detectors.iter().map(of).collect();
         let ledger = OfLedger::new(&mut registry, histories);
-        Self { registry, requests, durations, abstentions, too_few_votes, refused, outcomes, verdict_scores, detectors, ledger }
+        let audits = Family::<AuditLabels, Counter>::default();
+        registry.register("audit_events", "Audited acts and refusals; those of a flood count when they are summed up", audits.clone());
+        let audit_failures = Counter::default();
+        registry.register("audit_failures", "Audit records that could not be stored", audit_failures.clone());
+        let credentials_refused = Family::<CredentialLabels, Counter>::default();
+        registry.register("credentials_refused", "Credentials that did not hold, by reason", credentials_refused.clone());
+        Self {
+            registry,
+            requests,
+            durations,
+            abstentions,
+            too_few_votes,
+            refused,
+            outcomes,
+            verdict_scores,
+            detectors,
+            ledger,
+            audits,
+            audit_failures,
+            credentials_refused,
+        }
+    }
+
+    /// Notes an audit record. The actions are those that the code names.
+    pub fn audited(&self, record: &AuditRecord) {
+        let labels = AuditLabels { action: record.action().name().to_owned(), outcome: record.outcome().name() };
+        self.audits.get_or_create(&labels).inc_by(record.count());
+    }
+
+    /// Counts audit records that cannot be stored.
+    pub fn audit_failures(&self) -> Counter {
+        self.audit_failures.clone()
+    }
+
+    /// Notes a credential that did not hold.
+    pub fn credential_refused(&self, reason: &'static str) {
+        self.credentials_refused.get_or_create(&CredentialLabels { reason }).inc();
     }
 
     /// Notes an answered request. `route` is the route's pattern and not the path.
