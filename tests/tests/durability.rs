@@ -115,8 +115,8 @@ fn fitted() -> Installation {
 fn recorded(at: &Installation) -> Vec<Value> {
     let reader = LogReader::open(&DataDirectory::open(at.path("data")).unwrap()).unwrap();
     let Some(first) = reader.first() else { return Vec::new() };
-    let record = |record: Result<synod_store::Record, _>| serde_json::from_slice(&record.unwrap().payload).unwrap();
-    reader.from(first).unwrap().map(record).collect()
+    let decisions = reader.from(first).unwrap().map(Result::unwrap).filter(|record| record.kind == 1);
+    decisions.map(|record| serde_json::from_slice(&record.payload).unwrap()).collect()
 }
 
 fn bits(value: &Value) -> Option<u64> {

@@ -81,7 +81,7 @@ pub enum Command {
         With --candidate the decisions are judged by that configuration and the live models of its detectors instead. The recorded\n\
         features are used if they are all that it needs; otherwise rows and histories are folded anew from the log.")]
     Replay(Replay),
-    /// Verify the log of decisions, or print where it ends.
+    /// Verify the log, print where it ends, or tell who did what.
     #[command(subcommand, after_help = "Examples:\n  synod audit head --config synod.yaml\n  synod audit verify --anchors heads.txt")]
     Audit(Audit),
     /// Work on the index of the decisions.
@@ -449,6 +449,34 @@ pub enum Audit {
     /// Print the newest record's sequence and hash, to be noted in another place.
     #[command(after_help = "Example:\n  synod audit head --config synod.yaml >> heads.txt")]
     Head(Head),
+    /// Tell who did what: administrative acts, refused credentials, denied permissions.
+    #[command(after_help = "Examples:\n  synod audit list --config synod.yaml --from 2026-01-01\n  \
+        synod audit list --action credential.refused --format json\n\n\
+        It reads the whole log, oldest first, also beside a running server. With --format json each event is a line of its own.")]
+    List(AuditList),
+}
+
+/// `synod audit list`
+#[derive(Debug, Args)]
+pub struct AuditList {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// Only what happened from this moment on, as 2026-01-31 or 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Only what happened before this moment.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only this action, such as credential.refused or key.created.
+    #[arg(long, value_name = "WORD")]
+    pub action: Option<String>,
+    /// Only what this caller did, by the name that the events have.
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
+    /// How the events are written.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Format,
 }
 
 /// `synod audit verify`

@@ -10,7 +10,9 @@ use synod_detection::{Ballot, Outcome, Rule, Vote};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// The kinds of records in the log.
+/// The kinds of records in the log. Whoever folds decisions passes over all others. A version of Synod that does not know a kind serves a log
+/// with it all the same: its index and its histories pass over it; only its `synod audit verify` names each such record as one that it cannot
+/// read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum RecordKind {
@@ -18,6 +20,8 @@ pub enum RecordKind {
     Decision = 1,
     /// A [`LabelRecord`].
     Label = 2,
+    /// An [`AuditRecord`](crate::auditing::AuditRecord).
+    Audit = 3,
 }
 
 /// A decision.
@@ -163,7 +167,8 @@ pub enum Label {
     Unsure = 2,
 }
 
-/// A label as it is stored.
+/// A label as it is stored. What people write into it is no field of the schema, so that no `store` governs it: it passes the net of
+/// [`redaction`](crate::redaction) whenever it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LabelRecord {
     /// The decision.
@@ -171,11 +176,12 @@ pub struct LabelRecord {
     /// The label.
     pub label: Label,
     /// Who says so.
+    #[serde(serialize_with = "crate::redaction::serialize")]
     pub by: String,
     /// When.
     pub at: Timestamp,
     /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::redaction::serialize_some")]
     #[schema(nullable = false)]
     pub note: Option<String>,
 }

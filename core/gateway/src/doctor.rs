@@ -1,9 +1,10 @@
 //! Settings that are not safe to serve with, each with what mends it. `synod doctor` tells all of them; `synod serve` refuses to start with one
 //! of the graver kind, unless it is told that this is for trying things out.
 
-use crate::config::{Config, Durability};
+use crate::config::{Config, Durability, Storing};
 use std::fmt;
 use std::net::SocketAddr;
+use synod_detection::Kind;
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +40,7 @@ impl fmt::Display for Finding {
 
 /// All findings of a configuration, the gravest first.
 pub fn findings(config: &Config) -> Vec<Finding> {
-    let checks = [anonymous(config), plain(config), administration(config), issuer(config), durability(config)];
+    let checks = [anonymous(config), plain(config), administration(config), issuer(config), durability(config), card_numbers(config)];
     let mut found: Vec<Finding> = checks.into_iter().flatten().collect();
     found.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
     found
@@ -94,6 +95,69 @@ fn durability(config: &Config) -> Option<Finding> {
     })
 }
 
+fn card_numbers(config: &Config) -> Option<Finding> {
+    let fields = config.schema.fields().iter().zip(&config.storing);
+    let is_kept = |kind: Kind, storing: &Storing| matches!(kind, Kind::Text | Kind::Integer) && *storing == Storing::Keep;
+    let kept = fields.filter(|(field, storing)| is_kept(field.kind, storing) && field.values.is_empty() && names_a_card(&field.name));
+    let names: Vec<String> = kept.map(|(field, _)| format!("`{}`", field.name)).collect();
+    (!names.is_empty()).then(|| Finding {
+        gravity: Gravity::Warning,
+        key: "schema.fields",
+        consequence: format!(
+            "{} may hold card or account numbers, which decisions, answers and snapshots then keep as they are",
+            names.join(", ")
+        ),
+        mend: "give the field `store: hmac` (it can still be searched by), `mask` or `drop`",
+    })
+}
+
+/// Whether a field is named as the number of a card or an account is.
+fn names_a_card(name: &str) -> bool {
+    let mut words: Vec<String> = vec![String::new()];
+    let mut before = None;
+    for letter in name.chars() {
+        let begins = letter.is_uppercase() && before.is_some_and(char::is_lowercase);
+        before = Some(letter);
+        if begins || !letter.is_alphanumeric() {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut().filter(|_| letter.is_alphanumeric()) {
+            word.extend(letter.to_lowercase());
+        }
+    }
+    let (joined, last) = (words.concat(), words.last().map_or("", String::as_str));
+    words.iter().any(|word| matches!(word.as_str(), "pan" | "iban" | "ccn"))
+        || ["cardnumber", "cardnum", "cardno", "cardnr", "creditcard"].iter().any(|word| joined.contains(word))
+        || last == "card"
+}
+
 fn is_local(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_for_card_numbers_are_told_by_their_names() {
+        for name in [
+            "pan",
+            "PAN",
+            "card_number",
+            "cardNumber",
+            "CARD_NO",
+            "customer.iban",
+            "IBAN",
+            "credit_card_id",
+            "virtual-card",
+            "payee_iban",
+            "hashedPan",
+        ] {
+            assert!(names_a_card(name), "{name}");
+        }
+        for name in ["card_type", "card_present", "company", "span", "panel", "scorecards", "discard_reason", "amount", "", "pan2"] {
+            assert!(!names_a_card(name), "{name}");
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! The HTTP surface: what clients and operators call. The layers of a request stand in [`data_routes`], in order.
 
 mod access;
+mod acts;
 mod answer;
+mod audit;
 mod body;
 mod decisions;
 mod declared;
@@ -21,6 +23,7 @@ mod redirect;
 mod routes;
 mod score;
 
+pub use acts::Origin;
 pub use guard::Needs;
 pub use problem::Problem;
 pub use routes::{Entry, ROUTES};
@@ -58,6 +61,7 @@ pub struct Service {
     config: Config,
     metrics: Metrics,
     identity: Arc<Identity>,
+    gates: acts::Gates,
     /// Of the Open Inference Protocol.
     inferences: Statistics,
     document: openapi::Document,
@@ -81,7 +85,22 @@ impl Service {
         let reads = Gate::new(&of_reads, std::iter::empty());
         let document = openapi::Document::new(&config);
         let engine = Arc::new(engine);
-        Arc::new(Self { engine, ledger, configuration, config, metrics, identity, inferences, document, proxies, limiting, gate, reads })
+        let gates = acts::Gates::default();
+        Arc::new(Self {
+            engine,
+            ledger,
+            configuration,
+            config,
+            metrics,
+            identity,
+            gates,
+            inferences,
+            document,
+            proxies,
+            limiting,
+            gate,
+            reads,
+        })
     }
 
     /// What limits callers.
@@ -97,6 +116,11 @@ impl Service {
     /// What is configured.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// SHA-256 of what is configured.
+    pub fn configuration(&self) -> &str {
+        &self.configuration
     }
 
     /// What judges rows.

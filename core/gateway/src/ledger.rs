@@ -8,6 +8,7 @@
 //!
 //! The log is the truth. Histories and the index are folds of it: see `ledger/recovery.rs` and `ledger/indexing.rs`.
 
+mod audits;
 mod indexing;
 mod reading;
 mod recent;
@@ -15,6 +16,7 @@ mod recovery;
 mod snapshots;
 mod stored;
 
+pub use audits::AuditRecords;
 pub use reading::ReadError;
 pub use recent::Known;
 pub use recovery::{Opened, RecoveryError, newest, rebuild_index, spelled_head};

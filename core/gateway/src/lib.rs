@@ -1,6 +1,7 @@
 //! The gateway: configuration, command line, HTTP, telemetry; and the wiring of the other crates.
 
 pub mod access;
+pub mod auditing;
 pub mod cli;
 pub mod command;
 pub mod config;

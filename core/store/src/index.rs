@@ -13,6 +13,7 @@
 //! lose the last transactions, which are in the log and are folded again, and leaves a whole file. `OFF` would be quicker by the few syncs
 //! of a checkpoint, but then a power failure can leave pages of different ages, which no cheap check finds.
 
+mod audits;
 mod cursor;
 mod error;
 mod filter;
@@ -25,6 +26,7 @@ mod quality;
 mod reader;
 mod schema;
 
+pub use audits::{AuditFact, AuditFilter, AuditPage};
 pub use cursor::{Cursor, CursorError};
 pub use error::IndexError;
 pub use filter::{Filter, VoteFilter};
@@ -38,13 +40,13 @@ use fold::Detectors;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use std::path::PathBuf;
 
-/// How many decisions and how many labels one call of [`Index::forget_before`] removes at most: some tens of milliseconds of work.
+/// How many records of each kind one call of [`Index::forget_before`] removes at most: some tens of milliseconds of work.
 const FORGOTTEN_AT_ONCE: i64 = 5_000;
 
 /// Where a record stands in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// The record's number in the log; decisions and labels count together.
+    /// The record's number in the log; all kinds of records count together.
     pub sequence: u64,
     /// The segment that holds it.
     pub segment: u64,
@@ -59,6 +61,8 @@ pub enum Fact<'a> {
     Decision(DecisionFact<'a>),
     /// Somebody said what the truth about a decision is.
     Label(LabelFact<'a>),
+    /// Somebody did something that is audited.
+    Audit(AuditFact<'a>),
 }
 
 /// What a decision is found by.
@@ -172,7 +176,7 @@ impl Index {
         }
     }
 
-    /// Removes decisions and labels that stand before `sequence`, oldest first, and returns how many. One call removes a bounded number of
+    /// Removes everything that stands before `sequence`, oldest first, and returns how many. One call removes a bounded number of
     /// them in one transaction, so that folding can go on in between: call it until it returns 0.
     ///
     /// Afterwards every query answers as if only the remaining log had been folded. The names of detectors stay.
@@ -187,12 +191,16 @@ impl Index {
     fn forget_some(&mut self, sequence: i64) -> Result<usize, Fault> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let beyond = |statement| transaction.query_row(statement, [sequence, FORGOTTEN_AT_ONCE], |row| row.get::<_, i64>(0)).optional();
-        let before = [beyond(schema::DECISION_BEYOND)?, beyond(schema::LABEL_BEYOND)?].into_iter().flatten().fold(sequence, i64::min);
+        let before = [beyond(schema::DECISION_BEYOND)?, beyond(schema::LABEL_BEYOND)?, beyond(audits::BEYOND)?]
+            .into_iter()
+            .flatten()
+            .fold(sequence, i64::min);
         for slot in 0..self.detectors.slots() {
             transaction.prepare_cached(schema::FORGET_VOTES)?.execute([slot, before])?;
         }
         transaction.execute(schema::FORGET_SPANS, [schema::block(before)])?;
         let forgotten = transaction.execute(schema::FORGET_LABELS, [before])? + transaction.execute(schema::FORGET_DECISIONS, [before])?;
+        let forgotten = forgotten + transaction.execute(audits::FORGET, [before])?;
         transaction.commit()?;
         Ok(forgotten)
     }

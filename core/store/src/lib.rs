@@ -26,8 +26,8 @@ pub use code_cache::{CodeCache, CodeCacheError, Lookup};
 pub use data_directory::{DataDirectory, DataDirectoryError, ServerLock};
 pub use digest::{FileDigest, digest};
 pub use index::{
-    Confusion, Cursor, CursorError, DecisionFact, Fact, Filter, Found, Index, IndexError, IndexReader, Known, Label, LabelFact, Labelled,
-    Opened, Page, Place, Quality, VoteFilter,
+    AuditFact, AuditFilter, AuditPage, Confusion, Cursor, CursorError, DecisionFact, Fact, Filter, Found, Index, IndexError, IndexReader,
+    Known, Label, LabelFact, Labelled, Opened, Page, Place, Quality, VoteFilter,
 };
 pub use kept_list::{FileStamp, Kept, KeptList, KeptListError};
 pub use keys::{KeyEntry, SigningKeyEntry};

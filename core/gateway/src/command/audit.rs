@@ -1,4 +1,6 @@
-//! `synod audit verify` and `synod audit head`: whether the log is what was written, and where it ends.
+//! `synod audit verify` and `synod audit head`: whether the log is what was written, and where it ends. `synod audit list` tells who did what.
+
+mod list;
 
 use super::{CommandError, progress};
 use crate::cli::{Audit, Common, Format, Head, Verify, anchor};
@@ -13,6 +15,7 @@ pub(super) fn run(arguments: &Audit) -> Result<(), CommandError> {
     match arguments {
         Audit::Verify(arguments) => run_verify(arguments),
         Audit::Head(arguments) => run_head(arguments),
+        Audit::List(arguments) => list::run(arguments),
     }
 }
 
@@ -120,12 +123,13 @@ fn table(verified: &Verification, contents: &ContentsReport) -> String {
         text += &format!("missing: {}: {}; {decisions} decisions rest on it, the first is record {first}\n", missing.what, missing.why);
     });
     text += &format!(
-        "{} records from {} to {}: {} decisions, {} labels\n",
+        "{} records from {} to {}: {} decisions, {} labels, {} audit events\n",
         verified.records,
         verified.first.unwrap_or(0),
         verified.last.unwrap_or(0),
         contents.decisions,
-        contents.labels
+        contents.labels,
+        contents.audits
     );
     if verified.anchors > 0 {
         text += &format!("{} anchors compared\n", verified.anchors);

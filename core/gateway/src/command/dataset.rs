@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::fitting::Dataset;
 use crate::manifest::DataLineage;
 use crate::past::{self, Repeated};
+use crate::redaction::redacted;
 use crate::rows::{self, RowReader};
 use jiff::Timestamp;
 use std::path::Path;
@@ -163,7 +164,9 @@ impl File {
         bar.finish_and_clear();
         let unused: Vec<&str> = reader.unused().collect();
         if !unused.is_empty() {
-            eprintln!("{}: columns that the schema does not have, and that are not used: {}", path.display(), unused.join(", "));
+            // A file without a head has the values of its first row for names.
+            let unused = redacted(&unused.join(", ")).into_owned();
+            eprintln!("{}: columns that the schema does not have, and that are not used: {unused}", path.display());
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ mod writing;
 
 use super::{CommandError, installation};
 use crate::cli::Init;
+use crate::redaction::redacted;
 use column::{Column, Role};
 use std::path::{Path, PathBuf};
 use synod_host::{Description, Host, HostSettings};
@@ -62,7 +63,7 @@ fn look(path: &Path) -> Result<(Vec<Column>, usize), CommandError> {
             None => break,
             Some(Err(error)) if !error.is_of_one_row() => return Err(error.into()),
             Some(Err(error)) => {
-                eprintln!("{error}");
+                eprintln!("{}", redacted(&error.to_string()));
                 continue;
             }
             Some(Ok(row)) => row,

@@ -1,5 +1,6 @@
 //! Progress on the terminal, on standard error. Where there is no terminal, plain lines.
 
+use crate::redaction::redacted;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -33,6 +34,7 @@ impl Detectors {
 
     /// Shows a detector's latest message.
     pub(super) fn show(&self, detector: &str, message: &str) {
+        let message = redacted(message);
         if self.all.is_hidden() {
             eprintln!("{detector}: {message}");
             return;
@@ -46,6 +48,6 @@ impl Detectors {
             line.enable_steady_tick(Duration::from_millis(120));
             line
         });
-        if message.starts_with("done") { line.finish_with_message(message.to_owned()) } else { line.set_message(message.to_owned()) }
+        if message.starts_with("done") { line.finish_with_message(message.into_owned()) } else { line.set_message(message.into_owned()) }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::CommandError;
 use super::installation::{Installation, configuration};
+use crate::auditing::{Action, AuditOutcome, AuditRecord};
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::doctor::{Gravity, findings};
@@ -64,6 +65,9 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
         version = env!("CARGO_PKG_VERSION"),
         "ready"
     );
+    let audit = |action, target: &str| service.audit(&AuditRecord::new(action, AuditOutcome::Allowed).to(target));
+    audit(Action::CONFIGURATION_LOADED, service.configuration());
+    audit(Action::SERVICE_STARTED, env!("CARGO_PKG_VERSION"));
     let routes = administration_routes(&service);
     let (limits, drain) = (listen.limits, listen.drain);
     let listening = Listening { audience: Audience::Operators, limits, drain, tls: None };
@@ -71,7 +75,11 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     data.spawn(look_after(service.clone()));
     data.spawn(identity.follow(reread));
     if let Some((tls, asked)) = tls.clone().zip(renew) {
-        data.spawn(tls.follow(asked));
+        let service = service.clone();
+        data.spawn(tls.follow(asked, move |what, is_read| {
+            let outcome = if is_read { AuditOutcome::Allowed } else { AuditOutcome::Failed };
+            service.audit(&AuditRecord::new(Action::CERTIFICATE_RELOADED, outcome).to(what));
+        }));
     }
     let redirecting = redirect_listener.zip(tls.clone()).map(|(listener, tls)| {
         let port = data_listener.local_addr().map_or(listen.data.port(), |address| address.port());
@@ -83,10 +91,11 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
         move || keep(&service, &stopped)
     });
     data.block_on(async {
-        let stopped = stop.subscribe();
+        let (stopped, stopping) = (stop.subscribe(), service.clone());
         tokio::spawn(async move {
             asked.wait().await;
             tracing::info!("stopping: requests under way are answered");
+            stopping.audit(&AuditRecord::new(Action::SERVICE_STOPPING, AuditOutcome::Allowed));
             let _ = stop.send(());
         });
         let listening = Listening { audience: Audience::Clients, limits, drain, tls };
@@ -98,6 +107,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let _ = operators.join();
     let _ = keeper.join();
     data.shutdown_timeout(drain);
+    service.record_refusals(true);
     opened.close();
     Ok(())
 }
@@ -168,6 +178,7 @@ async fn look_after(service: Arc<Service>) {
         rounds.tick().await;
         service.engine().detectors().iter().for_each(write_log);
         service.limiting().sweep();
+        service.record_refusals(false);
         if last_try.elapsed() < RETRY || service.engine().detectors().iter().all(Detector::is_ready) {
             continue;
         }

@@ -1,7 +1,9 @@
 //! Who is let through: each request's caller is found out once, and each route says what it needs of a caller.
 
+use super::acts::{Denied, Done, Origin};
 use super::{Problem, Service, oauth};
 use crate::access::{Caller, Permission};
+use crate::auditing::{Action, AuditOutcome};
 use crate::identity::{CredentialRefused, Credentials};
 use crate::inference::POLICY;
 use crate::listening::ClientCertificate;
@@ -39,22 +41,35 @@ pub(super) async fn identify(State(service): State<Arc<Service>>, mut request: R
         Ok(bearer) => service.identity.caller(Credentials { bearer, certificate }).await,
         Err(refused) => Err(refused),
     };
+    let origin = Origin::of(request.extensions());
     match caller {
         Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            request.extensions_mut().insert(caller.clone());
+            let response = next.run(request).await;
+            let mut response = audited(&service, &caller, &origin, response).await;
+            // For the line that is written about the request.
+            response.extensions_mut().insert(caller);
+            response
         }
         Err(refused) => {
-            note_refused(&service, &refused);
+            service.refuse_credential(refused.reason, &origin);
             Problem::invalid_credential().into_response()
         }
     }
 }
 
-/// Notes a credential that does not hold. The credential itself is nowhere.
-pub(super) fn note_refused(service: &Service, refused: &CredentialRefused) {
-    service.metrics.credential_refused(refused.reason);
-    tracing::warn!(target: "audit", reason = refused.reason, "a credential was refused");
+/// The answer, once what it says was done or denied is audited.
+async fn audited(service: &Arc<Service>, caller: &Caller, origin: &Origin, response: Response) -> Response {
+    if let Some(Denied(permission)) = response.extensions().get() {
+        service.deny_permission(caller, permission, origin);
+    }
+    let Some(Done { action, target }) = response.extensions().get().cloned() else { return response };
+    let record = origin.record(action, AuditOutcome::Allowed).by(caller);
+    let record = target.iter().fold(record, |record, target| record.to(target));
+    match service.audited(&record).await {
+        Ok(()) => response,
+        Err(problem) => problem.into_response(),
+    }
 }
 
 /// The credential of a request, if one came with it. There is one way to send one (RFC 6750, section 2.1).
@@ -97,9 +112,18 @@ async fn authorise(
         Needs::ScoreOfNamedModel => score_of_model(&named(&parameters, "model")),
     };
     match permitted(request.extensions().get(), &permission) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Ok(()) => done(&permission, &parameters, next.run(request).await),
+        Err(problem) => denied(request.extensions().get(), &permission, problem),
     }
+}
+
+/// The answer to somebody who may not; that somebody known may not is audited.
+fn denied(caller: Option<&Caller>, permission: &Permission, problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    if caller.is_some_and(Caller::is_known) {
+        response.extensions_mut().insert(Denied(permission.to_string()));
+    }
+    response
 }
 
 fn named(parameters: &RawPathParams, parameter: &str) -> String {
@@ -118,6 +142,15 @@ pub(super) fn permitted(caller: Option<&Caller>, permission: &Permission) -> Res
         Some(caller) if caller.is_known() => Err(Problem::forbidden(permission)),
         _ => Err(Problem::no_credential()),
     }
+}
+
+/// Marks the answer of an act that its route does not audit itself.
+fn done(permission: &Permission, parameters: &RawPathParams, mut response: Response) -> Response {
+    if *permission == Permission::LabelDecisions && response.status().is_success() {
+        let target = parameters.iter().find(|(name, _)| *name == "id").map(|(_, id)| id.to_owned());
+        response.extensions_mut().insert(Done { action: Action::LABEL_SET, target });
+    }
+    response
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The limits of a request, layer by layer: by its address before it is known whose it is, by its caller after. In between, whatever a
 //! route does counts for the request that it does it for, without a word from the route: none can forget to say so.
 
-use super::{Needs, Problem, ROUTES, Service};
+use super::{Problem, Service};
 use crate::access::Caller;
 use crate::limiting::{Call, Closed, Key, Proxies, Refused, fields};
 use crate::listening::Audience;
@@ -52,10 +52,11 @@ fn route(extensions: &Extensions) -> &str {
     extensions.get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str)
 }
 
-/// Whoever watches the service must not be kept from it: what nobody needs a permission for has no limit.
+/// Whoever watches the service must not be kept from it.
+const UNLIMITED: [&str; 4] = ["/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"];
+
 fn is_limited(extensions: &Extensions) -> bool {
-    let route = route(extensions);
-    !ROUTES.iter().any(|entry| entry.needs == Needs::Nothing && entry.path == route)
+    !UNLIMITED.contains(&route(extensions))
 }
 
 /// Counts rows that a request wants to have scored.

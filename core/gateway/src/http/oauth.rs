@@ -4,7 +4,7 @@
 mod form;
 
 use self::form::{Form, decoded};
-use super::guard::note_refused;
+use super::acts::Origin;
 use super::{Problem, Service};
 use crate::access::{Permission, Roles};
 use crate::identity::server::{AuthorisationServer, Issued, KEY_SET_MAY_BE_KEPT};
@@ -78,13 +78,18 @@ fn answer(status: StatusCode, answer: &impl Serialize) -> Response {
     (status, headers, serde_json::to_vec(answer).unwrap_or_default()).into_response()
 }
 
-pub(super) async fn token(State(service): State<Arc<Service>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+pub(super) async fn token(
+    State(service): State<Arc<Service>>,
+    origin: Origin,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     server(&service)?;
     let form = match read(&service, &headers, body).await {
         Ok(form) => form,
         Err(refusal) => return Ok(refusal.into_response()),
     };
-    match issue(&service, &headers, &form) {
+    match issue(&service, &origin, &headers, &form) {
         Ok(issued) => {
             service.metrics.token_issued();
             let told = Told { access_token: &issued.token, token_type: "Bearer", expires_in: issued.expires_in, scope: &issued.scope };
@@ -95,7 +100,7 @@ pub(super) async fn token(State(service): State<Arc<Service>>, headers: HeaderMa
 }
 
 /// A token for the client of this request; or a refusal, or a fault of Synod's own.
-fn issue(service: &Service, headers: &HeaderMap, form: &Form) -> Result<Issued, Result<Refusal, Problem>> {
+fn issue(service: &Service, origin: &Origin, headers: &HeaderMap, form: &Form) -> Result<Issued, Result<Refusal, Problem>> {
     let client = client(headers, form).map_err(Ok)?;
     match form.get("grant_type") {
         Some("client_credentials") => {}
@@ -103,7 +108,7 @@ fn issue(service: &Service, headers: &HeaderMap, form: &Form) -> Result<Issued, 
         None => return Err(Ok(Refusal::request("grant_type is missing"))),
     }
     let refused = |refused: CredentialRefused| {
-        note_refused(service, &refused);
+        service.refuse_credential(refused.reason, origin);
         Ok(Refusal::client())
     };
     let Some(client) = client else { return Err(refused(CredentialRefused { reason: "no_client" })) };

@@ -3,7 +3,7 @@
 
 use super::guard::{Needs, guarded};
 use super::openapi::{self, pages};
-use super::{Service, decisions, detectors, entities, health, inference, keys, oauth, score};
+use super::{Service, audit, decisions, detectors, entities, health, inference, keys, oauth, score};
 use crate::access::Permission as P;
 use crate::listening::Audience;
 use axum::Router;
@@ -57,6 +57,7 @@ pub static ROUTES: &[Entry] = &[
     entry(DATA, "POST", oauth::TOKEN_PATH, Needs::Nothing, || post(oauth::token)),
     entry(DATA, "GET", "/.well-known/jwks.json", Needs::Nothing, || get(oauth::key_set)),
     entry(DATA, "GET", "/.well-known/oauth-authorization-server", Needs::Nothing, || get(oauth::metadata)),
+    entry(DATA, "GET", "/v1/audit", Needs::The(P::ReadAudit), || get(audit::list)),
     entry(DATA, "GET", "/healthz", Needs::Nothing, || get(health::alive)),
     entry(DATA, "GET", "/readyz", Needs::Nothing, || get(health::ready)),
     // The Open Inference Protocol, version 2, and the extensions of Triton that its clients use.

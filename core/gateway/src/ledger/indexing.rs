@@ -2,6 +2,7 @@
 //! record is a millisecond or a year old, so that a rebuilt index is the same index.
 
 use super::reading::outcome_number;
+use crate::auditing::AuditRecord;
 use crate::decision::{LabelRecord, RecordKind, RequestKey};
 use crate::hexadecimal::digest_of;
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 use synod_detection::Outcome;
-use synod_store::{DecisionFact, Fact, Index, IndexError, LabelFact, LogError, LogReader, Place, Record, Records};
+use synod_store::{AuditFact, DecisionFact, Fact, Index, IndexError, LabelFact, LogError, LogReader, Place, Record, Records};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -133,6 +134,7 @@ fn fold(index: &mut Index, records: &[Record], next: u64) -> Result<(), IndexErr
 enum Parsed<'a> {
     Decision(Place, Box<Indexed<'a>>),
     Label(Place, LabelRecord),
+    Audit(Place, AuditRecord),
 }
 
 /// A record of another kind is none of the index' business; one that cannot be read is passed over here and named by the verification.
@@ -144,6 +146,7 @@ fn parse(record: &Record) -> Option<Parsed<'_>> {
             serde_json::from_slice(&record.payload).map(|decision| Parsed::Decision(place, Box::new(decision)))
         }
         kind if kind == RecordKind::Label as u8 => serde_json::from_slice(&record.payload).map(|label| Parsed::Label(place, label)),
+        kind if kind == RecordKind::Audit as u8 => serde_json::from_slice(&record.payload).map(|audit| Parsed::Audit(place, audit)),
         _ => return None,
     };
     parsed.inspect_err(|error| tracing::error!(sequence = position.sequence, %error, "a record of the log cannot be indexed")).ok()
@@ -179,6 +182,13 @@ impl Parsed<'_> {
                 by: &label.by,
                 at: label.at.as_microsecond(),
                 note: label.note.as_deref(),
+            }),
+            Self::Audit(place, audit) => Fact::Audit(AuditFact {
+                place: *place,
+                at: audit.at().as_microsecond(),
+                action: audit.action().name(),
+                actor: audit.actor(),
+                tenant: audit.tenant(),
             }),
         }
     }

@@ -54,7 +54,11 @@ impl Readers {
         Ok(Self { idle: Mutex::new(idle), returned: Condvar::new(), log })
     }
 
-    fn with<T>(&self, work: impl FnOnce(&IndexReader) -> Result<T, IndexError>) -> Result<T, IndexError> {
+    pub(super) fn log(&self) -> &LogReader {
+        &self.log
+    }
+
+    pub(super) fn with<T>(&self, work: impl FnOnce(&IndexReader) -> Result<T, IndexError>) -> Result<T, IndexError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut idle = self.returned.wait_while(idle, |idle| idle.is_empty()).unwrap_or_else(PoisonError::into_inner);
         let Some(reader) = idle.pop() else { unreachable!("it was waited for a reader") };
@@ -95,7 +99,7 @@ pub struct Probe {
     pub name: String,
 }
 
-fn position(place: Place) -> Position {
+pub(super) fn position(place: Place) -> Position {
     Position { sequence: place.sequence, segment: place.segment, offset: place.offset }
 }
 
@@ -104,7 +108,7 @@ fn known(found: &synod_store::Known) -> Known {
 }
 
 impl Ledger {
-    fn readers(&self) -> Result<&Readers, ReadError> {
+    pub(super) fn readers(&self) -> Result<&Readers, ReadError> {
         self.storage.as_ref().map(|storage| &storage.readers).ok_or(ReadError::NotStored)
     }
 
@@ -233,7 +237,7 @@ impl Ledger {
 
     /// Waits until the index knows all that was acknowledged before now, for a bounded time: who has just been told of a decision will
     /// find it.
-    fn catch_up(&self) {
+    pub(super) fn catch_up(&self) {
         let Some(storage) = &self.storage else { return };
         let (head, started) = (storage.log.head().next, Instant::now());
         while storage.indexing.next() < head && started.elapsed() < LONGEST_WAIT {

@@ -41,6 +41,13 @@ const ROUND: Duration = Duration::from_secs(1);
 /// What is spoken inside, the better one first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
+/// What is told of files that were read again.
+const CERTIFICATE: &str = "certificate";
+const AUTHORITIES: &str = "authorities of clients";
+
+/// Hears which files were read again, and whether they can be used.
+type Told = Arc<dyn Fn(&'static str, bool) + Send + Sync>;
+
 /// How connections are to be encrypted.
 #[derive(Debug, Clone)]
 pub struct TlsSettings {
@@ -159,14 +166,17 @@ impl Tls {
     }
 
     /// Reads the files again whenever they change, and when `asked`; orders certificates where they come by ACME. It never ends.
-    pub async fn follow(self: Arc<Self>, asked: Signal) {
+    ///
+    /// `told` hears which files were read again, and whether they can be used.
+    pub async fn follow(self: Arc<Self>, asked: Signal, told: impl Fn(&'static str, bool) + Send + Sync + 'static) {
+        let told: Told = Arc::new(told);
         match &self.acme {
-            Some(acme) => tokio::join!(self.clone().follow_files(asked), acme.follow()).0,
-            None => self.clone().follow_files(asked).await,
+            Some(acme) => tokio::join!(self.clone().follow_files(asked, told), acme.follow()).0,
+            None => self.clone().follow_files(asked, told).await,
         }
     }
 
-    async fn follow_files(self: Arc<Self>, mut asked: Signal) {
+    async fn follow_files(self: Arc<Self>, mut asked: Signal, told: Told) {
         let mut rounds = tokio::time::interval(ROUND);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -174,15 +184,15 @@ impl Tls {
                 _ = rounds.tick() => false,
                 Some(()) = asked.recv() => true,
             };
-            let tls = self.clone();
-            if let Err(error) = tokio::task::spawn_blocking(move || tls.look(now)).await {
+            let (tls, told) = (self.clone(), told.clone());
+            if let Err(error) = tokio::task::spawn_blocking(move || tls.look(now, &*told)).await {
                 tracing::error!(%error, "looking for another certificate failed");
             }
         }
     }
 
     /// Takes over what the files hold, if they have changed or `now`.
-    fn look(&self, now: bool) {
+    fn look(&self, now: bool, told: &dyn Fn(&'static str, bool)) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut other = false;
         if let Certificate::Files(files) = &mut parts.certificate {
@@ -191,9 +201,11 @@ impl Tls {
                 Looked::Read => {
                     other = true;
                     tracing::info!("the certificate was read again");
+                    told(CERTIFICATE, true);
                 }
                 Looked::Refused(error) => {
-                    tracing::error!(error = chain(&error), "the certificate cannot be read again; the one before is kept")
+                    tracing::error!(error = chain(&error), "the certificate cannot be read again; the one before is kept");
+                    told(CERTIFICATE, false);
                 }
             }
         }
@@ -203,9 +215,11 @@ impl Tls {
                 Looked::Read => {
                     other = true;
                     tracing::info!("the authorities of clients were read again");
+                    told(AUTHORITIES, true);
                 }
                 Looked::Refused(error) => {
                     tracing::error!(error = chain(&error), "the authorities of clients cannot be read again; those before are kept");
+                    told(AUTHORITIES, false);
                 }
             }
         }

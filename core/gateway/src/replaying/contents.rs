@@ -2,6 +2,7 @@
 //! plugin that it names must be in the archive, every model in the registry, each with the digest that is named.
 
 use super::{MOST_LISTED, Progress, ReplayError};
+use crate::auditing::AuditRecord;
 use crate::command::chain;
 use crate::decision::{Decision, LabelRecord, RecordKind};
 use crate::ledger::{RecoveryError, newest, segments};
@@ -16,7 +17,9 @@ pub struct ContentsReport {
     pub decisions: u64,
     /// Labels that could be read.
     pub labels: u64,
-    /// Records that are neither: the first hundred.
+    /// Audit records that could be read.
+    pub audits: u64,
+    /// Records that are none of these: the first hundred.
     pub unreadable: Vec<Unreadable>,
     /// Such records beyond those.
     pub more_unreadable: u64,
@@ -175,6 +178,11 @@ fn read_record(record: &Record, report: &mut ContentsReport, named: &mut BTreeMa
         match serde_json::from_slice::<LabelRecord>(&record.payload) {
             Err(error) => report.unreadable(sequence, format!("it is no label that this version can read: {error}")),
             Ok(_) => report.labels += 1,
+        }
+    } else if record.kind == RecordKind::Audit as u8 {
+        match serde_json::from_slice::<AuditRecord>(&record.payload) {
+            Err(error) => report.unreadable(sequence, format!("it is no audit record that this version can read: {error}")),
+            Ok(_) => report.audits += 1,
         }
     } else {
         report.unreadable(sequence, format!("this version knows no records of the kind {}", record.kind));

@@ -1,6 +1,7 @@
 //! All metrics, with their names. Labels are bounded: routes, detectors, reasons and outcomes that the configuration or the code names,
 //! never an account, an address or a raw path.
 
+use crate::auditing::AuditRecord;
 use crate::engine::{Call, Detector, JudgedRow};
 use crate::ledger::LedgerFacts;
 use crate::limiting::GateFacts;
@@ -72,6 +73,12 @@ struct AbstentionLabels {
     reason: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AuditLabels {
+    action: String,
+    outcome: &'static str,
+}
+
 /// From 10 µs to 10 s, three steps a decade.
 const SECONDS: [f64; 19] = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1, 5e-1, 1.0, 2.0, 5.0, 10.0];
 /// Tenths of the calibrated scale, with the common thresholds among them.
@@ -115,6 +122,8 @@ pub struct Metrics {
     ledger: OfLedger,
     /// What is counted of limits.
     pub limits: OfLimits,
+    audits: Family<AuditLabels, Counter>,
+    audit_failures: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -555,6 +564,10 @@ impl Metrics {
         let detectors = detectors.iter().map(of).collect();
         let ledger = OfLedger::new(&mut registry, histories);
         let limits = OfLimits::new(&mut registry);
+        let audits = Family::<AuditLabels, Counter>::default();
+        registry.register("audit_events", "Audited acts and refusals; those of a flood count when they are summed up", audits.clone());
+        let audit_failures = Counter::default();
+        registry.register("audit_failures", "Audit records that could not be stored", audit_failures.clone());
         Self {
             registry,
             requests,
@@ -569,7 +582,20 @@ impl Metrics {
             detectors,
             ledger,
             limits,
+            audits,
+            audit_failures,
         }
+    }
+
+    /// Notes an audit record. The actions are those that the code names.
+    pub fn audited(&self, record: &AuditRecord) {
+        let labels = AuditLabels { action: record.action().name().to_owned(), outcome: record.outcome().name() };
+        self.audits.get_or_create(&labels).inc_by(record.count());
+    }
+
+    /// Counts audit records that cannot be stored.
+    pub fn audit_failures(&self) -> Counter {
+        self.audit_failures.clone()
     }
 
     /// Notes an answered request. `route` is the route's pattern and not the path.

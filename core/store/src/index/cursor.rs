@@ -25,12 +25,22 @@ pub struct CursorError;
 impl Cursor {
     /// The cursor of a search that has looked at everything from sequence `before` on.
     pub(super) fn new(before: i64, filter: &Filter) -> Self {
-        Self { before: before.unsigned_abs(), filter: filter.digest() }
+        Self::under(before, filter.digest())
+    }
+
+    /// The same, of a search whose filter has this digest.
+    pub(super) fn under(before: i64, filter: u64) -> Self {
+        Self { before: before.unsigned_abs(), filter }
     }
 
     /// The sequence before which the search with this filter goes on.
     pub(super) fn position(&self, filter: &Filter) -> Result<i64, Fault> {
-        if self.filter == filter.digest() { Ok(i64::try_from(self.before).unwrap_or(i64::MAX)) } else { Err(Fault::OtherFilter) }
+        self.position_under(filter.digest())
+    }
+
+    /// The same, for a search whose filter has this digest.
+    pub(super) fn position_under(&self, filter: u64) -> Result<i64, Fault> {
+        if self.filter == filter { Ok(i64::try_from(self.before).unwrap_or(i64::MAX)) } else { Err(Fault::OtherFilter) }
     }
 }
 

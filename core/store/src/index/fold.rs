@@ -2,7 +2,7 @@
 
 use super::error::Fault;
 use super::schema::{self, DETECTORS, hash, head};
-use super::{DecisionFact, Fact, LabelFact, Place};
+use super::{DecisionFact, Fact, LabelFact, Place, audits};
 use rusqlite::{CachedStatement, Connection, Row, Transaction, TransactionBehavior, params};
 use std::collections::{BTreeMap, HashMap};
 
@@ -64,6 +64,7 @@ impl Fact<'_> {
         match self {
             Fact::Decision(decision) => &decision.place,
             Fact::Label(label) => &label.place,
+            Fact::Audit(audit) => &audit.place,
         }
     }
 }
@@ -97,6 +98,7 @@ impl<'t> Fold<'t> {
         match fact {
             Fact::Decision(decision) => self.decision(decision),
             Fact::Label(label) => self.label(label),
+            Fact::Audit(audit) => audits::add(self.transaction, audit),
         }
     }
 
@@ -209,6 +211,6 @@ pub(super) fn bits(mask: i64) -> impl Iterator<Item = u32> {
     })
 }
 
-fn integer(number: u64) -> Result<i64, Fault> {
+pub(super) fn integer(number: u64) -> Result<i64, Fault> {
     i64::try_from(number).map_err(|_| Fault::Number(number))
 }

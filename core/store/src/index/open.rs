@@ -1,5 +1,6 @@
 //! Opening the index's file, and starting afresh when it is not what it should be.
 
+use super::audits;
 use super::error::{IndexError, is_damage};
 use super::schema::{self, APPLICATION, PAGE_BYTES, SCHEMA, VERSION};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -113,6 +114,7 @@ fn build(path: &Path) -> rusqlite::Result<Connection> {
     configure_writer(&connection)?;
     let transaction = connection.transaction()?;
     transaction.execute_batch(SCHEMA)?;
+    transaction.execute_batch(audits::SCHEMA)?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;

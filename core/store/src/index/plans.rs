@@ -1,6 +1,6 @@
 //! How SQLite answers each statement: by an index or the sequence, in order, and never by reading a whole table.
 
-use super::{Index, fold, pages, quality, reader, schema};
+use super::{Index, audits, fold, pages, quality, reader, schema};
 use crate::DataDirectory;
 use rusqlite::Connection;
 
@@ -40,6 +40,11 @@ fn each_statement_uses_its_index() {
         (schema::FORGET_LABELS, "SEARCH labels USING INTEGER PRIMARY KEY (rowid<?)"),
         (schema::FORGET_VOTES, "SEARCH votes USING PRIMARY KEY (slot=? AND sequence<?)"),
         (schema::NEWEST, "SEARCH decisions"),
+        (audits::BY_TENANT, "SEARCH audits USING INDEX audits_tenant (tenant=? AND rowid<?)"),
+        (audits::BY_ACTION, "SEARCH audits USING INDEX audits_action (action=? AND rowid<?)"),
+        (audits::BY_SEQUENCE, "SEARCH audits USING INTEGER PRIMARY KEY (rowid<?)"),
+        (audits::BEYOND, "SEARCH audits USING INTEGER PRIMARY KEY (rowid<?)"),
+        (audits::FORGET, "SEARCH audits USING INTEGER PRIMARY KEY (rowid<?)"),
     ] {
         // No temporary tree, so it is in order without sorting.
         assert_eq!(plan(&index.connection, sql), expected, "{sql}");

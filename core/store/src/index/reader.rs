@@ -1,6 +1,7 @@
 //! Reading the index, beside its writer.
 
 use super::Place;
+use super::audits::{self, AuditFilter, AuditPage};
 use super::cursor::Cursor;
 use super::error::{Fault, IndexError};
 use super::filter::Filter;
@@ -100,6 +101,14 @@ impl IndexReader {
         self.read(|connection| {
             Ok(connection.prepare_cached(BY_KEY)?.query_map(params![head(&key), &key[8..]], known)?.collect::<rusqlite::Result<_>>()?)
         })
+    }
+
+    /// The audit events that the filter admits, newest first by sequence, from the cursor on, as [`IndexReader::decisions`] does it.
+    ///
+    /// # Errors
+    /// When the cursor belongs to another filter, or the file cannot be read.
+    pub fn audits(&self, filter: &AuditFilter, after: Option<&Cursor>, limit: usize) -> Result<AuditPage, IndexError> {
+        self.read(|connection| audits::page(connection, filter, after, limit))
     }
 
     /// The labels of a decision, oldest first; the last one holds.

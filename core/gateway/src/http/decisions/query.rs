@@ -1,19 +1,22 @@
 //! What is asked for behind the `?` of a path.
 
 use super::refused;
+use crate::auditing::Action;
 use crate::decision::Label;
 use crate::http::Problem;
 use crate::ledger::Ledger;
 use jiff::Timestamp;
 use std::ops::RangeInclusive;
 use synod_detection::Outcome;
-use synod_store::{Cursor, Filter, VoteFilter};
+use synod_store::{AuditFilter, Cursor, Filter, VoteFilter};
 
 /// What decisions can be asked for by.
 pub(in crate::http) const OF_DECISIONS: [&str; 12] =
     ["entity", "outcome", "anomalous", "detector", "vote", "from", "until", "minimum_score", "maximum_score", "label", "limit", "cursor"];
 /// How a list that is limited by its path is paged.
 pub(in crate::http) const OF_PAGES: [&str; 2] = ["limit", "cursor"];
+/// What audit records can be asked for by.
+pub(in crate::http) const OF_AUDIT: [&str; 6] = ["action", "actor", "from", "until", "limit", "cursor"];
 /// From when to when.
 pub(in crate::http) const OF_TIMES: [&str; 2] = ["from", "until"];
 
@@ -112,6 +115,18 @@ impl Query {
         Ok(Search { filter, cursor, limit })
     }
 
+    /// All of [`OF_AUDIT`] but the page.
+    ///
+    /// # Errors
+    /// The first value that is wrong, with its name and what is allowed.
+    pub(in crate::http) fn audits(&self) -> Result<AuditFilter, Problem> {
+        let (from, until) = self.times()?;
+        let known = || Action::KNOWN.iter().map(Action::name).collect::<Vec<_>>().join(", ");
+        let action = self.parsed("action", &format!("one of {}", known()), Action::find)?;
+        let (action, actor) = (action.map(|action| action.name().to_owned()), self.get("actor").map(str::to_owned));
+        Ok(AuditFilter { action, actor, tenant: None, from, until })
+    }
+
     fn entity(&self, ledger: &Ledger) -> Result<Option<String>, Problem> {
         let Some(name) = self.get("entity") else { return Ok(None) };
         let probe = ledger.probe(name, Timestamp::now().as_microsecond());
@@ -167,6 +182,8 @@ fn unknown(name: &str, known: &[&str]) -> Problem {
 }
 
 fn shown(text: &str) -> String {
+    // Before it is cut: a part of a card number is no longer told to be one.
+    let text = crate::redaction::redacted(text);
     let shown: String = text.chars().take(SHOWN).collect();
     if shown.len() < text.len() { format!("{shown}…") } else { shown }
 }

@@ -1,0 +1,51 @@
+//! Audit records in the log: how they get there, and how they are found.
+
+use super::Ledger;
+use super::reading::{ReadError, position};
+use crate::auditing::AuditRecord;
+use crate::decision::RecordKind;
+use synod_store::{AppendError, AuditFilter, Cursor, Entry, LogError, Place};
+
+/// A page of audit records, newest first.
+#[derive(Debug)]
+pub struct AuditRecords {
+    /// The records.
+    pub records: Vec<AuditRecord>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Cursor>,
+}
+
+impl Ledger {
+    /// Appends an audit record, and calls `done` once it is as durable as configured: at once where nothing is stored. It never waits.
+    pub fn audit(&self, record: &AuditRecord, done: impl FnOnce(Result<(), AppendError>) + Send + 'static) {
+        let Some(storage) = &self.storage else { return done(Ok(())) };
+        let bytes = serde_json::to_vec(record).unwrap_or_default();
+        match Entry::new(RecordKind::Audit as u8, record.at().as_microsecond(), bytes) {
+            Err(error) => done(Err(error)),
+            Ok(entry) => storage.log.append(vec![entry], move |result| done(result.map(|_| ()))),
+        }
+    }
+
+    /// A page of audit records.
+    ///
+    /// # Errors
+    /// When the cursor belongs to another filter, or they cannot be read.
+    pub fn audits(&self, filter: &AuditFilter, after: Option<&Cursor>, limit: usize) -> Result<AuditRecords, ReadError> {
+        self.catch_up();
+        let page = self.readers()?.with(|reader| reader.audits(filter, after, limit))?;
+        let records = page.found.iter().filter_map(|place| self.audit_at(*place).transpose()).collect::<Result<_, _>>()?;
+        Ok(AuditRecords { records, next: page.next })
+    }
+
+    /// The record at a place; none if retention has dropped it since the index was asked.
+    fn audit_at(&self, place: Place) -> Result<Option<AuditRecord>, ReadError> {
+        match self.readers()?.log().read(position(place)) {
+            Err(LogError::NotThere { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+            Ok(record) => {
+                let read = serde_json::from_slice(&record.payload);
+                read.map(Some).map_err(|source| ReadError::Record { sequence: place.sequence, source })
+            }
+        }
+    }
+}
