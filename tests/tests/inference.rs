@@ -168,7 +168,7 @@ fn mistakes_raise_errors_that_name_the_input() {
         case(json!({"b": {"datatype": "BYTES", "values": ["1", "2", "3"]}}), "input `b`, row 0: must be a number, not text"),
         case(json!({"b": {"datatype": "BOOL", "values": [true, true, false]}}), "input `b`, row 0: must be a number, not a boolean"),
         case(json!({"b": {"datatype": "FP64", "values": [1, null, 3]}}), "input `b`, row 1: is missing: must be a number"),
-        case(json!({"b": {"datatype": "FP64", "values": [1e999_f64.min(f64::MAX), 1, 1, 1]}}), "input `b` has 4 rows, and `a` has 3"),
+        case(json!({"b": {"datatype": "FP64", "values": [1, 1, 1, 1]}}), "input `b` has 4 rows, and `a` has 3"),
         case(
             json!({"b": {"datatype": "INT64", "values": [1, 9_007_199_254_740_993_i64, 3]}}),
             "input `b`, row 1: must be a number, not an integer beyond 2^53"
