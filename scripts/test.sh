@@ -17,6 +17,8 @@ cargo clippy --workspace --all-targets -- -D warnings
 say "plugins and test guests, as WebAssembly"
 scripts/plugins.sh
 SYNOD_PLUGINS_DIST=$root/tests/guests/dist scripts/plugins.sh hostile template
+say "Python, for the clients of other systems"
+python3 -c 'import ensurepip, venv' 2>/dev/null || need python3 python3-venv
 say "tests"
 cargo build --workspace --bins
 cargo test --workspace "$@"

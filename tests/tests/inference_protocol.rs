@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CHANGED: &str = "core/gateway/proto/inference.rs is not what inference.proto gives: run this test with SYNOD_GENERATE=1 and commit it";
+const CHANGED: &str =
+    "core/gateway/proto/inference.rs is not what inference.proto gives: run this test with SYNOD_GENERATE=1 and commit it";
 
 fn folder() -> PathBuf {
     synod_tests::repository().join("core/gateway/proto")

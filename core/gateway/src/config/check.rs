@@ -267,7 +267,10 @@ fn detector(
         at.mistake(&key, "a detector's name has 1 to 64 lower-case letters, digits, `_` and `-`, and does not begin with `-`");
     }
     if name == POLICY {
-        at.mistake(&key, "clients of the Open Inference Protocol know the policy over all detectors by this name; give the detector another");
+        at.mistake(
+            &key,
+            "clients of the Open Inference Protocol know the policy over all detectors by this name; give the detector another",
+        );
     }
     if text.plugin.is_none() {
         at.mistake(&key, "`plugin` is missing: the name of a file in `plugins.directory` without its .wasm, or a path");

@@ -46,7 +46,7 @@ pub(super) struct Named {
 }
 
 /// A path whose parameters are no text names nothing.
-type Path_ = Result<Path<Named>, PathRejection>;
+type ModelPath = Result<Path<Named>, PathRejection>;
 
 fn find(service: &Service, name: &str, version: &str) -> Result<Model, Problem> {
     Model::find(&service.engine, name, version).map_err(|none| match none {
@@ -55,7 +55,7 @@ fn find(service: &Service, name: &str, version: &str) -> Result<Model, Problem> 
     })
 }
 
-fn named(service: &Service, path: Path_) -> Result<Model, Problem> {
+fn named(service: &Service, path: ModelPath) -> Result<Model, Problem> {
     let Path(named) = path.map_err(|_| Problem::not_found())?;
     find(service, &named.model, &named.version)
 }
@@ -77,7 +77,7 @@ fn is_ready(service: &Service) -> bool {
     service.engine.detectors().iter().all(crate::engine::Detector::is_ready)
 }
 
-pub(super) async fn model_ready(State(service): State<Arc<Service>>, path: Path_) -> Result<Response, Problem> {
+pub(super) async fn model_ready(State(service): State<Arc<Service>>, path: ModelPath) -> Result<Response, Problem> {
     let model = named(&service, path)?;
     let ready = model.is_ready(&service.engine);
     readiness(ready, &json!({"name": model.name(&service.engine), "ready": ready}))
@@ -92,7 +92,7 @@ fn readiness(ready: bool, answer: &Value) -> Result<Response, Problem> {
     Ok(response)
 }
 
-pub(super) async fn metadata(State(service): State<Arc<Service>>, path: Path_) -> Result<Response, Problem> {
+pub(super) async fn metadata(State(service): State<Arc<Service>>, path: ModelPath) -> Result<Response, Problem> {
     let model = named(&service, path)?;
     let (engine, schema) = (&service.engine, service.engine.schema());
     let taken = |taken: inference::Taken<'_>| {
@@ -115,12 +115,10 @@ pub(super) async fn metadata(State(service): State<Arc<Service>>, path: Path_) -
     }))
 }
 
-pub(super) async fn configuration(State(service): State<Arc<Service>>, path: Path_) -> Result<Response, Problem> {
+pub(super) async fn configuration(State(service): State<Arc<Service>>, path: ModelPath) -> Result<Response, Problem> {
     let model = named(&service, path)?;
     let schema = service.engine.schema();
-    let input = |taken: inference::Taken<'_>| {
-        json!({"name": taken.name, "data_type": type_name(taken.datatype), "dims": [-1], "optional": taken.optional})
-    };
+    let input = |taken: inference::Taken<'_>| json!({"name": taken.name, "data_type": type_name(taken.datatype), "dims": [-1], "optional": taken.optional});
     let output = |given: &inference::Given| json!({"name": given.name(), "data_type": type_name(given.datatype()), "dims": [-1]});
     json(&json!({
         "name": model.name(&service.engine),
@@ -141,7 +139,7 @@ fn type_name(datatype: Datatype) -> String {
     }
 }
 
-pub(super) async fn statistics(State(service): State<Arc<Service>>, path: Path_) -> Result<Response, Problem> {
+pub(super) async fn statistics(State(service): State<Arc<Service>>, path: ModelPath) -> Result<Response, Problem> {
     let model = named(&service, path)?;
     json(&json!({"model_stats": [counted(&service, model)]}))
 }
@@ -214,7 +212,7 @@ pub(super) async fn no_shared_memory() -> Problem {
 pub(super) async fn infer(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
-    path: Path_,
+    path: ModelPath,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {

@@ -347,7 +347,8 @@ impl Problem {
 
     /// Models that a client asks to load or unload.
     pub fn models_are_fixed() -> Self {
-        let detail = "models are not loaded or unloaded by clients: `synod fit` makes a version, and the service serves it from its next start on";
+        let detail =
+            "models are not loaded or unloaded by clients: `synod fit` makes a version, and the service serves it from its next start on";
         Self::new(StatusCode::BAD_REQUEST, "models_are_fixed", "Models are fixed", detail)
     }
 

@@ -69,7 +69,7 @@ pub struct Tensor<'a> {
 enum Data<'a> {
     /// Values of one size, end to end, little-endian.
     Packed(&'a [u8]),
-    /// Texts without a word for "missing".
+    /// Texts, each a slice of the request.
     Texts(Vec<&'a [u8]>),
     /// Values of a list.
     Cells(Vec<Cell<'a>>),
@@ -124,17 +124,24 @@ impl<'a> Tensor<'a> {
         Ok(Self { head, data: Data::Texts(texts) })
     }
 
-    /// A value. Where there is no other word for "missing", an empty text says it of a field that may be.
+    /// A value. An empty text says of a field that may be missing that it is: most clients have no other word for it.
     pub(super) fn value(&self, place: usize, may_be_missing: bool) -> Value<'_> {
+        match self.written(place) {
+            Value::Text("") if may_be_missing => Value::Missing,
+            value => value,
+        }
+    }
+
+    fn written(&self, place: usize) -> Value<'_> {
         match &self.data {
             Data::Packed(bytes) => {
                 let size = self.head.datatype.size().unwrap_or(1);
                 self.head.datatype.unpacked(bytes.get(place * size..(place + 1) * size).unwrap_or_default())
             }
-            Data::Texts(texts) => match texts.get(place).copied().unwrap_or_default() {
-                [] if may_be_missing => Value::Missing,
-                text => std::str::from_utf8(text).map_or(Value::Unusable("text that is not UTF-8"), Value::Text),
-            },
+            Data::Texts(texts) => {
+                let text = texts.get(place).copied().unwrap_or_default();
+                std::str::from_utf8(text).map_or(Value::Unusable("text that is not UTF-8"), Value::Text)
+            }
             Data::Cells(cells) => cells.get(place).map_or(Value::Missing, Cell::value),
         }
     }
@@ -230,12 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_text_is_missing_only_where_nothing_else_can_say_so() {
+    fn an_empty_text_is_missing_where_it_may_be() {
         let bytes = [0, 0, 0, 0];
         let binary = Tensor::packed(head("BYTES", &[1]).unwrap(), &bytes).unwrap();
         assert_eq!((binary.value(0, true), binary.value(0, false)), (Value::Missing, Value::Text("")));
         let json = Tensor::json(head("BYTES", &[1]).unwrap(), r#"[""]"#).unwrap();
-        assert_eq!(json.value(0, true), Value::Text(""));
+        assert_eq!((json.value(0, true), json.value(0, false)), (Value::Missing, Value::Text("")));
         let bytes = [1, 0, 0, 0, 0xff];
         let binary = Tensor::packed(head("BYTES", &[1]).unwrap(), &bytes).unwrap();
         assert_eq!(binary.value(0, true), Value::Unusable("text that is not UTF-8"));

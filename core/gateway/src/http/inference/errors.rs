@@ -60,7 +60,7 @@ fn with_error(response: Response, problem: &Problem) -> Response {
 fn with_status(response: &Response, problem: &Problem) -> Response {
     let mut told: Response = Status::new(code(problem), problem.detail()).into_http();
     let others = response.headers().iter().filter(|(name, _)| ![header::CONTENT_TYPE, header::CONTENT_LENGTH].contains(name));
-    others.for_each(|(name, value)| drop(told.headers_mut().append(name, value.clone())));
+    told.headers_mut().extend(others.map(|(name, value)| (name.clone(), value.clone())));
     told
 }
 

@@ -106,6 +106,10 @@ fn split<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<(&'a [u8], &'a [u8])
 }
 
 fn header(json: &[u8]) -> Result<Header<'_>, Problem> {
+    // A list of the values without their names would be read as well.
+    if json.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::invalid_request("the request is no JSON object but a list"));
+    }
     serde_json::from_slice(json).map_err(|error| {
         if !error.is_data() {
             let has = |word: &[u8]| json.windows(word.len()).any(|bytes| bytes == word);
@@ -115,7 +119,8 @@ fn header(json: &[u8]) -> Result<Header<'_>, Problem> {
         // Read again, for the place only.
         let mut deserializer = serde_json::Deserializer::from_slice(json);
         let place = serde_path_to_error::deserialize::<_, Header<'_>>(&mut deserializer).err();
-        let place = place.map_or_else(String::new, |error| format!("`{}`: ", error.path()));
+        let place = place.map(|error| error.path().to_string()).filter(|path| path != ".");
+        let place = place.map_or_else(String::new, |path| format!("`{path}`: "));
         Problem::invalid_request(format!("{place}{error}"))
     })
 }
@@ -205,7 +210,7 @@ mod tests {
         let amount = |rest: &str| of(&format!(r#"{{"name": "amount", {rest}}}"#));
         for (json, what) in [
             ("{".into(), "the request is no JSON: EOF while parsing"),
-            ("[]".into(), "invalid type: sequence, expected"),
+            ("[]".into(), "the request is no JSON object"),
             ("{}".into(), "missing field `inputs`"),
             (r#"{"inputs": []}"#.into(), "input `amount` is missing"),
             (r#"{"inputs": {}}"#.into(), "`inputs`: invalid type: map, expected a sequence"),
@@ -218,10 +223,22 @@ mod tests {
             (amount(r#""datatype": "FP64", "shape": [2], "data": [1]"#), "input `amount` has 1 values, and a shape of 2"),
             (amount(r#""datatype": "FP65", "shape": [2], "data": [1, 2]"#), "input `amount` has the datatype `FP65`, which is none"),
             (amount(r#""datatype": "FP64", "shape": [2]"#), "input `amount` has neither `data` nor `binary_data_size`"),
-            (amount(r#""datatype": "FP64", "shape": [2], "parameters": {"binary_data_size": 16}"#), "input `amount` has a binary_data_size"),
-            (amount(r#""datatype": "FP64", "shape": [2], "data": [1, 2], "parameters": {"binary_data_size": 0}"#), "input `amount` has both"),
-            (amount(r#""datatype": "FP64", "shape": [2], "data": [1, 2], "parameters": {"content_type": "base64"}"#), "input `amount` has the content_type"),
-            (amount(r#""datatype": "FP64", "shape": [2], "parameters": {"shared_memory_region": "r"}"#), "input `amount` is in shared memory"),
+            (
+                amount(r#""datatype": "FP64", "shape": [2], "parameters": {"binary_data_size": 16}"#),
+                "input `amount` has a binary_data_size",
+            ),
+            (
+                amount(r#""datatype": "FP64", "shape": [2], "data": [1, 2], "parameters": {"binary_data_size": 0}"#),
+                "input `amount` has both",
+            ),
+            (
+                amount(r#""datatype": "FP64", "shape": [2], "data": [1, 2], "parameters": {"content_type": "base64"}"#),
+                "input `amount` has the content_type",
+            ),
+            (
+                amount(r#""datatype": "FP64", "shape": [2], "parameters": {"shared_memory_region": "r"}"#),
+                "input `amount` is in shared memory",
+            ),
             (amount(r#""datatype": "FP64", "shape": [2], "data": [1, null]"#), "input `amount`, row 1: is missing"),
         ] {
             let problem = read(&json, &[]).unwrap_err();

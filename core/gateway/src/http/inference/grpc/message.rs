@@ -140,7 +140,10 @@ mod tests {
             (&|request| request.inputs[1].datatype = "INT16X".into(), "input `count` has the datatype `INT16X`"),
             (&|request| request.inputs[1].datatype = "FP64".into(), "input `count` has 0 values, and a shape of 2"),
             (&|request| request.raw_input_contents = vec![Bytes::new()], "raw_input_contents has 1 entries"),
-            (&|request| request.inputs[1].contents = Some(InferTensorContents { int_contents: vec![1, 200], ..Default::default() }), "input `count` has a wrong value, number 1: 200 is no INT8"),
+            (
+                &|request| request.inputs[1].contents = Some(InferTensorContents { int_contents: vec![1, 200], ..Default::default() }),
+                "input `count` has a wrong value, number 1: 200 is no INT8",
+            ),
         ];
         for (how, what) in cases {
             let problem = change(how);
