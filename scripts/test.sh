@@ -14,6 +14,9 @@ cargo clippy --workspace --all-targets -- -D warnings
 say "plugins and test guests, as WebAssembly"
 scripts/plugins.sh
 SYNOD_PLUGINS_DIST=$root/tests/guests/dist scripts/plugins.sh hostile template
+# Without it the test of the OpenAPI document by schemathesis says why it is skipped.
+python3 -m ensurepip --version >/dev/null 2>&1 || need python3-venv
+scripts/schemathesis.sh >/dev/null
 say "tests"
 cargo build --workspace --bins
 cargo test --workspace "$@"

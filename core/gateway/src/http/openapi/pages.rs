@@ -31,10 +31,12 @@ pub(super) const REDOC_FILES: &[(&str, &str)] = &[("redoc.standalone.js", SCRIPT
 /// What Swagger UI may load. Its pictures are written into its style sheet.
 const FOR_SWAGGER_UI: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                               base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// What Redoc may load. It makes a style element with nothing in it (the hash is that of nothing) and fills it by script, and searches in a
-/// worker that it makes itself.
+/// What Redoc may load. It makes a style element with nothing in it (the first hash is that of nothing) and fills it by script, one with the
+/// style of its scroll bars (the second hash), and searches in a worker that it makes itself. Its makers' logo would come from elsewhere, and
+/// does not.
 const FOR_REDOC: &str = "default-src 'none'; script-src 'self'; worker-src blob:; \
-                         style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; img-src 'self' data:; connect-src 'self'; \
+                         style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' \
+                         'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='; img-src 'self' data:; connect-src 'self'; \
                          base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static REDOC: &[u8] = include_bytes!("../../../assets/redoc.standalone.js.gz");
