@@ -118,12 +118,12 @@ fn compressed(kind: &'static str, as_it_is: bool) -> Response {
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let codings =
         headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    let named = codings.filter_map(|coding| {
+    let mut named = codings.filter_map(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
         let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok()).unwrap_or(0.0);
         name.trim().eq_ignore_ascii_case("gzip").then_some(weight > 0.0)
     });
-    named.last().unwrap_or(false)
+    named.next_back().unwrap_or(false)
 }
 
 #[cfg(test)]

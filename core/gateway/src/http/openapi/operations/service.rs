@@ -40,7 +40,8 @@ pub(super) fn page(id: &str, name: &str, words: &str) -> Description {
 pub(super) fn file(id: &str, name: &str, files: &[(&str, &str)]) -> Description {
     let which = parameter(ParameterIn::Path, "file", "Which file.", one_of(files.iter().map(|(file, _)| *file)));
     let mut kinds: Vec<&str> = files.iter().map(|(_, kind)| *kind).collect();
-    (kinds.sort_unstable(), kinds.dedup());
+    kinds.sort_unstable();
+    kinds.dedup();
     let answer = kinds.into_iter().fold(ResponseBuilder::new().description("The file."), |answer, kind| answer.content(kind, anything()));
     Description::new(id, SERVICE, name, "").parameters([which]).answer(200, answer)
 }
