@@ -100,7 +100,8 @@ mod tests {
         let schema = serde_json::to_value(T::schema()).unwrap();
         let mut names: Vec<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
         let mut required: Vec<String> = serde_json::from_value(schema["required"].clone()).unwrap();
-        (names.sort(), required.sort());
+        names.sort();
+        required.sort();
         assert_eq!(names, required);
         names
     }

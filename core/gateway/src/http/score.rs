@@ -51,9 +51,11 @@ pub(super) async fn score(State(service): State<Arc<Service>>, headers: HeaderMa
 
 /// What a request asks for beside its rows.
 pub(super) fn asked(service: &Service, headers: &HeaderMap, body: &[u8]) -> Result<Asked, Problem> {
-    let key = match headers.get(IDEMPOTENCY_KEY) {
-        None => None,
-        Some(value) => Some(value.to_str().ok().and_then(key).ok_or_else(Problem::bad_key)?),
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let key = match (keys.next(), keys.next()) {
+        (None, _) => None,
+        (Some(value), None) => Some(value.to_str().ok().and_then(key).ok_or_else(Problem::bad_key)?),
+        (Some(_), Some(_)) => return Err(Problem::bad_key()),
     };
     let key = key.map(|key| service.ledger.request_key(None, key, body));
     Ok(Asked { principal: None, key, now: Timestamp::now().as_microsecond() })
@@ -63,7 +65,8 @@ pub(super) fn asked(service: &Service, headers: &HeaderMap, body: &[u8]) -> Resu
 fn key(text: &str) -> Option<&str> {
     let text = text.trim();
     let inner = text.strip_prefix('"').map_or(Some(text), |rest| rest.strip_suffix('"'))?;
-    (!inner.is_empty() && inner.len() <= LONGEST_KEY && !inner.contains('"')).then_some(inner)
+    let is_text = inner.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    (!inner.is_empty() && inner.len() <= LONGEST_KEY && is_text && !inner.contains('"')).then_some(inner)
 }
 
 /// A decision, and whether it was made before this request.

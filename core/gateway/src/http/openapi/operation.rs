@@ -87,6 +87,7 @@ pub(super) fn complete(
         Some(permission) => format!("{}\n\nNeeds the permission `{permission}`.", description.details),
         None => format!("{}\n\nNeeds no permission.", description.details),
     };
+    let in_path = description.parameters.iter().any(|parameter| parameter.parameter_in == ParameterIn::Path);
     let mut operation = OperationBuilder::new()
         .operation_id(Some(description.id))
         .tag(description.tag)
@@ -103,7 +104,9 @@ pub(super) fn complete(
         operation = operation.response(status.to_string(), with_request_id(answer));
     }
     let mut by_status = BTreeMap::<u16, Vec<Problem>>::new();
-    for problem in description.problems.into_iter().chain(of_every_operation(needs)) {
+    // With nothing in the place of a parameter it is another path.
+    let not_found = in_path.then(Problem::not_found);
+    for problem in description.problems.into_iter().chain(not_found).chain(of_every_operation(needs)) {
         by_status.entry(problem.status()).or_default().push(problem);
     }
     for (status, problems) in by_status {
@@ -153,9 +156,10 @@ impl Common {
             .parameter_in(ParameterIn::Header)
             .required(Required::False)
             .description(Some(
-                "Under which name the request is logged and answered. Without one, or with one that is too long, it gets a new one.",
+                "Under which name the request is logged and answered. Without one, or with one that is no 1 to 128 visible ASCII characters, it gets a new one.",
             ))
-            .schema(Some(id()));
+            // Any text is taken, so that a proxy's odd one costs nobody a request.
+            .schema(Some(text()));
         let header = HeaderBuilder::new().schema(Some(id())).description(Some("The request's id, as it is logged."));
         components.parameter("RequestId", parameter.build()).header("RequestId", header.build()).responses_from_iter(self.refusals)
     }

@@ -31,10 +31,12 @@ pub(super) const REDOC_FILES: &[(&str, &str)] = &[("redoc.standalone.js", SCRIPT
 /// What Swagger UI may load. Its pictures are written into its style sheet.
 const FOR_SWAGGER_UI: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                               base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// What Redoc may load. It makes a style element with nothing in it (the hash is that of nothing) and fills it by script, and searches in a
-/// worker that it makes itself.
+/// What Redoc may load. It makes a style element with nothing in it (the first hash is that of nothing) and fills it by script, one with the
+/// style of its scroll bars (the second hash), and searches in a worker that it makes itself. Its makers' logo would come from elsewhere, and
+/// does not.
 const FOR_REDOC: &str = "default-src 'none'; script-src 'self'; worker-src blob:; \
-                         style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; img-src 'self' data:; connect-src 'self'; \
+                         style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' \
+                         'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='; img-src 'self' data:; connect-src 'self'; \
                          base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static REDOC: &[u8] = include_bytes!("../../../assets/redoc.standalone.js.gz");
@@ -116,12 +118,12 @@ fn compressed(kind: &'static str, as_it_is: bool) -> Response {
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let codings =
         headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    let named = codings.filter_map(|coding| {
+    let mut named = codings.filter_map(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
         let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok()).unwrap_or(0.0);
         name.trim().eq_ignore_ascii_case("gzip").then_some(weight > 0.0)
     });
-    named.last().unwrap_or(false)
+    named.next_back().unwrap_or(false)
 }
 
 #[cfg(test)]

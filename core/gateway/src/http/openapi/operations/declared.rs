@@ -73,7 +73,7 @@ fn entity(route: &Route) -> Option<Parameter> {
 }
 
 fn one_or_list(config: &Config, route: &Route) -> OneOfBuilder {
-    OneOfBuilder::new().item(answer(config, route)).item(list(answer(config, route)))
+    OneOfBuilder::new().item(answer(config, route)).item(list(answer(config, route)).title(Some("List of answers")))
 }
 
 /// The answer to a row.

@@ -1,7 +1,7 @@
 //! Rows in, verdicts or votes out.
 
 use super::{SCORING, detector, header, json, link, of_json, parameter};
-use crate::config::Config;
+use crate::config::{Config, Storing};
 use crate::http::Problem;
 use crate::http::openapi::operation::Description;
 use crate::http::openapi::row;
@@ -21,11 +21,14 @@ pub(super) fn score(config: &Config) -> Description {
                  a list: a row that is refused has its error in its place, and the others are judged all the same. If all are refused, the \
                  request is.\n\nAn id is judged once: the same row again gives the decision that was made (`synod-repeated: true`), another row \
                  with the same id 409 `conflict`. `Idempotency-Key` does the same for rows without ids.";
-    let answer = json("The verdict, or in a list one for each row.", one_or_list("DecidedRow"))
+    let mut answer = json("The verdict, or in a list one for each row.", one_or_list("DecidedRow"))
         .header("synod-repeated", header("`true` if the decision on this one row was made before."))
         .link("decision", link("getDecision", "id", "$response.body#/decision", "All that is stored of the decision."))
         .link("explanation", link("getExplanation", "id", "$response.body#/decision", "What each score was made of."))
         .link("label", link("labelDecision", "id", "$response.body#/decision", "To say what the truth about it is."));
+    if config.schema.entity().is_some_and(|field| config.storing[field] == Storing::Keep) {
+        answer = answer.link("entity", link("getEntity", "key", "$response.body#/entity", "What is known of whom the row is about."));
+    }
     Description::new("score", SCORING, "Score rows by all detectors", words)
         .parameters([idempotency_key()])
         .body(rows(config))
@@ -58,7 +61,7 @@ pub(super) fn no_detector(config: &Config) -> Problem {
 
 /// A row or a list of rows.
 pub(super) fn rows(config: &Config) -> RequestBody {
-    let some = list(named("Row")).max_items(Some(config.limits.rows));
+    let some = list(named("Row")).title(Some("List of rows")).max_items(Some(config.limits.rows));
     let schema = OneOfBuilder::new().item(named("Row")).item(some);
     let words = format!(
         "A row, or a list of at most {} rows; at most {} bytes. What `curl -d` declares by itself (application/x-www-form-urlencoded) is \
@@ -72,7 +75,7 @@ pub(super) fn rows(config: &Config) -> RequestBody {
 /// An answer for a row, or a list with an answer or an error for each.
 fn one_or_list(answer: &str) -> OneOfBuilder {
     let each = OneOfBuilder::new().item(named(answer)).item(named("RefusedRow"));
-    OneOfBuilder::new().item(named(answer)).item(list(each))
+    OneOfBuilder::new().item(named(answer)).item(list(each).title(Some("List of answers")))
 }
 
 /// What can be wrong with rows.

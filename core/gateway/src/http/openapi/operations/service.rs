@@ -1,7 +1,6 @@
 //! Who votes, whether the service lives, and how it is called.
 
 use super::{DETECTORS, SERVICE, header, json, parameter};
-use crate::http::Problem;
 use crate::http::openapi::operation::Description;
 use crate::http::openapi::shape::{list, named, of, one_of, text};
 use utoipa::openapi::path::ParameterIn;
@@ -41,9 +40,10 @@ pub(super) fn page(id: &str, name: &str, words: &str) -> Description {
 pub(super) fn file(id: &str, name: &str, files: &[(&str, &str)]) -> Description {
     let which = parameter(ParameterIn::Path, "file", "Which file.", one_of(files.iter().map(|(file, _)| *file)));
     let mut kinds: Vec<&str> = files.iter().map(|(_, kind)| *kind).collect();
-    (kinds.sort_unstable(), kinds.dedup());
+    kinds.sort_unstable();
+    kinds.dedup();
     let answer = kinds.into_iter().fold(ResponseBuilder::new().description("The file."), |answer, kind| answer.content(kind, anything()));
-    Description::new(id, SERVICE, name, "").parameters([which]).answer(200, answer).problems([Problem::not_found()])
+    Description::new(id, SERVICE, name, "").parameters([which]).answer(200, answer)
 }
 
 fn plain(words: &str, kind: &str) -> ResponseBuilder {
