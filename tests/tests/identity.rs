@@ -226,12 +226,16 @@ fn a_server_follows_what_is_done_to_keys_beside_it() {
     soon(|answer| answer.status == 401, || ask(&old));
     at.run(&format!("keys revoke {}", id(new))).ok();
     soon(|answer| answer.status == 401, || ask(new));
+    let acts = server.events().into_iter().filter(|event| event["target"] == "audit" && event["by"] == "command line");
+    let acts: Vec<(Value, Value)> = acts.map(|event| (event["key"].clone(), event["message"].clone())).collect();
+    let expected = [(id(&old), "an API key was made"), (id(new), "an API key was made"), (id(new), "an API key was revoked")];
+    assert_eq!(acts, expected.map(|(key, act)| (key.into(), act.into())));
     // A broken file changes nothing, and is told.
     let last = key(&at, "--role viewer");
     soon(|answer| answer.status == 200, || ask(&last));
     let good = at.read("data/keys.json");
     at.write("data/keys.json", &good[..good.len() / 2]);
-    server.await_event(|event| event["message"].as_str().is_some_and(|text| text.starts_with("the API keys cannot be read")));
+    let _ = server.await_event(|event| event["message"].as_str().is_some_and(|text| text.starts_with("the API keys cannot be read")));
     assert_eq!(ask(&last).status, 200);
     at.run("keys list").failed(1, &["keys.json is damaged"]);
     at.run("keys create --role viewer").failed(1, &["keys.json is damaged"]);
@@ -319,7 +323,7 @@ fn keys_are_managed_over_http() {
     let long = format!(r#"{{"roles": ["viewer"], "label": "{}"}}"#, "x".repeat(20_000));
     call(&server, "POST", "/v1/keys", &admin, &long).problem(413, "body_too_large");
     let acts = server.events().iter().filter(|event| event["target"] == "audit" && event["by"].is_string()).count();
-    assert_eq!(acts, 4, "each act is noted with who did it");
+    assert_eq!(acts, 5, "each act is noted with who did it");
     server.stop();
 }
 
@@ -364,7 +368,8 @@ fn a_key_is_an_oauth_client() {
     let with_basic = ("authorization", basic.as_str());
     let long = format!("{grant}&x={}", "x".repeat(17_000));
     let many = format!("{grant}&{}", (0..40).map(|number| format!("p{number}=1")).collect::<Vec<_>>().join("&"));
-    let table: [(&[(&str, &str)], &str, u16, &str); 17] = [
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let table: [(Headers<'_>, &str, u16, &str); 17] = [
         (&[FORM], grant, 401, "invalid_client"),
         (&[FORM], &wrong_secret, 401, "invalid_client"),
         (&[FORM], &format!("{in_body}0"), 401, "invalid_client"),

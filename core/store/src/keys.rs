@@ -33,6 +33,9 @@ pub struct KeyEntry {
     /// When it was revoked, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<u64>,
+    /// Who revoked it, if somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_by: Option<String>,
     /// When another key took its place, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotated: Option<u64>,

@@ -44,9 +44,13 @@ fn open(common: &Common) -> Result<(Config, DataDirectory), CommandError> {
     Ok((config, directory))
 }
 
-fn keys(common: &Common) -> Result<ApiKeys, CommandError> {
-    let (config, directory) = open(common)?;
-    Ok(ApiKeys::open(&config, &directory)?)
+/// The keys that there are. A data directory that is made just now has none, and a mistyped name would be no fault.
+fn known(common: &Common) -> Result<ApiKeys, CommandError> {
+    let config = configuration(common)?;
+    if !config.data_directory.join("FORMAT").is_file() {
+        return Err(CommandError::Usage(format!("{} is no data directory", config.data_directory.display())));
+    }
+    Ok(ApiKeys::open(&config, &DataDirectory::open(&config.data_directory)?)?)
 }
 
 fn create(arguments: &CreateKey) -> Result<(), CommandError> {
@@ -57,13 +61,14 @@ fn create(arguments: &CreateKey) -> Result<(), CommandError> {
         label: arguments.label.clone(),
         lifetime: arguments.expires,
     };
-    let made = keys(&arguments.common)?.create(new, Manager::CommandLine, now())?;
+    let (config, directory) = open(&arguments.common)?;
+    let made = ApiKeys::open(&config, &directory)?.create(new, Manager::CommandLine, now())?;
     show(&made);
     Ok(())
 }
 
 fn rotate(arguments: &RotateKey) -> Result<(), CommandError> {
-    let made = keys(&arguments.common)?.rotate(&arguments.id, arguments.overlap, Manager::CommandLine, now())?;
+    let made = known(&arguments.common)?.rotate(&arguments.id, arguments.overlap, Manager::CommandLine, now())?;
     show(&made);
     eprintln!("{} holds for {} seconds more", arguments.id, arguments.overlap.as_secs());
     Ok(())
@@ -76,13 +81,13 @@ fn show(made: &MadeKey) {
 }
 
 fn revoke(arguments: &RevokeKey) -> Result<(), CommandError> {
-    let entry = keys(&arguments.common)?.revoke(&arguments.id, Manager::CommandLine, now())?;
+    let entry = known(&arguments.common)?.revoke(&arguments.id, Manager::CommandLine, now())?;
     eprintln!("the key {} is revoked; a running server notices within a second", entry.id);
     Ok(())
 }
 
 fn list(arguments: &ListKeys) -> Result<(), CommandError> {
-    let entries = keys(&arguments.common)?.list(Manager::CommandLine)?;
+    let entries = known(&arguments.common)?.list(Manager::CommandLine)?;
     let now = now();
     match arguments.format {
         Format::Json => print_json(&entries.iter().map(|entry| KeyView::new(entry, now)).collect::<Vec<_>>())?,

@@ -22,6 +22,9 @@ const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 /// The most roles or scopes of a key: a token names them all.
 const MOST_ENTRIES: usize = 32;
 
+/// The name of whoever can write the data directory.
+const COMMAND_LINE: &str = "command line";
+
 /// Why a key is not made, rotated or revoked, or keys cannot be read.
 #[derive(Debug, Error)]
 pub enum KeysError {
@@ -81,7 +84,7 @@ pub enum Manager<'a> {
 impl Manager<'_> {
     fn name(&self) -> &str {
         match self {
-            Self::CommandLine => "command line",
+            Self::CommandLine => COMMAND_LINE,
             Self::Caller(caller) => caller.name(),
         }
     }
@@ -158,6 +161,8 @@ pub(super) struct Standing {
     pub(super) key: ApiKey,
     pub(super) caller: Caller,
     revoked: bool,
+    /// Whether the last that was done to it was done by command.
+    by_command: bool,
 }
 
 impl Standing {
@@ -227,6 +232,7 @@ impl ApiKeys {
         match self.standing_keys() {
             Ok(keys) => {
                 tracing::info!(keys = keys.len(), "the API keys were read");
+                note_commands(&known.keys, &keys);
                 self.ring.store(Arc::new(Ring { generation: known.generation + 1, keys }));
             }
             Err(error) => tracing::error!(error = chain(&error), "the API keys cannot be read; those that were read before are kept"),
@@ -238,7 +244,9 @@ impl ApiKeys {
         for entry in self.kept.read()? {
             let key = self.key(&entry)?;
             let caller = Caller::known(key.principal(), &self.roles);
-            keys.insert(key.id, Arc::new(Standing { key, caller, revoked: entry.revoked.is_some() }));
+            let by = entry.revoked_by.as_ref().unwrap_or(&entry.created_by);
+            let (revoked, by_command) = (entry.revoked.is_some(), by == COMMAND_LINE);
+            keys.insert(key.id, Arc::new(Standing { key, caller, revoked, by_command }));
         }
         Ok(keys)
     }
@@ -342,7 +350,9 @@ impl ApiKeys {
     pub fn revoke(&self, id: &str, by: Manager<'_>, now: u64) -> Result<KeyEntry, KeysError> {
         self.change(|entries| {
             let entry = find(entries, id, by)?;
-            entry.revoked.get_or_insert(now);
+            if entry.revoked.is_none() {
+                (entry.revoked, entry.revoked_by) = (Some(now), Some(by.name().to_owned()));
+            }
             Ok(entry.clone())
         })
     }
@@ -394,6 +404,19 @@ impl ApiKeys {
     }
 }
 
+/// Notes what commands have done beside the server; what was done over HTTP is noted there.
+fn note_commands(before: &HashMap<ApiKeyId, Arc<Standing>>, after: &HashMap<ApiKeyId, Arc<Standing>>) {
+    for (id, standing) in after.iter().filter(|(_, standing)| standing.by_command) {
+        match (before.get(id), standing.revoked) {
+            (None, false) => tracing::info!(target: "audit", by = COMMAND_LINE, key = %id, "an API key was made"),
+            (Some(known), true) if !known.revoked => {
+                tracing::info!(target: "audit", by = COMMAND_LINE, key = %id, "an API key was revoked")
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Drops what ended long ago, so that the list does not fill up.
 fn forget_ended(entries: &mut Vec<KeyEntry>, now: u64) {
     let ended = |entry: &KeyEntry| entry.revoked.map_or(entry.expires, |revoked| revoked.min(entry.expires));
@@ -427,6 +450,7 @@ fn entry(key: &ApiKey, by: &str, now: u64) -> KeyEntry {
         created_by: by.to_owned(),
         expires: terms.expires,
         revoked: None,
+        revoked_by: None,
         rotated: None,
         replaced_by: None,
         replaces: None,

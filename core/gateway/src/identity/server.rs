@@ -314,13 +314,13 @@ fn read(kept: &KeptList<SigningKeyEntry>, config: &TokenServer, generation: u64)
     Ok(Keys { generation, signing, verifier, published: published.into(), due: rotated.min(forgotten) })
 }
 
-/// The scopes that were asked for, each of which has to be within what the client has.
+/// The scopes that were asked for, each of which has to be within what the client has, and of the characters that RFC 6749, section 3.3, allows.
 fn asked_for(text: &str, grants: &Grants) -> Result<BTreeSet<String>, NotIssued> {
+    let is_token = |scope: &str| scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
     let allowed = |scope: &str| {
-        let permission = scope.parse::<Permission>().ok().filter(|permission| grants.allow(permission));
-        permission
-            .map(|permission| permission.to_string())
-            .ok_or_else(|| NotIssued::Scope("a scope is unknown, or more than the client has".into()))
+        let permission = scope.parse::<Permission>().ok().filter(|permission| is_token(scope) && grants.allow(permission));
+        let refused = || NotIssued::Scope("a scope is unknown, or more than the client has".into());
+        permission.map(|permission| permission.to_string()).ok_or_else(refused)
     };
     text.split(' ').filter(|scope| !scope.is_empty()).map(allowed).collect()
 }

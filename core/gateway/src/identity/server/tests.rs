@@ -77,7 +77,7 @@ fn a_scope_narrows_and_never_widens() {
     let server = opened(&directory, NOW);
     assert_eq!(issue(&server, None, NOW).unwrap().scope, "read:detectors read:scores score");
     assert_eq!(issue(&server, Some("score:detector/x"), NOW).unwrap().scope, "score:detector/x");
-    for scope in ["manage:keys", "score manage:keys", "openid", "score:detector/", " ", "SCORE"] {
+    for scope in ["manage:keys", "score manage:keys", "openid", "score:detector/", "score:detector/\n", "score:detector/é", " ", "SCORE"] {
         assert!(matches!(issue(&server, Some(scope), NOW), Err(NotIssued::Scope(_))), "{scope}");
     }
     let many = (0..65).map(|name| format!("score:detector/{name}")).collect::<Vec<_>>().join(" ");
