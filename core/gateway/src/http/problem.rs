@@ -179,11 +179,11 @@ impl Problem {
         let Standing { policy, quota, .. } = *standing;
         let seconds = u32::try_from(whole_seconds(wait)).unwrap_or(u32::MAX);
         let of = match standing.unit {
-            Unit::Requests => "requests",
+            Unit::Requests => "requests at once",
             Unit::Concurrent => "requests at a time",
-            Unit::Rows => "rows",
+            Unit::Rows => "rows at once",
         };
-        let detail = format!("the policy `{policy}` allows {quota} {of}, and this would be more; try again in {seconds} s");
+        let detail = format!("the policy `{policy}` allows {quota} {of}, and there are too few left; try again in {seconds} s");
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", "Quota exceeded", detail);
         Self { kind: Kind::QuotaExceeded { violated: [policy] }, retry_after: Some(seconds), ..problem }
     }

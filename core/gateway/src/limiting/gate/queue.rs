@@ -181,7 +181,9 @@ mod tests {
     #[test]
     fn who_waits_in_vain_is_passed_over_for_who_came_last() {
         let (mut queue, start) = (Queue::new(10), Instant::now());
-        (0..4).for_each(|item| drop(queue.push(1, start + PATIENCE * item / 4, item)));
+        for item in 0..4 {
+            queue.push(1, start + PATIENCE * item / 4, item);
+        }
         let late = start + PATIENCE + Duration::from_millis(1);
         queue.push(2, late, 10);
         queue.push(2, late, 11);
