@@ -9,7 +9,7 @@ mod units;
 
 pub use check::{Config, Decisions, DetectorConfig, FitConfig, Identity, Listen, Remembering, RequestLimits, Route};
 pub use located::{Located, Mistake, Place};
-pub use text::{Answer, Durability, Level, Serves, Split, Storing};
+pub use text::{Answer, Durability, Level, ProxyField, Serves, Split, Storing};
 
 use std::path::{Path, PathBuf};
 use thiserror::Error;

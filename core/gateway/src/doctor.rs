@@ -56,8 +56,10 @@ fn anonymous(config: &Config) -> Option<Finding> {
 }
 
 fn plain(config: &Config) -> Option<Finding> {
+    // Where a proxy stands in front, TLS ends there.
+    let behind_proxy = !config.listen.proxies.is_empty();
     (!is_local(config.listen.data) && config.listen.tls.is_none()).then(|| Finding {
-        gravity: Gravity::Insecure,
+        gravity: if behind_proxy { Gravity::Warning } else { Gravity::Insecure },
         key: "listen.tls",
         consequence: format!("credentials and rows cross the network to {} in the clear", config.listen.data),
         mend: "set `listen.tls`, or listen on a loopback address",

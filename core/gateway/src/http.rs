@@ -9,6 +9,7 @@ mod detectors;
 mod entities;
 mod guard;
 mod health;
+mod limits;
 mod problem;
 mod routes;
 mod score;
@@ -21,20 +22,19 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::identity::Identity;
 use crate::ledger::Ledger;
+use crate::limiting::{Gate, Limiting, Need, Pass, Proxies, QueueLimits};
 use crate::listening::Audience;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Limit, Metrics};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// Batches that are scored at a time on threads of their own; more wait.
-const BATCHES_AT_A_TIME: usize = 32;
 /// Reads of decisions that are done at a time: fewer than the index has readers, so that one is left for scoring.
 const READS_AT_A_TIME: usize = 4;
-/// How long a read waits for its turn.
+/// Reads that wait for their turn, and for how long.
+const WAITING_READS: usize = 1000;
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// What is expected to take less is scored where the request was read: handing it to another thread would cost more.
 const AT_ONCE: Duration = Duration::from_millis(1);
@@ -49,17 +49,30 @@ pub struct Service {
     config: Config,
     metrics: Metrics,
     identity: Identity,
-    batches: Arc<Semaphore>,
-    reads: Arc<Semaphore>,
+    proxies: Proxies,
+    limiting: Arc<Limiting>,
+    /// Before the detectors.
+    gate: Arc<Gate>,
+    /// Before the index of decisions.
+    reads: Arc<Gate>,
 }
 
 impl Service {
     /// A service of these detectors, whose decisions go to this ledger. `configuration` is the digest under which it was archived.
     pub fn new(config: Config, configuration: String, engine: Engine, ledger: Arc<Ledger>) -> Arc<Self> {
         let metrics = Metrics::new(engine.detectors(), &engine.history().keys().map(|names| names.join("+")).collect::<Vec<_>>());
-        let [batches, reads] = [BATCHES_AT_A_TIME, READS_AT_A_TIME].map(|places| Arc::new(Semaphore::new(places)));
         let identity = Identity::new(&config.identity);
-        Arc::new(Self { engine: Arc::new(engine), ledger, configuration, config, metrics, identity, batches, reads })
+        let proxies = limits::proxies(&config.listen);
+        let limiting = Limiting::new(&config.quotas, config.limits.memory);
+        let gate = Gate::new(&config.limits.queue, config.detectors.iter().map(|detector| detector.pool.instances));
+        let of_reads = QueueLimits { places: READS_AT_A_TIME, length: WAITING_READS, age: LONGEST_WAIT };
+        let reads = Gate::new(&of_reads, std::iter::empty());
+        Arc::new(Self { engine: Arc::new(engine), ledger, configuration, config, metrics, identity, proxies, limiting, gate, reads })
+    }
+
+    /// What limits callers.
+    pub fn limiting(&self) -> &Limiting {
+        &self.limiting
     }
 
     /// Where decisions are kept.
@@ -77,17 +90,32 @@ impl Service {
         &self.engine
     }
 
-    /// Does work that blocks while detectors score: here if that is expected to be short, on a thread of its own if not.
-    async fn scoring<T: Send + 'static>(&self, expected: Duration, work: impl FnOnce(&Engine) -> T + Send + 'static) -> Result<T, Problem> {
+    /// Lets a request in to the detectors, once they have sandboxes for it.
+    async fn enter(&self, need: Need) -> Result<Pass, Problem> {
+        self.gate.enter(limits::lane(), need).await.map_err(|closed| limits::closed(self, closed))
+    }
+
+    /// Does work that blocks while detectors score so many rows: here if that is expected to be short, on a thread of its own if not.
+    async fn scoring<T: Send + 'static>(
+        &self,
+        need: Need,
+        rows: usize,
+        expected: Duration,
+        work: impl FnOnce(&Engine) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        limits::rows(self, rows)?;
+        let pass = self.enter(need).await?;
         if expected < AT_ONCE {
-            return Ok(work(&self.engine));
+            let done = work(&self.engine);
+            drop(pass);
+            return Ok(done);
         }
         let engine = self.engine.clone();
-        let batches = self.batches.clone();
-        let running = async move {
-            let _place = batches.acquire_owned().await.ok();
-            tokio::task::spawn_blocking(move || work(&engine)).await
-        };
+        let running = tokio::task::spawn_blocking(move || {
+            // Given back when the work is done, even if nobody waits for it any more.
+            let _pass = pass;
+            work(&engine)
+        });
         match tokio::time::timeout(self.config.limits.timeout, running).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(_)) => Err(Problem::internal()),
@@ -100,13 +128,36 @@ impl Service {
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let Ok(Ok(place)) = tokio::time::timeout(LONGEST_WAIT, self.reads.clone().acquire_owned()).await else {
-            return Err(Problem::too_many_reads());
-        };
+        let place = self.enter_reads().await?;
+        self.read(place, work).await
+    }
+
+    /// Does work that reads decisions and asks the detectors about them again, for which they must have sandboxes as for scoring.
+    async fn reading_and_asking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        // The sandboxes last: who waits to read must not keep others from them.
+        let places = [self.enter_reads().await?, self.enter(Need::All).await?];
+        self.read(places, work).await
+    }
+
+    async fn enter_reads(&self) -> Result<Pass, Problem> {
+        self.reads.enter(limits::lane(), Need::All).await.map_err(|_| {
+            self.metrics.limits.refused(Limit::Reads);
+            Problem::too_many_reads()
+        })
+    }
+
+    async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        places: impl Send + 'static,
+        work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
         let service = self.clone();
         let reading = tokio::task::spawn_blocking(move || {
             // Given back when the work is done, even if nobody waits for it any more.
-            let _place = place;
+            let _places = places;
             work(&service)
         });
         match tokio::time::timeout(self.config.limits.timeout, reading).await {
@@ -123,20 +174,26 @@ pub fn data_routes(service: &Arc<Service>) -> Router {
     for route in &service.config.routes {
         router = router.route(&route.path, guard::guarded(declared::handler(route), declared::needs(route)));
     }
-    finish(router, service)
+    finish(router, service, Audience::Clients)
 }
 
 /// What operators call.
 pub fn administration_routes(service: &Arc<Service>) -> Router {
-    finish(routes::of(Audience::Operators), service)
+    finish(routes::of(Audience::Operators), service, Audience::Operators)
 }
 
-fn finish(router: Router<Arc<Service>>, service: &Arc<Service>) -> Router {
+fn finish(router: Router<Arc<Service>>, service: &Arc<Service>, audience: Audience) -> Router {
+    let mut router =
+        router.fallback(|| async { Problem::not_found() }).method_not_allowed_fallback(|| async { Problem::method_not_allowed() });
+    if audience == Audience::Clients {
+        // Innermost: what a caller may take is known once it is known who calls. Operators have no quotas, so that they can always look.
+        router = router.layer(from_fn_with_state(service.clone(), limits::by_caller));
+    }
     router
-        .fallback(|| async { Problem::not_found() })
-        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         // Who calls; what that caller may do is asked by each route.
         .layer(from_fn_with_state(service.clone(), guard::identify))
+        // Before that: to verify a credential costs more than to refuse an address that sends too many.
+        .layer(from_fn_with_state((service.clone(), audience), limits::by_address))
         // Outermost but one: whatever happens below is answered, counted and logged.
         .layer(CatchPanicLayer::custom(|_| problem::response(Problem::internal())))
         // Outermost: the request's id, its log line, its metrics.

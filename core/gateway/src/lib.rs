@@ -15,6 +15,7 @@ mod hexadecimal;
 pub mod http;
 pub mod identity;
 pub mod ledger;
+pub mod limiting;
 pub mod listening;
 pub mod manifest;
 pub mod past;

@@ -11,6 +11,7 @@ mod stream;
 mod validity;
 
 pub use activity::Deadline;
+pub(crate) use admission::household;
 pub(crate) use certificate::chain;
 pub use certificate::{Certificate, CertificateError, CertificateFiles};
 

@@ -154,6 +154,7 @@ async fn look_after(service: Arc<Service>) {
     loop {
         rounds.tick().await;
         service.engine().detectors().iter().for_each(write_log);
+        service.limiting().sweep();
         if last_try.elapsed() < RETRY || service.engine().detectors().iter().all(Detector::is_ready) {
             continue;
         }

@@ -4,16 +4,19 @@
 mod features;
 mod identity;
 mod ledger;
+mod limits;
 mod listen;
 
 use self::features::{Declared, features};
 pub use self::identity::Identity;
 pub use self::ledger::{Decisions, Remembering};
 use self::ledger::{decisions, history};
+pub use self::limits::RequestLimits;
 pub use self::listen::Listen;
 use super::located::{Located, Mistake};
 use super::text::{self, Answer, Level, RuleName, Serves, Split, Storing, Text};
 use super::units;
+use crate::limiting::Quotas;
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -54,6 +57,8 @@ pub struct Config {
     pub fit: FitConfig,
     /// What a request may take.
     pub limits: RequestLimits,
+    /// What a caller may take.
+    pub quotas: Quotas,
     /// Routes beside Synod's own.
     pub routes: Vec<Route>,
     /// The least important log lines that are written.
@@ -92,17 +97,6 @@ pub struct FitConfig {
     pub holdout: f64,
     /// Which rows these are.
     pub split: Split,
-}
-
-/// What a request may take.
-#[derive(Debug, Clone, Copy)]
-pub struct RequestLimits {
-    /// Bytes of its body.
-    pub body: usize,
-    /// Rows in it.
-    pub rows: usize,
-    /// Time until it is answered.
-    pub timeout: Duration,
 }
 
 /// A route that is declared and not built in.
@@ -181,21 +175,13 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         identity: identity::identity(at, text),
         policy: policy(at, text),
         fit: FitConfig { seed: text.fit.seed, holdout: text.fit.holdout, split },
-        limits: limits(at, &text.limits),
+        limits: limits::limits(at, &text.limits),
+        quotas: limits::quotas(at, text),
         routes: routes(at, text),
         level: text.logging.level,
         access_log: text.logging.access,
         schema,
         detectors,
-    }
-}
-
-fn limits(at: &mut Checker<'_>, text: &text::Limits) -> RequestLimits {
-    at.within("limits.rows", text.rows as f64, 1.0, 1e6, "a number of rows from 1 to 1000000");
-    RequestLimits {
-        body: at.taken("limits.body", units::bytes(&text.body), 1),
-        rows: text.rows,
-        timeout: at.taken("limits.timeout", units::duration(&text.timeout), Duration::from_secs(1)),
     }
 }
 
@@ -547,6 +533,8 @@ routes:
             ("schema:", "listen: {limits: {header_size: 1KiB}}\nschema:", "listen.limits.header_size: 1024 is not a size from 8KiB"),
             ("schema:", "listen: {drain: soon}\nschema:", "listen.drain: `soon` is no time span"),
             ("serves: detector", "serves: verdict", "routes[0].path: only `serves: detector` takes `{detector}`"),
+            ("schema:", "listen: {proxies: [10.0.0.0/8, here]}\nschema:", "listen.proxies[1]: `here` is no network; write for instance"),
+            ("schema:", "listen: {proxy_field: via}\nschema:", "listen.proxy_field: unknown variant `via`, expected `x_forwarded_for`"),
         ];
         for (from, to, expected) in table {
             let found = mistakes(&GOOD.replace(from, to));
@@ -555,6 +543,40 @@ routes:
         let all = table[..7].iter().fold(GOOD.to_owned(), |text, (from, to, _)| text.replace(from, to));
         assert!(mistakes(&all).len() >= 7, "all at once: {:#?}", mistakes(&all));
     }
+
+    #[test]
+    fn limits_are_checked() {
+        let with = |limits: &str| mistakes(&format!("{GOOD}limits: {limits}\n"));
+        let fine = "{memory: 4MiB, queue: {places: 1, length: 0, age: 10s}, quotas: {address: {}, exempt: ['2001:db8::/32'], principal: \
+                    {rows: 7/h, rows_burst: 9}, routes: {'/v1/score': {requests: 1/m}, '/predict/{detector}': {concurrent: 1}}}}";
+        assert_eq!(with(fine), Vec::<String>::new());
+        let table = [
+            ("{memory: 1MiB}", "limits.memory: 1048576 bytes are less than one body may have by `limits.body`, 4194304"),
+            ("{queue: {age: at once}}", "limits.queue.age: `at once` is no time span"),
+            ("{queue: {places: 0}}", "limits.queue.places: 0 is not a number from 1 to 10000"),
+            ("{queue: {length: 100001}}", "limits.queue.length: 100001 is not a number of requests"),
+            ("{quotas: {keys: 10}}", "limits.quotas.keys: 10 is not a number from 1000"),
+            ("{quotas: {exempt: [10.0.0.0/33]}}", "limits.quotas.exempt[0]: `10.0.0.0/33` is no network"),
+            (
+                "{quotas: {address: {requests: often}}}",
+                "limits.quotas.address.requests: `often` is no rate above 0; write for instance 200/s",
+            ),
+            ("{quotas: {address: {requests: 1/s, rows: 1/s}}}", "limits.quotas.address.rows: an address has a quota of requests alone"),
+            ("{quotas: {address: {burst: 1}}}", "limits.quotas.address.burst: needs `requests`, as in 200/s"),
+            ("{quotas: {tenant: {requests: 1/s, burst: 0}}}", "limits.quotas.tenant.burst: 0 is not a number from 1"),
+            ("{quotas: {tenant: {rows: 1/h, rows_burst: 9000}}}", "tenant.rows_burst: 9000 take longer than a year to come again at `1/h`"),
+            ("{quotas: {tenants: {north: {rows_burst: 1}}}}", "limits.quotas.tenants.north.rows_burst: needs `rows`"),
+            ("{quotas: {principals: {a: {concurrent: 0}}}}", "limits.quotas.principals.a.concurrent: 0 is not a number of requests from 1"),
+            ("{quotas: {principal: {request: 1/s}}}", "limits.quotas.principal.request: unknown field `request`"),
+            ("{quotas: {routes: {/v1/scores: {}}}}", "limits.quotas.routes./v1/scores: there is no such route; there are /v1/score, "),
+            ("{quotas: {routes: {/healthz: {}}}}", "limits.quotas.routes./healthz: there is no such route"),
+        ];
+        for (limits, expected) in table {
+            let found = with(limits);
+            assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected} in {found:#?}");
+        }
+    }
+
     #[test]
     fn routes_of_decisions_are_checked() {
         let with = |route: &str| GOOD.replace("  time: at", "  time: at\n  entity: channel") + route;

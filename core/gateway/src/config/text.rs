@@ -50,6 +50,8 @@ tables! {
         tls: Option<Tls> = None,
         drain: String = "10s".into(),
         limits: ListenLimits = ListenLimits::default(),
+        proxies: Vec<String> = Vec::new(),
+        proxy_field: ProxyField = ProxyField::XForwardedFor,
     }
     Tls {
         certificate: String = String::new(),
@@ -156,6 +158,31 @@ tables! {
         body: String = "4MiB".into(),
         rows: usize = 10_000,
         timeout: String = "10s".into(),
+        memory: String = "256MiB".into(),
+        queue: Queue = Queue::default(),
+        quotas: Quotas = Quotas::default(),
+    }
+    Queue {
+        places: Option<usize> = None,
+        length: usize = 1000,
+        age: String = "250ms".into(),
+    }
+    Quotas {
+        address: Quota = Quota { requests: Some("5000/s".into()), burst: Some(10_000), ..Quota::default() },
+        exempt: Vec<String> = vec!["127.0.0.0/8".into(), "::1".into()],
+        principal: Quota = Quota { concurrent: Some(1024), ..Quota::default() },
+        tenant: Quota = Quota::default(),
+        routes: IndexMap<String, Quota> = IndexMap::new(),
+        principals: IndexMap<String, Quota> = IndexMap::new(),
+        tenants: IndexMap<String, Quota> = IndexMap::new(),
+        keys: usize = 100_000,
+    }
+    Quota {
+        requests: Option<String> = None,
+        burst: Option<u32> = None,
+        rows: Option<String> = None,
+        rows_burst: Option<u32> = None,
+        concurrent: Option<u32> = None,
     }
     Route {
         path: String = String::new(),
@@ -167,6 +194,16 @@ tables! {
         level: Level = Level::Info,
         access: bool = true,
     }
+}
+
+/// The field in which proxies say for whom they ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProxyField {
+    /// `X-Forwarded-For`, as most proxies write it.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 /// How votes become a verdict.

@@ -31,6 +31,20 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     number.checked_mul(factor).filter(|bytes| *bytes > 0).ok_or_else(wrong)
 }
 
+/// How often, as `200/s`, `50/m` or `1000/h`: the number, and the time.
+pub(super) fn rate(text: &str) -> Result<(u32, Duration), String> {
+    let wrong = || format!("`{text}` is no rate above 0; write for instance 200/s, 50/m or 1000/h");
+    let (number, unit) = text.trim().split_once('/').ok_or_else(wrong)?;
+    let seconds = match unit.trim() {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(wrong()),
+    };
+    let count = number.trim().parse().ok().filter(|count| (1..=1_000_000_000).contains(count)).ok_or_else(wrong)?;
+    Ok((count, Duration::from_secs(seconds)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +55,10 @@ mod tests {
         assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
         assert_eq!((duration("7d"), duration("1d 12h")), (Ok(Duration::from_secs(604_800)), Ok(Duration::from_secs(129_600))));
         assert_eq!((bytes("4MiB"), bytes("64 kB"), bytes("12")), (Ok(4 << 20), Ok(64_000), Ok(12)));
+        assert_eq!((rate("200/s"), rate(" 50 / m ")), (Ok((200, Duration::from_secs(1))), Ok((50, Duration::from_secs(60)))));
+        for text in ["", "200", "0/s", "-1/s", "1.5/s", "200/d", "4294967297/s", "/s"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
         for text in ["", "ms", "-1s", "0s", "5 parsecs"] {
             assert!(duration(text).is_err(), "{text}");
         }

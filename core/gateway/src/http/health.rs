@@ -39,6 +39,9 @@ pub(super) async fn ready(State(service): State<Arc<Service>>) -> Result<Respons
 }
 
 pub(super) async fn metrics(State(service): State<Arc<Service>>) -> impl IntoResponse {
+    service.metrics.limits.show(&service.limiting.keys(), service.limiting.memory().held());
+    service.metrics.limits.queue("scoring", service.gate.facts());
+    service.metrics.limits.queue("reads", service.reads.facts());
     let text = service.metrics.text(service.engine.detectors(), &service.ledger.facts());
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

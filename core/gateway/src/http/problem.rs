@@ -1,6 +1,7 @@
 //! Errors as `application/problem+json` (RFC 9457). This is the one table of what a client can be told; a `code` is stable.
 
 use crate::access::Permission;
+use crate::limiting::{Standing, Unit, whole_seconds};
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,8 +21,8 @@ pub struct Wrong {
 /// What went wrong, for the client.
 #[derive(Debug, Clone, Serialize)]
 pub struct Problem {
-    #[serde(rename = "type")]
-    kind: &'static str,
+    #[serde(flatten)]
+    kind: Kind,
     title: &'static str,
     status: u16,
     code: &'static str,
@@ -32,6 +33,26 @@ pub struct Problem {
     retry_after: Option<u32>,
     #[serde(skip)]
     challenge: Option<Challenge>,
+}
+
+/// The `type`, with the members that belong to it.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(tag = "type")]
+enum Kind {
+    #[serde(rename = "about:blank")]
+    Blank,
+    /// draft-ietf-httpapi-ratelimit-headers-11, section 5.1.
+    #[serde(rename = "https://iana.org/assignments/http-problem-types#quota-exceeded")]
+    QuotaExceeded {
+        #[serde(rename = "violated-policies")]
+        violated: [&'static str; 1],
+    },
+    /// Section 5.2.
+    #[serde(rename = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity")]
+    ReducedCapacity {
+        #[serde(rename = "violated-policies")]
+        violated: [&'static str; 1],
+    },
 }
 
 /// `WWW-Authenticate` (RFC 6750, section 3).
@@ -53,7 +74,7 @@ impl Challenge {
 impl Problem {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         let (status, detail) = (status.as_u16(), detail.into());
-        Self { kind: "about:blank", title, status, code, detail, errors: Vec::new(), retry_after: None, challenge: None }
+        Self { kind: Kind::Blank, title, status, code, detail, errors: Vec::new(), retry_after: None, challenge: None }
     }
 
     /// No such path.
@@ -132,6 +153,32 @@ impl Problem {
     pub fn overloaded(after: Duration) -> Self {
         let detail = format!("no answer within {after:?}; send fewer rows at a time, or later");
         Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail) }
+    }
+
+    /// A caller who asks for more than it may have.
+    pub fn quota_exceeded(standing: &Standing, wait: Duration) -> Self {
+        let Standing { policy, quota, .. } = *standing;
+        let seconds = u32::try_from(whole_seconds(wait)).unwrap_or(u32::MAX);
+        let of = match standing.unit {
+            Unit::Requests => "requests at once",
+            Unit::Concurrent => "requests at a time",
+            Unit::Rows => "rows at once",
+        };
+        let detail = format!("the policy `{policy}` allows {quota} {of}, and there are too few left; try again in {seconds} s");
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", "Quota exceeded", detail);
+        Self { kind: Kind::QuotaExceeded { violated: [policy] }, retry_after: Some(seconds), ..problem }
+    }
+
+    /// A request of more rows than its caller may ever send at once: to send it again is in vain.
+    pub fn beyond_quota(policy: &str, most: u32) -> Self {
+        let detail = format!("the policy `{policy}` allows {most} rows at once; send fewer at a time");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "rows_beyond_quota", "Rows beyond quota", detail)
+    }
+
+    /// A request that cannot be taken in now, whoever sent it.
+    pub fn at_capacity(policy: &'static str, detail: &str) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail);
+        Self { kind: Kind::ReducedCapacity { violated: [policy] }, retry_after: Some(1), ..problem }
     }
 
     /// A request whose Host is missing, doubled or none.

@@ -6,6 +6,7 @@ use crate::deciding::{self, Decided};
 use crate::decision::Decision;
 use crate::engine::{Call, Engine};
 use crate::ledger::{AdmitError, Asked, ReadError};
+use crate::limiting::Need;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -71,10 +72,11 @@ pub(super) struct Told {
 
 /// Judges rows, stores their decisions, and answers them once they are durable.
 pub(super) async fn decide(service: &Arc<Service>, batch: Batch, asked: Asked) -> Result<Vec<Result<Told, Problem>>, Problem> {
-    let expected = service.engine.expected(batch.rows()) + FOR_A_ROW * batch.rows() as u32;
+    let rows = batch.rows();
+    let expected = service.engine.expected(rows) + FOR_A_ROW * rows as u32;
     let (ledger, configuration) = (service.ledger.clone(), service.configuration.clone());
     let work = move |engine: &Engine| deciding::decide(engine, &ledger, &configuration, &batch, &asked);
-    let deciding = service.scoring(expected, work).await?.map_err(|error| refused(&error))?;
+    let deciding = service.scoring(Need::All, rows, expected, work).await?.map_err(|error| refused(&error))?;
     service.metrics.judged(&deciding.judged, &deciding.calls);
     match tokio::time::timeout(service.config.limits.timeout, deciding.receipt).await {
         Ok(Ok(Ok(()))) => {}
@@ -136,10 +138,11 @@ pub(super) async fn score_by_one(
 
 /// Has one detector vote. That is no decision: nothing is stored, and nothing is remembered.
 pub(super) async fn vote(service: &Arc<Service>, detector: usize, batch: Batch) -> Result<(Vec<Ballot>, Call, Batch), Problem> {
-    let expected = service.engine.detectors()[detector].expected(batch.rows());
+    let rows = batch.rows();
+    let expected = service.engine.detectors()[detector].expected(rows);
     let ledger = service.ledger.clone();
     let work = move |engine: &Engine| (engine.vote(detector, &batch, &ledger.peek(&batch)), batch);
-    let ((ballots, call), batch) = service.scoring(expected, work).await?;
+    let ((ballots, call), batch) = service.scoring(Need::One(detector), rows, expected, work).await?;
     service.metrics.voted(detector, &ballots, &call);
     Ok((ballots, call, batch))
 }

@@ -75,7 +75,7 @@ impl Drop for Place {
 }
 
 /// What counts as one address: whoever has an address of IPv6 usually has the 2^64 with the same first half.
-fn household(address: IpAddr) -> IpAddr {
+pub(crate) fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         canonical @ IpAddr::V4(_) => canonical,

@@ -3,6 +3,7 @@
 
 use crate::engine::{Call, Detector, JudgedRow};
 use crate::ledger::LedgerFacts;
+use crate::limiting::GateFacts;
 use crate::listening::{Audience, Deadline};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info};
@@ -104,6 +105,8 @@ pub struct Metrics {
     verdict_scores: Histogram,
     detectors: Vec<OfDetector>,
     ledger: OfLedger,
+    /// What is counted of limits.
+    pub limits: OfLimits,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -320,6 +323,128 @@ impl Connections {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    limit: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QueueLabels {
+    queue: &'static str,
+}
+
+/// What a request was refused for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// The quota of its address.
+    Address,
+    /// Of its principal.
+    Principal,
+    /// Of its tenant.
+    Tenant,
+    /// Of its caller on this route.
+    Route,
+    /// A quota of rows.
+    Rows,
+    /// Too many requests of one caller at a time.
+    Concurrent,
+    /// Too many waited to be scored.
+    QueueFull,
+    /// It waited too long to be scored.
+    QueueAge,
+    /// Too many waited, or it waited too long, to read decisions.
+    Reads,
+    /// There was no memory for its body.
+    Memory,
+}
+
+impl Limit {
+    const ALL: [Self; 10] = [
+        Self::Address,
+        Self::Principal,
+        Self::Tenant,
+        Self::Route,
+        Self::Rows,
+        Self::Concurrent,
+        Self::QueueFull,
+        Self::QueueAge,
+        Self::Reads,
+        Self::Memory,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Principal => "principal",
+            Self::Tenant => "tenant",
+            Self::Route => "route",
+            Self::Rows => "rows",
+            Self::Concurrent => "concurrent",
+            Self::QueueFull => "queue_full",
+            Self::QueueAge => "queue_age",
+            Self::Reads => "reads",
+            Self::Memory => "memory",
+        }
+    }
+
+    /// The limit that a policy of this name sets.
+    pub fn of_policy(policy: &str) -> Self {
+        match policy {
+            "address" => Self::Address,
+            "principal" => Self::Principal,
+            "tenant" => Self::Tenant,
+            "route" => Self::Route,
+            policy if policy.ends_with("-rows") => Self::Rows,
+            _ => Self::Concurrent,
+        }
+    }
+}
+
+/// What is counted of limits.
+#[derive(Debug)]
+pub struct OfLimits {
+    /// In the order of [`Limit`].
+    refused: [Counter; Limit::ALL.len()],
+    keys: Family<LimitLabels, Gauge>,
+    waiting: Family<QueueLabels, Gauge>,
+    oldest: Family<QueueLabels, Gauge<f64, AtomicU64>>,
+    memory: Gauge,
+}
+
+impl OfLimits {
+    fn new(registry: &mut Registry) -> Self {
+        let (refused, keys) = (Family::<LimitLabels, Counter>::default(), Family::default());
+        let (waiting, oldest, memory) = (Family::default(), Family::default(), Gauge::default());
+        registry.register("requests_limited", "Requests that were refused, by the limit that they ran into", refused.clone());
+        registry.register("limit_keys", "Callers that quotas remember, by what they are told apart by", keys.clone());
+        registry.register("queue_length", "Requests that wait", waiting.clone());
+        registry.register("queue_age_seconds", "For how long the first of them does", oldest.clone());
+        registry.register("bodies_size_bytes", "Memory that the bodies of requests take", memory.clone());
+        let refused = Limit::ALL.map(|limit| refused.get_or_create_owned(&LimitLabels { limit: limit.name() }));
+        Self { refused, keys, waiting, oldest, memory }
+    }
+
+    /// Notes a request that was refused.
+    pub fn refused(&self, limit: Limit) {
+        self.refused[limit as usize].inc();
+    }
+
+    /// Shows how many callers are remembered, and the bytes of bodies.
+    pub fn show(&self, keys: &[(&'static str, usize)], bodies: usize) {
+        for (limit, count) in keys {
+            self.keys.get_or_create(&LimitLabels { limit }).set(*count as i64);
+        }
+        self.memory.set(bodies as i64);
+    }
+
+    /// Shows who waits in a queue.
+    pub fn queue(&self, queue: &'static str, facts: GateFacts) {
+        let labels = QueueLabels { queue };
+        self.waiting.get_or_create(&labels).set(facts.waiting as i64);
+        self.oldest.get_or_create(&labels).set(facts.oldest.as_secs_f64());
+    }
+}
+
 impl Metrics {
     /// Registers all metrics; those of the detectors are there from the start, at zero.
     pub fn new(detectors: &[Detector], histories: &[String]) -> Self {
@@ -386,7 +511,8 @@ impl Metrics {
         let outcomes = outcomes.map(|outcome| verdicts.get_or_create_owned(&OutcomeLabels { outcome: outcome.name() }));
         let detectors = detectors.iter().map(of).collect();
         let ledger = OfLedger::new(&mut registry, histories);
-        Self { registry, requests, durations, abstentions, too_few_votes, refused, outcomes, verdict_scores, detectors, ledger }
+        let limits = OfLimits::new(&mut registry);
+        Self { registry, requests, durations, abstentions, too_few_votes, refused, outcomes, verdict_scores, detectors, ledger, limits }
     }
 
     /// Notes an answered request. `route` is the route's pattern and not the path.

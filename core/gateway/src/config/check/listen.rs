@@ -1,9 +1,10 @@
 //! The section `listen`.
 
 use super::Checker;
-use crate::config::text;
+use crate::config::text::{self, ProxyField};
 use crate::config::units;
 use crate::listening::{CertificateFiles, Limits};
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -21,6 +22,10 @@ pub struct Listen {
     pub drain: Duration,
     /// What a connection may take.
     pub limits: Limits,
+    /// Whose word is taken for whom they ask for.
+    pub proxies: Vec<IpNet>,
+    /// Where they say so.
+    pub proxy_field: ProxyField,
 }
 
 pub(super) fn listen(at: &mut Checker<'_>, text: &text::Listen, folder: &Path) -> Listen {
@@ -39,6 +44,8 @@ pub(super) fn listen(at: &mut Checker<'_>, text: &text::Listen, folder: &Path) -
         tls: text.tls.as_ref().map(|tls| certificate(at, tls, folder)),
         drain: span(at, "listen.drain", &text.drain),
         limits: limits(at, &text.limits),
+        proxies: super::limits::networks(at, "listen.proxies", &text.proxies),
+        proxy_field: text.proxy_field,
     }
 }
 

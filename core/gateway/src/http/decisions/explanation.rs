@@ -60,7 +60,7 @@ pub(in crate::http) async fn explanation(
         let usual_here = usual_here(&service.ledger, &found.decision)?;
         json(&explained(&service.engine, &found.decision, &usual_here))
     };
-    service.reading(reading).await
+    service.reading_and_asking(reading).await
 }
 
 fn usual_here(ledger: &Ledger, decision: &Decision) -> Result<IndexMap<String, Typical>, Problem> {

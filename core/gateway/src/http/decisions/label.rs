@@ -4,13 +4,12 @@ use super::refused;
 use crate::decision::{Label, LabelRecord};
 use crate::http::problem::Wrong;
 use crate::http::score::json;
-use crate::http::{Problem, Service};
+use crate::http::{Problem, Service, body};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -87,11 +86,7 @@ fn not_stored(error: &AppendError) -> Problem {
 
 async fn read(service: &Service, body: Body) -> Result<Bytes, Problem> {
     let limit = LONGEST_BODY.min(service.config.limits.body);
-    match tokio::time::timeout(service.config.limits.timeout, Limited::new(body, limit).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::label_too_large(limit)),
-        Ok(Err(_)) | Err(_) => Err(Problem::body_incomplete()),
-    }
+    body::read_at_most(service, body, limit, Problem::label_too_large).await
 }
 
 fn said(body: &[u8]) -> Result<Said, Problem> {
