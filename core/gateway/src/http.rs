@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod body;
+mod console;
 mod decisions;
 mod declared;
 mod detectors;
@@ -55,16 +56,20 @@ pub struct Service {
 
 impl Service {
     /// A service of these detectors, whose decisions go to this ledger. `configuration` is the digest under which it was archived.
-    pub fn new(config: Config, configuration: String, engine: Engine, ledger: Arc<Ledger>) -> Arc<Self> {
+    pub fn new(config: Config, configuration: String, engine: Engine, ledger: Arc<Ledger>, identity: Identity) -> Arc<Self> {
         let metrics = Metrics::new(engine.detectors(), &engine.history().keys().map(|names| names.join("+")).collect::<Vec<_>>());
         let [batches, reads] = [BATCHES_AT_A_TIME, READS_AT_A_TIME].map(|places| Arc::new(Semaphore::new(places)));
-        let identity = Identity::new(&config.identity);
         Arc::new(Self { engine: Arc::new(engine), ledger, configuration, config, metrics, identity, batches, reads })
     }
 
     /// Where decisions are kept.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    /// What credentials are verified with.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// What is configured.

@@ -1,8 +1,17 @@
 //! How a request's sender proves who they are: from the credentials that came with it to a [`Caller`]. What the caller may do is decided by
 //! `access`; how tokens and keys are verified, by the crate `synod-identity`.
 
+pub mod login;
+pub mod providers;
+
+use self::login::{Login, LoginMistake};
+use self::providers::{ProviderMistake, Providers};
 use crate::access::{Caller, Roles};
 use crate::config;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use synod_identity::unverified_issuer;
+use thiserror::Error;
 
 /// What came with a request to prove who sent it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,12 +32,41 @@ pub struct CredentialRefused {
 pub struct Identity {
     roles: Roles,
     anonymous: Caller,
+    providers: Arc<Providers>,
+    login: Option<Login>,
+}
+
+/// Why nobody's credentials can be verified.
+#[derive(Debug, Error)]
+pub enum IdentityMistake {
+    /// An identity provider cannot be asked.
+    #[error(transparent)]
+    Provider(#[from] ProviderMistake),
+    /// There can be no login.
+    #[error(transparent)]
+    Login(#[from] LoginMistake),
 }
 
 impl Identity {
     /// What is configured.
-    pub fn new(config: &config::Identity) -> Self {
-        Self { anonymous: Caller::anonymous(&config.anonymous, &config.roles), roles: config.roles.clone() }
+    ///
+    /// # Errors
+    /// When a file that the configuration names cannot be used.
+    pub fn new(config: &config::Identity) -> Result<Self, IdentityMistake> {
+        let roles = config.roles.clone();
+        let providers = Arc::new(Providers::new(&config.providers)?);
+        let login = config.login.clone().map(|login| Login::new(login, &providers, &roles)).transpose()?;
+        Ok(Self { anonymous: Caller::anonymous(&config.anonymous, &roles), roles, providers, login })
+    }
+
+    /// The identity providers.
+    pub fn providers(&self) -> &Arc<Providers> {
+        &self.providers
+    }
+
+    /// The console's login, if there is one.
+    pub fn login(&self) -> Option<&Login> {
+        self.login.as_ref()
     }
 
     /// Which roles there are.
@@ -44,7 +82,19 @@ impl Identity {
     pub async fn caller(&self, credentials: Credentials<'_>) -> Result<Caller, CredentialRefused> {
         match credentials.bearer {
             None => Ok(self.anonymous.clone()),
-            Some(_) => Err(CredentialRefused { reason: "unknown_issuer" }),
+            Some(token) => self.of_token(token).await,
         }
     }
+
+    async fn of_token(&self, token: &str) -> Result<Caller, CredentialRefused> {
+        let issuer = unverified_issuer(token).ok_or(CredentialRefused { reason: "unknown_issuer" })?;
+        let verified = self.providers.verify(token, &issuer, now()).await;
+        let principal = verified.map_err(|refused| CredentialRefused { reason: refused.code() })?;
+        Ok(Caller::known(principal, &self.roles))
+    }
+}
+
+/// The time in Unix seconds.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::doctor::{Gravity, findings};
 use crate::engine::{Detector, Engine, live_models};
 use crate::http::{Service, administration_routes, data_routes};
+use crate::identity::Identity;
 use crate::ledger::Ledger;
 use crate::listening::{Audience, Certificate, Listening, chain};
 use crate::telemetry::logging;
@@ -38,10 +39,11 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let _lock = at.directory.lock_exclusive()?;
     let listen = at.config.listen.clone();
     let certificate = listen.tls.map(Certificate::read).transpose().map_err(|error| CommandError::Failed(chain(&error)))?;
+    let identity = Identity::new(&at.config.identity).map_err(|error| CommandError::Failed(chain(&error)))?;
     let engine = Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?;
     let configuration = at.archive()?;
     let opened = Ledger::open(&at.config, &at.directory)?;
-    let service = Service::new(at.config, configuration, engine, opened.ledger.clone());
+    let service = Service::new(at.config, configuration, engine, opened.ledger.clone(), identity);
 
     // Operators are answered by a thread of their own, so that health and metrics never wait behind a batch.
     let administration = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
@@ -65,6 +67,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let listening = Listening { audience: Audience::Operators, limits, drain, certificate: None };
     let operators = std::thread::spawn(move || administration.block_on(listening.serve(administration_listener, routes, stopped)));
     data.spawn(look_after(service.clone()));
+    data.block_on(async { service.identity().providers().start() });
     if let Some((certificate, asked)) = certificate.clone().zip(renew) {
         data.spawn(certificate.follow(asked));
     }

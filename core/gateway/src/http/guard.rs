@@ -1,6 +1,6 @@
 //! Who is let through: each request's caller is found out once, and each route says what it needs of a caller.
 
-use super::{Problem, Service};
+use super::{Problem, Service, console};
 use crate::access::{Caller, Permission};
 use crate::identity::{CredentialRefused, Credentials};
 use axum::extract::{RawPathParams, Request, State};
@@ -24,6 +24,11 @@ pub enum Needs {
 /// Finds out who calls. A credential that does not hold is refused here, whatever the route: it is never taken for none.
 pub(super) async fn identify(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
     let caller = match bearer(request.headers()) {
+        // A browser sends its session's cookie without being asked, so that it counts for less than what was sent on purpose.
+        Ok(None) => match console::caller(&service, &request) {
+            Some(caller) => caller,
+            None => service.identity.caller(Credentials::default()).await,
+        },
         Ok(bearer) => service.identity.caller(Credentials { bearer }).await,
         Err(refused) => Err(refused),
     };

@@ -2,7 +2,7 @@
 //! stand in `declared.rs`.
 
 use super::guard::{Needs, guarded};
-use super::{Service, decisions, detectors, entities, health, score};
+use super::{Service, console, decisions, detectors, entities, health, score};
 use crate::access::Permission as P;
 use crate::listening::Audience;
 use axum::Router;
@@ -48,6 +48,11 @@ pub static ROUTES: &[Entry] = &[
     entry(DATA, "POST", "/v1/decisions/{id}/label", Needs::The(P::LabelDecisions), || post(decisions::label::label)),
     entry(DATA, "GET", "/v1/quality", Needs::The(P::ReadQuality), || get(decisions::quality::quality)),
     entry(DATA, "GET", "/v1/entities/{key}", Needs::The(P::ReadEntities), || get(entities::one)),
+    // The console: logging in needs nothing, and everything else there asks who is logged in.
+    entry(DATA, "GET", "/console/login", Needs::Nothing, || get(console::login)),
+    entry(DATA, "GET", "/console/callback", Needs::Nothing, || get(console::callback)),
+    entry(DATA, "GET", "/console/session", Needs::Nothing, || get(console::session)),
+    entry(DATA, "POST", "/console/logout", Needs::Nothing, || post(console::logout)),
     entry(DATA, "GET", "/healthz", Needs::Nothing, || get(health::alive)),
     entry(DATA, "GET", "/readyz", Needs::Nothing, || get(health::ready)),
     // Whoever reaches the listener of the operators is one: it must not be reachable from outside.

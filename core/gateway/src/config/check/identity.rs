@@ -1,8 +1,11 @@
 //! The sections `identity` and `roles`.
 
-use super::Checker;
+use super::{Checker, issuers};
 use crate::access::{Permission, Roles};
 use crate::config::text::Text;
+use crate::identity::login::LoginConfig;
+use crate::identity::providers::ProviderConfig;
+use std::path::Path;
 
 /// Who may call, and what their roles allow.
 #[derive(Debug, Clone)]
@@ -11,14 +14,20 @@ pub struct Identity {
     pub anonymous: Vec<String>,
     /// What each role allows.
     pub roles: Roles,
+    /// Whose tokens are accepted.
+    pub providers: Vec<ProviderConfig>,
+    /// Where people log in.
+    pub login: Option<LoginConfig>,
 }
 
-pub(super) fn identity(at: &mut Checker<'_>, text: &Text) -> Identity {
+pub(super) fn identity(at: &mut Checker<'_>, text: &Text, folder: &Path) -> Identity {
     let roles = roles(at, text);
     for (index, name) in text.identity.anonymous.iter().enumerate() {
         known_role(at, &roles, &format!("identity.anonymous[{index}]"), name);
     }
-    Identity { anonymous: text.identity.anonymous.clone(), roles }
+    let providers = issuers::providers(at, &text.identity.issuers, &roles, folder);
+    let login = issuers::login(at, &text.identity, folder);
+    Identity { anonymous: text.identity.anonymous.clone(), roles, providers, login }
 }
 
 /// Notes a role that there is not.
