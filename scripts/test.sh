@@ -6,6 +6,8 @@
 # A server that a test needs is started by the test on a free port, and stopped by its process id.
 . "$(dirname "$0")/lib.sh"
 need_tools
+# The tests of identity providers run a real one.
+command -v npm >/dev/null || need nodejs npm
 
 say "format"
 cargo fmt --all -- --check
