@@ -207,3 +207,43 @@ impl<'a> Parameters<'a> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::login::tests::login;
+
+    #[test]
+    fn cookies_are_this_hosts_alone_wherever_that_can_be_had() {
+        let [public, here] =
+            ["https://synod.example/console/callback", "http://127.0.0.1:8080/console/callback"].map(|url| login(url, None));
+        let set = |cookie: Cookie, login| cookie.set(login, "x", Some(600)).unwrap();
+        assert_eq!(set(Cookie::Login, &public), "__Host-synod-login=x; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=600");
+        assert_eq!(Cookie::Session.set(&public, "x", None).unwrap(), "__Host-synod=x; Path=/; HttpOnly; SameSite=Lax; Secure");
+        assert_eq!(set(Cookie::Session, &here), "synod=x; Path=/; HttpOnly; SameSite=Lax; Max-Age=600");
+    }
+
+    #[test]
+    fn a_cookie_counts_if_it_was_sent_once() {
+        let login = login("https://synod.example/console/callback", None);
+        let cases: [(&[&str], Option<&str>); 6] = [
+            (&["__Host-synod=x"], Some("x")),
+            (&["a=b; __Host-synod=x;c=d"], Some("x")),
+            (&["a=b", "__Host-synod=x"], Some("x")),
+            (&["__Host-synod=x; __Host-synod=y"], None),
+            (&["__Host-synod=x", "__Host-synod=y"], None),
+            (&["synod=x; __Host-synod-login=x; __host-synod=x"], None),
+        ];
+        for (lines, expected) in cases {
+            let headers = lines.iter().map(|line| (header::COOKIE, line.parse().unwrap())).collect();
+            assert_eq!(Cookie::Session.sent(&login, &headers), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_stands_once() {
+        assert_eq!(Parameters::read(Some("state=a%20b&x=&iss")).unwrap().one("state"), Some("a b"));
+        assert!(Parameters::read(Some("state=a&code=b&st%61te=a")).is_err());
+        assert_eq!(Parameters::read(None).unwrap().one("state"), None);
+    }
+}

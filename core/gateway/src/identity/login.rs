@@ -392,8 +392,88 @@ fn error_code(body: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::identity::providers::{KeysAt, ProviderConfig};
+    use std::collections::BTreeMap;
+    use synod_identity::Algorithm;
+
+    /// A login of a browser that comes back to this URL, at a provider that nobody asks.
+    pub(crate) fn login(redirect: &str, client_secret: Option<&str>) -> Login {
+        let provider = ProviderConfig {
+            name: "bank".into(),
+            issuer: Issuer::new("https://issuer.example", &["synod"], &[Algorithm::Es256]),
+            keys_at: KeysAt::Discovery(Url::parse("https://issuer.example/.well-known/openid-configuration").unwrap()),
+            root: None,
+            roles: BTreeMap::new(),
+            refresh: Duration::from_hours(1),
+            refetch: Duration::from_hours(1),
+            private: false,
+        };
+        let config = LoginConfig {
+            issuer: "bank".into(),
+            client_id: "con sole".into(),
+            client_secret_file: None,
+            redirect: Url::parse(redirect).unwrap(),
+            scopes: vec!["openid".into(), "profile".into()],
+        };
+        let login = Login::new(config, &Providers::new(&[provider]).unwrap(), &Roles::default()).unwrap();
+        Login { client_secret: client_secret.map(str::to_owned), ..login }
+    }
+
+    fn endpoints(secret_in_form: bool) -> Endpoints {
+        Endpoints {
+            authorization: Url::parse("https://issuer.example/authorize?realm=staff").unwrap(),
+            token: Url::parse("https://issuer.example/token").unwrap(),
+            secret_in_form,
+            names_itself: true,
+        }
+    }
+
+    #[test]
+    fn a_client_proves_who_it_is_as_the_provider_wants_it() {
+        let redirect = "https://synod.example/console/callback";
+        let sent = |secret, in_form| {
+            let (form, basic) = login(redirect, secret).credentials(&endpoints(in_form), "the code", "verifier");
+            let form: BTreeMap<String, String> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+            assert_eq!(
+                (&form["code"], &form["code_verifier"], &form["redirect_uri"]),
+                (&"the code".into(), &"verifier".into(), &redirect.into())
+            );
+            (form.get("client_id").cloned(), form.get("client_secret").cloned(), basic)
+        };
+        let of = |text: &str| Some(text.to_owned());
+        assert_eq!(sent(None, false), (of("con sole"), None, None));
+        assert_eq!(sent(Some("a:b"), true), (of("con sole"), of("a:b"), None));
+        assert_eq!(sent(Some("a:b"), false), (None, None, Some(("con+sole".into(), "a%3Ab".into()))));
+    }
+
+    #[test]
+    fn the_browser_is_sent_on_with_a_challenge_and_without_its_answer() {
+        // RFC 7636, appendix B.
+        let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+        let url = login("https://synod.example/console/callback", Some("s3cret")).location(&endpoints(false), "st", "no", verifier);
+        let sent: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
+        let expected = [
+            ("client_id", "con sole"),
+            ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+            ("code_challenge_method", "S256"),
+            ("nonce", "no"),
+            ("realm", "staff"),
+            ("redirect_uri", "https://synod.example/console/callback"),
+            ("response_type", "code"),
+            ("scope", "openid profile"),
+            ("state", "st"),
+        ];
+        assert_eq!(sent.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn nothing_is_begun_before_the_provider_has_said_where() {
+        let login = login("https://synod.example/console/callback", None);
+        assert_eq!(login.begin("/console").unwrap_err(), LoginRefused::NotReady);
+        assert_eq!(login.begin("//other.example").unwrap_err(), LoginRefused::ReturnTo);
+    }
 
     #[test]
     fn a_login_leads_back_to_where_it_came_from_and_nowhere_else() {
