@@ -9,6 +9,8 @@ need_tools
 # A certificate authority (ACME), a scanner of TLS, and what they call.
 need pebble testssl.sh openssl
 need_h2spec
+# The tests of identity providers run a real one.
+command -v npm >/dev/null || need nodejs npm
 
 say "format"
 cargo fmt --all -- --check

@@ -5,6 +5,7 @@ mod acts;
 mod answer;
 mod audit;
 mod body;
+mod console;
 mod decisions;
 mod declared;
 mod detectors;
@@ -111,6 +112,11 @@ impl Service {
     /// Where decisions are kept.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    /// What credentials are verified with.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// What is configured.

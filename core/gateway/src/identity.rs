@@ -3,6 +3,8 @@
 
 mod certificates;
 pub mod keys;
+pub mod login;
+pub mod providers;
 pub mod server;
 mod verified;
 
@@ -11,6 +13,8 @@ use crate::config::Config;
 use crate::listening::ClientCertificate;
 use certificates::Certificates;
 use keys::{ApiKeys, KeysError};
+use login::{Login, LoginMistake};
+use providers::{ProviderMistake, Providers};
 use server::{AuthorisationServer, Issued, NotIssued, ServerError};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -49,6 +53,12 @@ pub enum IdentityError {
     /// The embedded authorisation server cannot be used.
     #[error("authorisation server")]
     Server(#[from] ServerError),
+    /// An identity provider cannot be asked.
+    #[error(transparent)]
+    Provider(#[from] ProviderMistake),
+    /// There can be no login.
+    #[error(transparent)]
+    Login(#[from] LoginMistake),
 }
 
 /// Everything that credentials are verified with.
@@ -59,6 +69,8 @@ pub struct Identity {
     keys: ApiKeys,
     server: Option<AuthorisationServer>,
     certificates: Certificates,
+    providers: Arc<Providers>,
+    login: Option<Login>,
     verified: VerifiedTokens,
 }
 
@@ -69,15 +81,29 @@ impl Identity {
     /// When keys cannot be read or made.
     pub fn open(config: &Config, directory: &DataDirectory) -> Result<Arc<Self>, IdentityError> {
         let roles = &config.identity.roles;
+        let providers = Arc::new(Providers::new(&config.identity.providers)?);
+        let login = config.identity.login.clone().map(|login| Login::new(login, &providers, roles)).transpose()?;
         let server = config.identity.server.clone().map(|server| AuthorisationServer::open(server, directory, now()));
         Ok(Arc::new(Self {
             anonymous: Caller::anonymous(&config.identity.anonymous, roles),
             keys: ApiKeys::open(config, directory)?,
             server: server.transpose()?,
             certificates: Certificates::new(&config.identity.certificates, roles),
+            providers,
+            login,
             verified: VerifiedTokens::default(),
             roles: roles.clone(),
         }))
+    }
+
+    /// The identity providers.
+    pub fn providers(&self) -> &Arc<Providers> {
+        &self.providers
+    }
+
+    /// The console's login, if there is one.
+    pub fn login(&self) -> Option<&Login> {
+        self.login.as_ref()
     }
 
     /// Which roles there are.
@@ -134,7 +160,11 @@ impl Identity {
         let issuer = unverified_issuer(token).ok_or("not_a_token")?;
         let (principal, until) = match &self.server {
             Some(server) if server.issuer() == issuer => self.of_own_token(server, token, now)?,
-            // Tokens of identity providers are verified here.
+            _ if self.providers.knows(&issuer) => {
+                let principal = self.providers.verify(token, &issuer, now).await.map_err(|refused| refused.code())?;
+                let until = principal.expires;
+                (principal, until)
+            }
             _ => return Err("unknown_issuer"),
         };
         let caller = Caller::known(principal, &self.roles);
@@ -181,7 +211,7 @@ impl Identity {
 
     /// Changes whenever something does that tokens are verified with. Each part only grows, and so does the sum.
     fn generation(&self) -> u64 {
-        self.keys.generation() + self.server.as_ref().map_or(0, AuthorisationServer::generation)
+        self.keys.generation() + self.server.as_ref().map_or(0, AuthorisationServer::generation) + self.providers.generation()
     }
 
     /// Reads the files with keys again whenever they change, and when `asked`. It never ends.

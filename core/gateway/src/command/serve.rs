@@ -73,7 +73,8 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let listening = Listening { audience: Audience::Operators, limits, drain, tls: None };
     let operators = std::thread::spawn(move || administration.block_on(listening.serve(administration_listener, routes, stopped)));
     data.spawn(look_after(service.clone()));
-    data.spawn(identity.follow(reread));
+    data.spawn(identity.clone().follow(reread));
+    data.block_on(async { identity.providers().start() });
     if let Some((tls, asked)) = tls.clone().zip(renew) {
         let service = service.clone();
         data.spawn(tls.follow(asked, move |what, is_read| {

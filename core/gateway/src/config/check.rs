@@ -3,6 +3,7 @@
 
 mod features;
 mod identity;
+mod issuers;
 mod ledger;
 mod limits;
 mod listen;
@@ -174,7 +175,7 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         storing,
         data_directory: folder.join(&text.data_directory),
         listen: listen::listen(at, &text.listen, folder),
-        identity: identity::identity(at, text),
+        identity: identity::identity(at, text, folder),
         policy: policy(at, text),
         fit: FitConfig { seed: text.fit.seed, holdout: text.fit.holdout, split },
         limits: limits::limits(at, &text.limits),

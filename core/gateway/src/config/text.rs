@@ -94,6 +94,8 @@ tables! {
         keys: IdentityKeys = IdentityKeys::default(),
         server: IdentityServer = IdentityServer::default(),
         certificates: Vec<IdentityCertificate> = Vec::new(),
+        issuers: IndexMap<String, Issuer> = IndexMap::new(),
+        login: Option<Login> = None,
     }
     IdentityKeys {
         lifetime: String = "365d".into(),
@@ -110,6 +112,33 @@ tables! {
         roles: Vec<String> = Vec::new(),
         tenant: Option<String> = None,
         scopes: Vec<String> = Vec::new(),
+    }
+    Issuer {
+        issuer: String = String::new(),
+        audiences: Vec<String> = Vec::new(),
+        algorithms: Vec<String> = ["RS256", "PS256", "ES256", "ES384", "EdDSA"].map(String::from).to_vec(),
+        discovery: Option<String> = None,
+        jwks: Option<String> = None,
+        root: Option<String> = None,
+        claims: Claims = Claims::default(),
+        roles: IndexMap<String, String> = IndexMap::new(),
+        leeway: String = "30s".into(),
+        maximum_lifetime: String = "24h".into(),
+        refresh: String = "10m".into(),
+        refetch: String = "1m".into(),
+        private: bool = false,
+    }
+    Claims {
+        roles: Option<String> = Some("roles".into()),
+        scopes: Option<String> = Some("scope".into()),
+        tenant: Option<String> = None,
+    }
+    Login {
+        issuer: String = String::new(),
+        client_id: String = String::new(),
+        client_secret_file: Option<String> = None,
+        redirect: String = String::new(),
+        scopes: Vec<String> = vec!["openid".into(), "profile".into()],
     }
     Plugins {
         directory: String = "plugins".into(),

@@ -1,7 +1,7 @@
 //! Who is let through: each request's caller is found out once, and each route says what it needs of a caller.
 
 use super::acts::{Denied, Done, Origin};
-use super::{Problem, Service, oauth};
+use super::{Problem, Service, console, oauth};
 use crate::access::{Caller, Permission};
 use crate::auditing::{Action, AuditOutcome};
 use crate::identity::{CredentialRefused, Credentials};
@@ -38,6 +38,11 @@ pub(super) async fn identify(State(service): State<Arc<Service>>, mut request: R
     }
     let certificate = request.extensions().get::<Arc<ClientCertificate>>().map(Arc::as_ref);
     let caller = match bearer(request.headers()) {
+        // A browser sends its session's cookie without being asked, so that it counts for less than what was sent on purpose.
+        Ok(None) => match console::caller(&service, &request) {
+            Some(caller) => caller,
+            None => service.identity.caller(Credentials { bearer: None, certificate }).await,
+        },
         Ok(bearer) => service.identity.caller(Credentials { bearer, certificate }).await,
         Err(refused) => Err(refused),
     };

@@ -16,25 +16,30 @@ pub(super) async fn alive() -> &'static str {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Readiness<'a> {
     ready: bool,
-    detectors: Vec<DetectorReadiness<'a>>,
+    detectors: Vec<PartReadiness<'a>>,
+    /// Identity providers, and whether their tokens can be verified.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    issuers: Vec<PartReadiness<'a>>,
 }
 
 #[derive(Serialize, ToSchema)]
-struct DetectorReadiness<'a> {
+struct PartReadiness<'a> {
     name: &'a str,
     ready: bool,
 }
 
-/// Ready is when every detector can vote.
+/// Ready is when every detector can vote. A provider that is down makes no other instance better than this one.
 pub(super) async fn ready(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
     let of = |detector| {
         let detector: &crate::engine::Detector = detector;
-        DetectorReadiness { name: detector.name(), ready: detector.is_ready() }
+        PartReadiness { name: detector.name(), ready: detector.is_ready() }
     };
     let detectors: Vec<_> = service.engine.detectors().iter().map(of).collect();
     let ready = detectors.iter().all(|detector| detector.ready);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let mut response = json(&Readiness { ready, detectors })?;
+    let issuers = service.identity.providers().readiness();
+    let issuers = issuers.into_iter().map(|(name, ready)| PartReadiness { name, ready }).collect();
+    let mut response = json(&Readiness { ready, detectors, issuers })?;
     *response.status_mut() = status;
     Ok(response)
 }

@@ -114,6 +114,18 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)
     }
 
+    /// A login that cannot be begun at the moment.
+    pub fn no_login() -> Self {
+        let detail = "the identity provider has not said yet where to log in; try again later";
+        Self { retry_after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_login", "No login", detail) }
+    }
+
+    /// A login that did not succeed. Why not stands in the log.
+    pub fn login_failed() -> Self {
+        let detail = "the login did not succeed; begin it again at /console/login";
+        Self::new(StatusCode::FORBIDDEN, "login_failed", "Login failed", detail)
+    }
+
     /// A path that knows other methods.
     pub fn method_not_allowed() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", "this path takes another method; see Allow")

@@ -493,6 +493,58 @@ impl OfLimits {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IssuerLabels {
+    issuer: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FetchLabels {
+    issuer: String,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LoginLabels {
+    result: &'static str,
+}
+
+/// What is counted of identity providers, by the names that the configuration gives them, for the whole process.
+#[derive(Debug, Default)]
+pub struct KeySets {
+    fetches: Family<FetchLabels, Counter>,
+    fetched: Family<IssuerLabels, Gauge>,
+    logins: Family<LoginLabels, Counter>,
+}
+
+impl KeySets {
+    /// The only one.
+    pub fn all() -> &'static Self {
+        static ALL: OnceLock<KeySets> = OnceLock::new();
+        ALL.get_or_init(Self::default)
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("identity_key_fetches", "Fetches of identity providers' keys, by what came of them", self.fetches.clone());
+        let help = "When the keys of an identity provider were fetched last, in seconds since 1970";
+        registry.register("identity_keys_fetched_seconds", help, self.fetched.clone());
+        registry.register("console_logins", "Logins to the console, by what came of them", self.logins.clone());
+    }
+
+    /// Notes a fetch, and its time if keys came of it.
+    pub fn fetched(&self, issuer: &str, result: &'static str, at: i64) {
+        self.fetches.get_or_create(&FetchLabels { issuer: issuer.to_owned(), result }).inc();
+        if result == "fetched" {
+            self.fetched.get_or_create(&IssuerLabels { issuer: issuer.to_owned() }).set(at);
+        }
+    }
+
+    /// Notes a login that ended.
+    pub fn login(&self, result: &'static str) {
+        self.logins.get_or_create(&LoginLabels { result }).inc();
+    }
+}
+
 impl Metrics {
     /// Registers all metrics; those of the detectors are there from the start, at zero.
     pub fn new(detectors: &[Detector], histories: &[String]) -> Self {
@@ -501,6 +553,7 @@ impl Metrics {
         registry.register("build", "Version of this Synod", build);
 
         Connections::all().register(&mut registry);
+        KeySets::all().register(&mut registry);
         let requests = Family::<RequestLabels, Counter>::default();
         registry.register("http_requests", "Requests answered", requests.clone());
         let durations = Family::<RouteLabels, Histogram, fn() -> Histogram>::new_with_constructor(seconds);

@@ -1,10 +1,13 @@
 //! The sections `identity` and `roles`.
 
-use super::Checker;
+use super::{Checker, issuers};
 use crate::access::{Permission, Roles};
 use crate::config::text::{self, Text};
 use crate::config::units;
+use crate::identity::login::LoginConfig;
+use crate::identity::providers::ProviderConfig;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 use synod_identity::{API_KEY_ISSUER, CERTIFICATE_ISSUER, SigningAlgorithm};
 
@@ -26,6 +29,10 @@ pub struct Identity {
     pub server: Option<TokenServer>,
     /// Whom client certificates speak for.
     pub certificates: Vec<MappedCertificate>,
+    /// Whose tokens are accepted.
+    pub providers: Vec<ProviderConfig>,
+    /// Where people log in.
+    pub login: Option<LoginConfig>,
 }
 
 /// How long API keys live.
@@ -95,7 +102,7 @@ pub(crate) fn is_name(text: &str) -> bool {
     (1..=LONGEST_NAME).contains(&text.len()) && !text.contains(char::is_control) && text.trim() == text
 }
 
-pub(super) fn identity(at: &mut Checker<'_>, text: &Text) -> Identity {
+pub(super) fn identity(at: &mut Checker<'_>, text: &Text, folder: &Path) -> Identity {
     let roles = roles(at, text);
     for (index, name) in text.identity.anonymous.iter().enumerate() {
         known_role(at, &roles, &format!("identity.anonymous[{index}]"), name);
@@ -107,6 +114,8 @@ pub(super) fn identity(at: &mut Checker<'_>, text: &Text) -> Identity {
         keys: lifetimes(at, &text.identity.keys),
         server: server(at, text),
         certificates,
+        providers: issuers::providers(at, &text.identity.issuers, &roles, folder),
+        login: issuers::login(at, &text.identity, folder),
         roles,
     }
 }
