@@ -14,7 +14,7 @@ use keys::{ApiKeys, KeysError};
 use server::{AuthorisationServer, Issued, NotIssued, ServerError};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use synod_identity::{API_KEY_ISSUER, PresentedApiKey, Principal, issuer_of};
+use synod_identity::{API_KEY_ISSUER, PresentedApiKey, Principal, unverified_issuer};
 use synod_store::DataDirectory;
 use thiserror::Error;
 use tokio::signal::unix::Signal;
@@ -131,7 +131,7 @@ impl Identity {
         if let Some(caller) = self.verified.get(&digest, generation, now) {
             return Ok(caller);
         }
-        let issuer = issuer_of(token).ok_or("not_a_token")?;
+        let issuer = unverified_issuer(token).ok_or("not_a_token")?;
         let (principal, until) = match &self.server {
             Some(server) if server.issuer() == issuer => self.of_own_token(server, token, now)?,
             // Tokens of identity providers are verified here.

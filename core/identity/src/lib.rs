@@ -33,5 +33,5 @@ pub use key_set::{KeySet, KeySetMistake, LeftOut, LeftOutReason};
 pub use principal::{CERTIFICATE_ISSUER, Principal};
 pub use refused::{Claim, Refused};
 pub use signer::{SigningAlgorithm, SigningKey, SigningKeyMistake};
-pub use token::issuer_of;
+pub use token::unverified_issuer;
 pub use verifier::Verifier;

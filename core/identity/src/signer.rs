@@ -158,7 +158,7 @@ impl Material {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Issuer, KeySet, Refused, Verifier, issuer_of};
+    use crate::{Issuer, KeySet, Refused, Verifier, unverified_issuer};
 
     const NOW: u64 = 1_800_000_000;
     const BOTH: [SigningAlgorithm; 2] = [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa];
@@ -182,7 +182,7 @@ mod tests {
         for algorithm in BOTH {
             let (own, other) = (key(algorithm), key(algorithm));
             let token = own.sign(&claims()).unwrap();
-            assert_eq!(issuer_of(&token).as_deref(), Some("https://synod.example"));
+            assert_eq!(unverified_issuer(&token).as_deref(), Some("https://synod.example"));
             let principal = verifier(&[&other, &own]).verify(&token, NOW).unwrap();
             assert_eq!((principal.subject.as_str(), principal.scopes.contains("score")), ("ana", true));
             assert_eq!(verifier(&[&other]).verify(&token, NOW), Err(Refused::UnknownKey));
@@ -216,8 +216,8 @@ mod tests {
     #[test]
     fn no_issuer_is_read_of_what_is_no_token() {
         for text in ["", "a.b.c", "a.b", "..", "a.eyJpc3MiOjF9.c", "a.e30.c", "a.eyJpc3MiOiJ4In0"] {
-            assert_eq!(issuer_of(text), None, "{text}");
+            assert_eq!(unverified_issuer(text), None, "{text}");
         }
-        assert_eq!(issuer_of("a.eyJpc3MiOiJ4In0.c").as_deref(), Some("x"));
+        assert_eq!(unverified_issuer("a.eyJpc3MiOiJ4In0.c").as_deref(), Some("x"));
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn payload(token: &str, keys: &KeySet, algorithms: &[Algorithm]) -> R
 
 /// Whom a token says that it is from, before anything of it is verified: good for nothing but to find out who can verify it.
 #[must_use]
-pub fn issuer_of(token: &str) -> Option<String> {
+pub fn unverified_issuer(token: &str) -> Option<String> {
     let payload = decode(Parts::of(token).ok()?.payload)?;
     strict_json::object(&payload)?.get("iss")?.as_str().map(str::to_owned)
 }
