@@ -14,7 +14,7 @@ identity:
   certificates:
     - {name: 'dns:Scorer.bank.example', roles: [scorer], tenant: north, scopes: ['score:detector/forest']}
     - {name: 'uri:spiffe://bank/desk', roles: [analyst]}
-    - {name: 'subject:CN=ops, O=bank', roles: [operator]}
+    - {name: 'subject:CN=ops,O=bank', roles: [operator]}
 ";
 
 fn opened() -> (tempfile::TempDir, Arc<Identity>) {
@@ -46,25 +46,25 @@ async fn a_certificate_speaks_for_whom_it_names() {
     assert!(scorer.may(&Permission::ScoreDetector("forest".into())) && !scorer.may(&Permission::ScorePolicy));
     let desk = caller(&identity, None, Some(&certificate("CN=x", &["uri:spiffe://bank/desk"], later))).await.unwrap();
     assert!(desk.may(&Permission::LabelDecisions) && desk.tenant().is_none());
-    let operator = caller(&identity, None, Some(&certificate("CN=ops, O=bank", &[], later))).await.unwrap();
-    assert_eq!(operator.name(), "certificate:CN=ops, O=bank");
+    let operator = caller(&identity, None, Some(&certificate("CN=ops,O=bank", &[], later))).await.unwrap();
+    assert_eq!(operator.name(), "certificate:CN=ops,O=bank");
     // Nobody is named by a part, by another kind, or by other letters of a path.
     for (subject, names) in [
         ("CN=ops", &[][..]),
         ("dns:scorer.bank.example", &[]),
-        ("x", &["dns:scorer.bank.example.evil", "uri:spiffe://bank/Desk", "email:CN=ops, O=bank", "uri:dns:scorer.bank.example"]),
+        ("x", &["dns:scorer.bank.example.evil", "uri:spiffe://bank/Desk", "email:CN=ops,O=bank", "uri:dns:scorer.bank.example"]),
     ] {
         let nobody = caller(&identity, None, Some(&certificate(subject, names, later))).await.unwrap();
         assert!(!nobody.is_known() && nobody.name() == "anonymous", "{subject} {names:?}");
     }
-    let ended = certificate("CN=ops, O=bank", &[], now() - 1);
+    let ended = certificate("CN=ops,O=bank", &[], now() - 1);
     assert_eq!(caller(&identity, None, Some(&ended)).await.unwrap_err(), "certificate_expired");
 }
 
 #[tokio::test]
 async fn what_is_sent_with_the_request_goes_before_the_certificate() {
     let (_folder, identity) = opened();
-    let (mapped, key) = (certificate("CN=ops, O=bank", &[], now() + 60), made(&identity, "scorer"));
+    let (mapped, key) = (certificate("CN=ops,O=bank", &[], now() + 60), made(&identity, "scorer"));
     let found = caller(&identity, Some(key.text.reveal()), Some(&mapped)).await.unwrap();
     assert!(found.may(&Permission::ScorePolicy) && !found.may(&Permission::OperateService));
     assert_eq!(caller(&identity, Some("x"), Some(&mapped)).await.unwrap_err(), "not_a_token", "a bad one is not made good by another");
