@@ -45,12 +45,10 @@ actions! {
     KEY_ROTATED = "key.rotated";
     /// An API key was ended. `target` is its id.
     KEY_REVOKED = "key.revoked";
-    /// A client of the token endpoint was made. `target` is its id.
-    CLIENT_CREATED = "client.created";
-    /// A client of the token endpoint was ended. `target` is its id.
-    CLIENT_REVOKED = "client.revoked";
-    /// A token was given out. `target` is its id.
-    TOKEN_ISSUED = "token.issued";
+    /// A key was made that signs access tokens.
+    SIGNING_KEY_CREATED = "signing_key.created";
+    /// Somebody logged in to the console.
+    LOGGED_IN = "console.logged_in";
     /// Somebody said what the truth about a decision is. `target` is the decision; the label itself is the record before this one.
     LABEL_SET = "label.set";
     /// The service is ready. `target` is the version.

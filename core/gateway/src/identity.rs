@@ -9,6 +9,7 @@ pub mod server;
 mod verified;
 
 use crate::access::{Caller, Roles};
+use crate::auditing::{Action, AuditOutcome, AuditRecord};
 use crate::config::Config;
 use crate::listening::ClientCertificate;
 use certificates::Certificates;
@@ -207,6 +208,15 @@ impl Identity {
             NotIssued::Scope(detail) => TokenRefused::Scope(detail),
             NotIssued::Signing(error) => TokenRefused::Fault(error.to_string()),
         })
+    }
+
+    /// What was done with keys elsewhere than over HTTP since this was asked last, to be audited.
+    pub fn take_acts(&self) -> Vec<AuditRecord> {
+        let mut acts = self.keys.take_acts();
+        if self.server.as_ref().is_some_and(AuthorisationServer::has_made_key) {
+            acts.push(AuditRecord::new(Action::SIGNING_KEY_CREATED, AuditOutcome::Allowed));
+        }
+        acts
     }
 
     /// Changes whenever something does that tokens are verified with. Each part only grows, and so does the sum.

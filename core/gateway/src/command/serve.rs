@@ -180,6 +180,7 @@ async fn look_after(service: Arc<Service>) {
         service.engine().detectors().iter().for_each(write_log);
         service.limiting().sweep();
         service.record_refusals(false);
+        service.identity().take_acts().iter().for_each(|act| service.audit(act));
         if last_try.elapsed() < RETRY || service.engine().detectors().iter().all(Detector::is_ready) {
             continue;
         }

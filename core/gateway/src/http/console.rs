@@ -4,9 +4,11 @@
 //! A session's cookie is sent by the browser whatever page asks for it. So it counts as a credential only for what changes nothing, or together
 //! with a header that only a page of ours can set.
 
+use super::acts::Origin;
 use super::score::json;
 use super::{Problem, Service};
 use crate::access::Caller;
+use crate::auditing::{Action, AuditOutcome};
 use crate::identity::login::{Answered, Login, LoginRefused, Session};
 use crate::identity::{CredentialRefused, now};
 use crate::telemetry::metrics::KeySets;
@@ -107,7 +109,12 @@ pub(super) async fn login(State(service): State<Arc<Service>>, uri: Uri) -> Resu
 }
 
 /// `GET /console/callback`: the browser comes back with the provider's answer.
-pub(super) async fn callback(State(service): State<Arc<Service>>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn callback(
+    State(service): State<Arc<Service>>,
+    origin: Origin,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let login = service.identity.login().ok_or_else(Problem::not_found)?;
     let query = Parameters::read(uri.query())?;
     let answered = Answered {
@@ -121,13 +128,16 @@ pub(super) async fn callback(State(service): State<Arc<Service>>, headers: Heade
     KeySets::all().login(finished.as_ref().map_or_else(|refused| refused.code(), |_| "logged_in"));
     match finished {
         Ok(logged_in) => {
+            let act = origin.record(Action::LOGGED_IN, AuditOutcome::Allowed);
+            let act = login.session(&logged_in.secret).iter().fold(act, |act, session| act.by(session.caller()));
+            service.audited(&act).await?;
             // A browser that logs in anew has no use for the session that it had.
             Cookie::Session.sent(login, &headers).inspect(|before| login.end(before));
             let cookies = [Cookie::Session.set(login, &logged_in.secret, None), Cookie::Login.set(login, "", Some(0))];
             Ok(see_other(&logged_in.return_to, cookies))
         }
         Err(refused) => {
-            tracing::warn!(target: "audit", reason = refused.code(), "a login was refused");
+            service.refuse_credential(refused.code(), &origin);
             Err(Problem::login_failed())
         }
     }

@@ -1,9 +1,11 @@
 //! `/v1/keys`: API keys are listed, made, rotated and revoked. A key's text is in the answer that made it and nowhere else.
 
+use super::acts::Origin;
 use super::problem::Wrong;
 use super::score::json;
 use super::{Problem, Service};
 use crate::access::Caller;
+use crate::auditing::{Action, AuditOutcome};
 use crate::identity::keys::{KeyView, KeysError, MadeKey, Manager, NewKey};
 use crate::identity::now;
 use axum::Extension;
@@ -12,7 +14,6 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -73,6 +74,7 @@ pub(super) async fn list(State(service): State<Arc<Service>>, Extension(caller):
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
+    origin: Origin,
     body: Body,
 ) -> Result<Response, Problem> {
     let asked: Asked = object(&read(&service, body).await?)?;
@@ -85,13 +87,14 @@ pub(super) async fn create(
     };
     let by = caller.clone();
     let made = changing(&service, move |service| service.identity.keys().create(new, Manager::Caller(&by), now())).await?;
-    tracing::info!(target: "audit", by = caller.name(), key = made.entry.id, "an API key was made");
+    service.audited(&origin.record(Action::KEY_CREATED, AuditOutcome::Allowed).by(&caller).to(&made.entry.id)).await?;
     told(&made)
 }
 
 pub(super) async fn rotate(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
+    origin: Origin,
     id: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -101,19 +104,20 @@ pub(super) async fn rotate(
     let overlap = rotation.overlap.map_or(OVERLAP, Duration::from_secs);
     let (by, old) = (caller.clone(), id.clone());
     let made = changing(&service, move |service| service.identity.keys().rotate(&old, overlap, Manager::Caller(&by), now())).await?;
-    tracing::info!(target: "audit", by = caller.name(), key = id, new = made.entry.id, "an API key was rotated");
+    service.audited(&origin.record(Action::KEY_ROTATED, AuditOutcome::Allowed).by(&caller).to(&made.entry.id)).await?;
     told(&made)
 }
 
 pub(super) async fn revoke(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
+    origin: Origin,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let id = self::id(id)?;
     let by = caller.clone();
     let entry = changing(&service, move |service| service.identity.keys().revoke(&id, Manager::Caller(&by), now())).await?;
-    tracing::info!(target: "audit", by = caller.name(), key = entry.id, "an API key was revoked");
+    service.audited(&origin.record(Action::KEY_REVOKED, AuditOutcome::Allowed).by(&caller).to(&entry.id)).await?;
     json(&KeyView::new(&entry, now()))
 }
 
@@ -158,11 +162,7 @@ fn id(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
 
 async fn read(service: &Service, body: Body) -> Result<Bytes, Problem> {
     let limit = LONGEST_BODY.min(service.config.limits.body);
-    match tokio::time::timeout(service.config.limits.timeout, Limited::new(body, limit).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::key_too_large(limit)),
-        Ok(Err(_)) | Err(_) => Err(Problem::body_incomplete()),
-    }
+    super::body::read_at_most(service, body, limit, Problem::key_too_large).await
 }
 
 fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {

@@ -5,7 +5,7 @@ mod form;
 
 use self::form::{Form, decoded};
 use super::acts::Origin;
-use super::{Problem, Service};
+use super::{Problem, Service, body};
 use crate::access::{Permission, Roles};
 use crate::identity::server::{AuthorisationServer, Issued, KEY_SET_MAY_BE_KEPT};
 use crate::identity::{CredentialRefused, TokenRefused};
@@ -15,7 +15,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http_body_util::{BodyExt, Limited};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -160,10 +159,9 @@ async fn read(service: &Service, headers: &HeaderMap, body: Body) -> Result<Form
     if !kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(FORM)) {
         return Err(Refusal::request(format!("the body must be {FORM}")));
     }
-    let body = tokio::time::timeout(service.config.limits.timeout, Limited::new(body, LONGEST_BODY).collect()).await;
-    match body {
-        Ok(Ok(collected)) => Form::read(&collected.to_bytes()).map_err(Refusal::request),
-        _ => Err(Refusal::request(format!("the body must arrive whole, in at most {LONGEST_BODY} bytes"))),
+    match body::read_at_most(service, body, LONGEST_BODY, Problem::too_large).await {
+        Ok(bytes) => Form::read(&bytes).map_err(Refusal::request),
+        Err(_) => Err(Refusal::request(format!("the body must arrive whole, in at most {LONGEST_BODY} bytes"))),
     }
 }
 

@@ -6,12 +6,13 @@ mod view;
 pub use view::{KeyState, KeyView, moment};
 
 use crate::access::{Caller, Grants, Permission, PermissionMistake, Roles};
+use crate::auditing::{Action, AuditOutcome, AuditRecord};
 use crate::config::{self, Config, KeyLifetimes};
 use crate::hexadecimal::{digest_of, hexadecimal};
 use crate::listening::chain;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use synod_identity::{ApiKey, ApiKeyId, ApiKeyTerms, ApiKeyText, PresentedApiKey, RandomnessError, SecretHash};
 use synod_store::{DataDirectory, FileStamp, KeptList, KeptListError, KeyEntry};
@@ -145,6 +146,8 @@ pub struct ApiKeys {
     detectors: BTreeSet<String>,
     ring: ArcSwap<Ring>,
     seen: Mutex<FileStamp>,
+    /// What commands have done beside the server, until it is audited. There are no more than keys.
+    acts: Mutex<Vec<AuditRecord>>,
 }
 
 /// The keys as they were read last.
@@ -177,6 +180,15 @@ impl Standing {
 }
 
 impl ApiKeys {
+    /// What commands have done since this was asked last, to be audited.
+    pub fn take_acts(&self) -> Vec<AuditRecord> {
+        std::mem::take(&mut *self.acts())
+    }
+
+    fn acts(&self) -> MutexGuard<'_, Vec<AuditRecord>> {
+        self.acts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The keys of this data directory.
     ///
     /// # Errors
@@ -187,7 +199,8 @@ impl ApiKeys {
         let seen = Mutex::new(kept.stamp());
         let detectors = config.detectors.iter().map(|detector| detector.name.clone()).collect();
         let ring = ArcSwap::from_pointee(Ring { generation: 0, keys: HashMap::new() });
-        let keys = Self { kept, roles: config.identity.roles.clone(), lifetimes: config.identity.keys, detectors, ring, seen };
+        let acts = Mutex::default();
+        let keys = Self { kept, roles: config.identity.roles.clone(), lifetimes: config.identity.keys, detectors, ring, seen, acts };
         keys.ring.store(Arc::new(Ring { generation: 1, keys: keys.standing_keys()? }));
         Ok(keys)
     }
@@ -232,7 +245,7 @@ impl ApiKeys {
         match self.standing_keys() {
             Ok(keys) => {
                 tracing::info!(keys = keys.len(), "the API keys were read");
-                note_commands(&known.keys, &keys);
+                self.acts().extend(done_by_commands(&known.keys, &keys));
                 self.ring.store(Arc::new(Ring { generation: known.generation + 1, keys }));
             }
             Err(error) => tracing::error!(error = chain(&error), "the API keys cannot be read; those that were read before are kept"),
@@ -404,17 +417,18 @@ impl ApiKeys {
     }
 }
 
-/// Notes what commands have done beside the server; what was done over HTTP is noted there.
-fn note_commands(before: &HashMap<ApiKeyId, Arc<Standing>>, after: &HashMap<ApiKeyId, Arc<Standing>>) {
-    for (id, standing) in after.iter().filter(|(_, standing)| standing.by_command) {
-        match (before.get(id), standing.revoked) {
-            (None, false) => tracing::info!(target: "audit", by = COMMAND_LINE, key = %id, "an API key was made"),
-            (Some(known), true) if !known.revoked => {
-                tracing::info!(target: "audit", by = COMMAND_LINE, key = %id, "an API key was revoked")
-            }
-            _ => {}
-        }
-    }
+/// What commands have done beside the server; what was done over HTTP is audited there.
+fn done_by_commands(before: &HashMap<ApiKeyId, Arc<Standing>>, after: &HashMap<ApiKeyId, Arc<Standing>>) -> Vec<AuditRecord> {
+    let by_commands = after.iter().filter(|(_, standing)| standing.by_command);
+    let done = |(id, standing): (&ApiKeyId, &Arc<Standing>)| {
+        let action = match (before.get(id), standing.revoked) {
+            (None, false) => Action::KEY_CREATED,
+            (Some(known), true) if !known.revoked => Action::KEY_REVOKED,
+            _ => return None,
+        };
+        Some(AuditRecord::new(action, AuditOutcome::Allowed).to(&id.to_string()).because(COMMAND_LINE))
+    };
+    by_commands.filter_map(done).collect()
 }
 
 /// Drops what ended long ago, so that the list does not fill up.

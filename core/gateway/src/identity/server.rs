@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use synod_identity::{
@@ -84,6 +85,8 @@ pub struct AuthorisationServer {
     kept: KeptList<SigningKeyEntry>,
     keys: ArcSwap<Keys>,
     seen: Mutex<FileStamp>,
+    /// Whether a key was made that is not audited yet.
+    made_key: AtomicBool,
 }
 
 /// The signing keys as they were read last.
@@ -123,10 +126,10 @@ impl AuthorisationServer {
     /// When the keys cannot be read, used or made.
     pub fn open(config: TokenServer, directory: &DataDirectory, now: u64) -> Result<Self, ServerError> {
         let kept = KeptList::of(directory);
-        settle(&kept, config.algorithm, now)?;
+        let made = settle(&kept, config.algorithm, now)?;
         let seen = Mutex::new(kept.stamp());
         let keys = ArcSwap::from_pointee(read(&kept, &config, 1)?);
-        Ok(Self { config, kept, keys, seen })
+        Ok(Self { config, kept, keys, seen, made_key: AtomicBool::new(made) })
     }
 
     /// Its name: what `iss` and `aud` of its tokens are.
@@ -185,15 +188,21 @@ impl AuthorisationServer {
         Ok((principal, until))
     }
 
+    /// Whether a signing key was made since this was asked last.
+    pub(super) fn has_made_key(&self) -> bool {
+        self.made_key.swap(false, Ordering::Relaxed)
+    }
+
     /// Takes over what the file holds, if it has changed or `asked`; and makes or forgets keys whose time has come. What cannot be used changes
     /// nothing.
     pub(super) fn look(&self, asked: bool, now: u64) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.keys.load();
-        if now >= known.due
-            && let Err(error) = settle(&self.kept, self.config.algorithm, now)
-        {
-            tracing::error!(error = chain(&error), "the signing keys cannot be rotated");
+        if now >= known.due {
+            match settle(&self.kept, self.config.algorithm, now) {
+                Ok(made) => drop(self.made_key.fetch_or(made, Ordering::Relaxed)),
+                Err(error) => tracing::error!(error = chain(&error), "the signing keys cannot be rotated"),
+            }
         }
         let stamp = self.kept.stamp();
         if !asked && *seen == stamp {
@@ -239,19 +248,19 @@ pub fn rotate_signing(directory: &DataDirectory, algorithm: SigningAlgorithm, at
 }
 
 /// Makes the key that is missing or due, and forgets those that nothing is signed with any more.
-fn settle(kept: &KeptList<SigningKeyEntry>, algorithm: SigningAlgorithm, now: u64) -> Result<(), ServerError> {
+fn settle(kept: &KeptList<SigningKeyEntry>, algorithm: SigningAlgorithm, now: u64) -> Result<bool, ServerError> {
     let entries = kept.read()?;
     if next(&entries, algorithm, now).is_none() && ended(&entries, now) == 0 {
-        return Ok(());
+        return Ok(false);
     }
     kept.change(|entries| {
         forget_ended(entries, now);
         // Under the lock it may have become somebody else's work.
         if let Some(from) = next(entries, algorithm, now) {
             entries.push(made(algorithm, now, from)?);
-            tracing::info!(target: "audit", "a signing key was made");
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     })?
 }
 

@@ -109,10 +109,16 @@ pub(super) fn identity(at: &mut Checker<'_>, text: &Text, folder: &Path) -> Iden
     }
     let mapped = text.identity.certificates.iter().enumerate();
     let certificates = mapped.filter_map(|(index, mapped)| certificate(at, &roles, text, index, mapped)).collect();
+    let server = server(at, text);
+    for (name, issuer) in &text.identity.issuers {
+        if server.as_ref().is_some_and(|server| server.issuer == issuer.issuer) {
+            at.mistake(&format!("identity.issuers.{name}.issuer"), "is the issuer of `identity.server`: each has to have a name of its own");
+        }
+    }
     Identity {
         anonymous: text.identity.anonymous.clone(),
         keys: lifetimes(at, &text.identity.keys),
-        server: server(at, text),
+        server,
         certificates,
         providers: issuers::providers(at, &text.identity.issuers, &roles, folder),
         login: issuers::login(at, &text.identity, folder),

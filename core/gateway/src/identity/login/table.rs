@@ -85,6 +85,7 @@ impl<V: Clone> Table<V> {
     }
 
     /// How many there are.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.entries().len()
     }
