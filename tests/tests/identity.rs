@@ -29,7 +29,7 @@ routes:
 ";
 
 /// Who has each permission that a route needs. A permission that is not here has nobody thought of.
-const WHO: [(&str, &[&str]); 11] = [
+const WHO: [(&str, &[&str]); 12] = [
     ("score:policy", &["scorer", "admin"]),
     ("score:detector/forest", &["scorer", "admin"]),
     ("read:decisions", &["viewer", "analyst", "operator", "admin"]),
@@ -41,6 +41,7 @@ const WHO: [(&str, &[&str]); 11] = [
     ("read:audit", &["operator", "admin"]),
     ("label:decisions", &["analyst", "admin"]),
     ("manage:keys", &["admin"]),
+    ("operate:service", &["operator", "admin"]),
 ];
 
 fn installation(more: &str) -> Installation {
@@ -107,9 +108,10 @@ struct Called {
 /// Every route of the table and of the configuration, each path once.
 fn all_routes() -> Vec<Called> {
     let permission = |needs: &Needs| match needs {
-        Needs::Nothing => None,
+        // The last one is asked once the message is read, which this one is none of.
+        Needs::Nothing | Needs::ScoreOfModelInMessage => None,
         Needs::The(permission) => Some(permission.to_string()),
-        Needs::ScoreOfNamedDetector => Some("score:detector/forest".to_owned()),
+        Needs::ScoreOfNamedDetector | Needs::ScoreOfNamedModel => Some("score:detector/forest".to_owned()),
     };
     let own = ROUTES.iter().filter(|entry| entry.audience == Audience::Clients);
     let own = own.map(|entry| (entry.path.to_owned(), entry.method, permission(&entry.needs)));
@@ -124,6 +126,7 @@ fn all_routes() -> Vec<Called> {
     own.chain(declared).for_each(|(path, method, needs)| drop(paths.entry(path).or_default().insert(method, needs)));
     let filled = |path: &str| {
         let path = path.replace("{detector}", "forest").replace("{id}", "00000000-0000-7000-8000-000000000000").replace("{key}", "x");
+        let path = path.replace("{model}", "forest").replace("{version}", "1").replace("{*region}", "status").replace("{file}", "x");
         assert!(!path.contains('{'), "nobody has thought of the parameter in {path}");
         path
     };
