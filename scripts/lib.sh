@@ -26,3 +26,13 @@ need_tools() {
     command -v curl >/dev/null || packages+=(curl)
     [ ${#packages[@]} -eq 0 ] || need "${packages[@]}"
 }
+
+# h2spec, the conformance suite of HTTP/2, from its Go module. Where there is no go, its test is skipped and says so.
+need_h2spec() {
+    export SYNOD_H2SPEC="$CARGO_TARGET_DIR/tools/h2spec"
+    [ ! -x "$SYNOD_H2SPEC" ] || return 0
+    command -v go >/dev/null || { say "h2spec is skipped: there is no go to build it with"; return 0; }
+    say "building h2spec"
+    GOBIN=$(dirname "$SYNOD_H2SPEC") go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible >&2 ||
+        say "h2spec is skipped: it cannot be built"
+}

@@ -6,6 +6,9 @@
 # A server that a test needs is started by the test on a free port, and stopped by its process id.
 . "$(dirname "$0")/lib.sh"
 need_tools
+# A certificate authority (ACME), a scanner of TLS, and what they call.
+need pebble testssl.sh openssl
+need_h2spec
 
 say "format"
 cargo fmt --all -- --check

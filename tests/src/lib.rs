@@ -3,9 +3,11 @@
 
 pub mod configurations;
 mod http;
+pub mod http2;
 mod installation;
 mod server;
 pub mod table;
+pub mod tls;
 
 pub use http::{Answer, Connection, send};
 pub use installation::{Installation, Ran};

@@ -3,19 +3,15 @@
 // A test ends at the first thing that is not as it should be.
 #![allow(clippy::unwrap_used)]
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use synod_tests::configurations::{patient, three_numbers, three_numbers_csv};
+use synod_tests::http2::{END_HEADERS, END_STREAM, PREFACE, STATUS_200, beginning, frame, head};
+use synod_tests::tls::{Authority, VERSIONS, encrypted, own};
 use synod_tests::{Connection, Installation, Server, plugins, send};
 
 const ROW: &str = r#"{"a":0.1,"b":0.2,"c":0.3}"#;
@@ -132,7 +128,7 @@ fn whoever_keeps_the_service_waiting_is_cut_off() {
         });
         scope.spawn(|| {
             let mut http2 = open();
-            http2.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+            http2.write_all(PREFACE).unwrap();
             closed_between(&mut http2, 1200, 4000);
         });
         scope.spawn(|| never_reads(open()));
@@ -267,37 +263,11 @@ fn malformed_heads_are_refused() {
     server.stop();
 }
 
-/// A frame of HTTP/2 (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, id: u8, payload: &[u8]) -> Vec<u8> {
-    [&[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, id], payload].concat()
-}
-
-/// How a client of HTTP/2 begins: the preface, its settings, and the head of its first request.
-fn beginning(flags: u8, head: &[u8]) -> Vec<u8> {
-    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[]), frame(1, flags, 1, head)].concat()
-}
-
-/// The first byte of an answer's head by HTTP/2.
-fn http2_head(stream: &mut impl Read) -> u8 {
-    loop {
-        let mut header = [0; 9];
-        stream.read_exact(&mut header).unwrap();
-        let mut payload = vec![0; usize::from(header[1]) << 8 | usize::from(header[2])];
-        stream.read_exact(&mut payload).unwrap();
-        if header[3] == 1 {
-            return payload[0];
-        }
-    }
-}
-
 /// Asks for `/healthz` by HTTP/2, in its raw frames, and returns the first byte of the answer's head.
 fn by_http2(stream: &mut (impl Read + Write)) -> u8 {
-    stream.write_all(&beginning(5, b"\x82\x86\x04\x08/healthz\x01\x05synod")).unwrap();
-    http2_head(stream)
+    stream.write_all(&beginning(END_STREAM | END_HEADERS, b"\x82\x86\x04\x08/healthz\x01\x05synod")).unwrap();
+    head(stream)[0]
 }
-
-/// `:status: 200` of HPACK's static table (RFC 7541, appendix A).
-const STATUS_200: u8 = 0x88;
 
 #[test]
 fn http_2_is_spoken_and_its_streams_are_bounded() {
@@ -305,7 +275,7 @@ fn http_2_is_spoken_and_its_streams_are_bounded() {
     let server = Server::start(&at);
     assert_eq!(by_http2(&mut connected(server.data)), STATUS_200);
     let mut settings = connected(server.data);
-    settings.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    settings.write_all(PREFACE).unwrap();
     let mut header = [0; 9];
     settings.read_exact(&mut header).unwrap();
     let mut payload = vec![0; usize::from(header[2])];
@@ -323,7 +293,7 @@ fn a_request_under_way_is_answered_when_the_service_stops() {
     answered(&mut idle, GET);
     let mut connection = Connection::open(server.data);
     let mut http2 = connected(server.data);
-    http2.write_all(&beginning(4, b"\x83\x86\x04\x09/v1/score\x01\x05synod")).unwrap();
+    http2.write_all(&beginning(END_HEADERS, b"\x83\x86\x04\x09/v1/score\x01\x05synod")).unwrap();
     let (first, rest) = ROW.split_at(5);
     connection.write(format!("POST /v1/score HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n{first}", ROW.len()));
     // Until it is read there is nothing under way.
@@ -337,8 +307,8 @@ fn a_request_under_way_is_answered_when_the_service_stops() {
     }
     connection.write(rest);
     connection.answer().ok();
-    http2.write_all(&frame(0, 1, 1, ROW.as_bytes())).unwrap();
-    assert_eq!(http2_head(&mut http2), STATUS_200);
+    http2.write_all(&frame(0, END_STREAM, 1, ROW.as_bytes())).unwrap();
+    assert_eq!(head(&mut http2)[0], STATUS_200);
     assert_eq!(server.await_end(), 0);
 }
 
@@ -357,56 +327,6 @@ fn a_stop_waits_for_nobody_longer_than_it_may() {
     assert!(server.events().iter().any(|event| event["message"].as_str().unwrap_or_default().starts_with("connections are cut")));
 }
 
-/// Who signs the tests' certificates.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
-    }
-
-    /// A certificate for `synod` that ends with this year, and its key, in PEM.
-    fn certificate(&self, year: i32) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["synod".to_owned()]).unwrap();
-        params.not_after = date_time_ymd(year, 12, 31);
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        (certificate.pem() + &self.issuer.pem(), key.serialize_pem())
-    }
-
-    /// What a client knows that trusts this authority and speaks these versions and protocols.
-    fn client(&self, versions: &[&'static SupportedProtocolVersion], protocols: &[&str]) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).unwrap();
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let mut config = builder.with_protocol_versions(versions).unwrap().with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        config.resumption = rustls::client::Resumption::disabled();
-        Arc::new(config)
-    }
-}
-
-type Encrypted = StreamOwned<ClientConnection, TcpStream>;
-
-fn encrypted(config: &Arc<ClientConfig>, address: SocketAddr) -> Result<Encrypted, std::io::Error> {
-    let client = ClientConnection::new(config.clone(), ServerName::try_from("synod").unwrap()).unwrap();
-    let mut stream = StreamOwned::new(client, connected(address));
-    while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock)?;
-    }
-    Ok(stream)
-}
-
-fn own(stream: &Encrypted) -> CertificateDer<'static> {
-    stream.conn.peer_certificates().unwrap()[0].clone().into_owned()
-}
-
-const VERSIONS: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS13, &rustls::version::TLS12];
-
 /// An installation with a certificate of this authority. What stands in the file first is in use first.
 fn with_certificate(authority: &Authority, year: i32) -> Installation {
     let at = installed("{tls: {certificate: server.pem, key: server.key}, limits: {handshake: 700ms, first_byte: 2m, idle: 2m}}");
@@ -420,10 +340,6 @@ fn write_pair(at: &Installation, (certificate, key): &(String, String)) {
         at.write("new", text);
         fs::rename(at.path("new"), at.path(name)).unwrap();
     }
-}
-
-fn hang_up(server: &Server) {
-    assert!(Command::new("kill").arg("-HUP").arg(server.process().to_string()).status().unwrap().success());
 }
 
 fn times_logged(server: &Server, beginning: &str) -> usize {
@@ -440,19 +356,19 @@ fn await_logged(server: &Server, beginning: &str, times: usize) {
 
 #[test]
 fn connections_can_be_encrypted() {
-    let authority = Authority::new();
+    let authority = Authority::new("authority");
     let at = with_certificate(&authority, 2090);
     let server = Server::start(&at);
     for version in VERSIONS {
-        let mut stream = encrypted(&authority.client(&[version], &["http/1.1"]), server.data).unwrap();
+        let mut stream = encrypted(&authority.trusting(&[version], &["http/1.1"]), server.data).unwrap();
         assert_eq!(stream.conn.alpn_protocol(), Some(b"http/1.1".as_slice()));
         assert_eq!(stream.conn.protocol_version(), Some(version.version));
         answered(&mut stream, GET);
     }
-    let mut stream = encrypted(&authority.client(&VERSIONS, &["http/1.1", "h2"]), server.data).unwrap();
+    let mut stream = encrypted(&authority.trusting(&VERSIONS, &["http/1.1", "h2"]), server.data).unwrap();
     assert_eq!(stream.conn.alpn_protocol(), Some(b"h2".as_slice()), "the better one is taken");
     assert_eq!(by_http2(&mut stream), STATUS_200);
-    assert!(encrypted(&Authority::new().client(&VERSIONS, &[]), server.data).is_err(), "another authority's client");
+    assert!(encrypted(&Authority::new("other").trusting(&VERSIONS, &[]), server.data).is_err(), "another authority's client");
     // Who does not shake hands: one that waits, and one that speaks without encryption.
     closed_between(&mut connected(server.data), 500, 3000);
     let mut plain = connected(server.data);
@@ -467,53 +383,11 @@ fn connections_can_be_encrypted() {
 }
 
 #[test]
-fn a_certificate_is_renewed_under_load_without_a_failed_handshake() {
-    let authority = Authority::new();
-    let at = with_certificate(&authority, 2090);
-    let server = Server::start(&at);
-    let client = authority.client(&VERSIONS, &["http/1.1"]);
-    let mut old = encrypted(&client, server.data).unwrap();
-    let (over, handshakes) = (AtomicBool::new(false), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        let load = || {
-            while !over.load(Ordering::Relaxed) {
-                let mut stream = encrypted(&client, server.data).unwrap_or_else(|error| {
-                    over.store(true, Ordering::Relaxed);
-                    panic!("a handshake failed: {error}")
-                });
-                answered(&mut stream, GET);
-                handshakes.fetch_add(1, Ordering::Relaxed);
-            }
-        };
-        let clients = [scope.spawn(load), scope.spawn(load)];
-        for rotation in 1..=20 {
-            let before = own(&encrypted(&client, server.data).unwrap());
-            write_pair(&at, &authority.certificate(2060 + rotation));
-            // Every other time nobody says so.
-            if rotation % 2 == 0 {
-                hang_up(&server);
-            }
-            let started = Instant::now();
-            while own(&encrypted(&client, server.data).unwrap()) == before {
-                assert!(started.elapsed() < LATEST, "the new certificate is never shown");
-                thread::sleep(Duration::from_millis(20));
-            }
-        }
-        over.store(true, Ordering::Relaxed);
-        clients.into_iter().for_each(|client| client.join().unwrap());
-    });
-    assert!(handshakes.into_inner() > 100, "there was load");
-    answered(&mut old, GET);
-    assert_eq!(counted(&server, "synod_tls_handshakes_failed_total"), 0);
-    server.stop();
-}
-
-#[test]
 fn files_that_make_no_certificate_change_nothing() {
-    let authority = Authority::new();
+    let authority = Authority::new("authority");
     let at = with_certificate(&authority, 2090);
     let server = Server::start(&at);
-    let client = authority.client(&VERSIONS, &[]);
+    let client = authority.trusting(&VERSIONS, &[]);
     let mut old = encrypted(&client, server.data).unwrap();
     let shown = own(&old);
     let refused = "the certificate cannot be read again";
@@ -537,7 +411,7 @@ fn files_that_make_no_certificate_change_nothing() {
 
 #[test]
 fn a_wrong_certificate_keeps_the_service_from_starting_and_an_old_one_does_not() {
-    let authority = Authority::new();
+    let authority = Authority::new("authority");
     let at = with_certificate(&authority, 2090);
     let (certificate, key) = authority.certificate(2090);
     let table = [

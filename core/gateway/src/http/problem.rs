@@ -8,6 +8,9 @@ use serde::Serialize;
 use std::time::Duration;
 use synod_detection::RowProblem;
 
+/// So many wrong values are told of a request or a row at most.
+const MOST_ERRORS: usize = 100;
+
 /// One wrong value.
 #[derive(Debug, Clone, Serialize)]
 pub struct Wrong {
@@ -114,12 +117,14 @@ impl Problem {
         }
     }
 
-    /// Rows that the schema refuses.
-    pub fn refused(errors: Vec<Wrong>) -> Self {
+    /// Rows that the schema refuses. Not every mistake is told: an answer must not be many times as large as its request.
+    pub fn refused(mut errors: Vec<Wrong>) -> Self {
         let detail = match errors.as_slice() {
             [one] => format!("{} {}", one.pointer, one.detail).trim_start().to_owned(),
+            several if several.len() > MOST_ERRORS => format!("{} values are wrong; here are the first {MOST_ERRORS}", several.len()),
             several => format!("{} values are wrong", several.len()),
         };
+        errors.truncate(MOST_ERRORS);
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_row", "Invalid row", detail) }
     }
 

@@ -29,12 +29,13 @@ use tokio::time::{Sleep, sleep_until};
 pub(super) async fn serve(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, stop: watch::Receiver<()>) {
     // Answers are written whole; there is nothing to wait for. Where the system refuses, they are a little slower.
     let _ = stream.set_nodelay(true);
-    let peer = Peer { address: peer, certificate: None };
+    let peer = Peer { address: peer, certificate: None, http2: false };
     match &shared.tls {
         None => talk(shared, stream, peer, stop).await,
         Some(tls) => {
             if let Some(Accepted { stream, client }) = handshake(shared, tls, stream).await {
-                talk(shared, stream, Peer { certificate: client, ..peer }, stop).await;
+                let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                talk(shared, stream, Peer { certificate: client, http2, ..peer }, stop).await;
             }
         }
     }
@@ -45,11 +46,18 @@ pub(super) async fn serve(shared: &Arc<Shared>, stream: TcpStream, peer: SocketA
 struct Peer {
     address: SocketAddr,
     certificate: Option<Arc<ClientCertificate>>,
+    /// Whether HTTP/2 was agreed on, so that nothing else is spoken.
+    http2: bool,
 }
 
 async fn handshake(shared: &Shared, tls: &Tls, stream: TcpStream) -> Option<Accepted> {
     match tokio::time::timeout(shared.limits.handshake, tls.accept(stream)).await {
-        Ok(Ok(accepted)) => return accepted,
+        Ok(Ok(accepted)) => {
+            if let Some(client) = accepted.as_ref().and_then(|accepted| accepted.client.as_ref()) {
+                tracing::debug!(subject = client.subject, sha256 = client.sha256, "a client showed its certificate");
+            }
+            return accepted;
+        }
         Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
         Err(_) => shared.metrics.overdue(Deadline::Handshake),
     }
@@ -61,12 +69,12 @@ async fn talk<S>(shared: &Arc<Shared>, stream: S, peer: Peer, mut stop: watch::R
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let activity = Activity::new(shared.limits);
+    let (activity, http2) = (Activity::new(shared.limits), peer.http2);
     let service = service_fn({
         let (shared, activity) = (shared.clone(), activity.clone());
         move |request| answer(shared.clone(), activity.begin(), peer.clone(), request)
     });
-    let builder = protocols(&shared.limits);
+    let builder = protocols(&shared.limits, http2);
     let stream = TokioIo::new(Watched::new(stream, activity.clone()));
     let mut connection = pin!(builder.serve_connection(stream, service));
     let mut watchdog = Watchdog::new(activity);
@@ -91,12 +99,12 @@ where
 }
 
 /// HTTP/1.1 and HTTP/2, within the limits. Deadlines are not set here: the library's own hold for the first request only.
-fn protocols(limits: &Limits) -> Builder<TokioExecutor> {
+fn protocols(limits: &Limits, http2: bool) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(limits.header_size).max_headers(limits.header_count);
     let header_size = u32::try_from(limits.header_size).unwrap_or(u32::MAX);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(limits.streams).max_header_list_size(header_size);
-    builder
+    if http2 { builder.http2_only() } else { builder }
 }
 
 async fn answer(

@@ -64,12 +64,19 @@ pub enum CertificateSource {
 /// What handshakes are done with, as it is now.
 #[derive(Debug)]
 pub struct Tls {
-    current: ArcSwap<ServerConfig>,
+    current: ArcSwap<Current>,
     parts: Mutex<Parts>,
     acme: Option<Acme>,
 }
 
-/// What the next handshakes are made of.
+/// What the next handshake is done with, and whom its certificate is for.
+#[derive(Debug)]
+struct Current {
+    config: Arc<ServerConfig>,
+    names: Names,
+}
+
+/// What that is made of. Whoever holds it may be reading files.
 #[derive(Debug)]
 struct Parts {
     certificate: Certificate,
@@ -107,7 +114,7 @@ impl Tls {
             }
         };
         let parts = Parts { certificate, clients };
-        Ok(Arc::new(Self { current: ArcSwap::from_pointee(parts.config()), parts: Mutex::new(parts), acme }))
+        Ok(Arc::new(Self { current: ArcSwap::from_pointee(parts.current()), parts: Mutex::new(parts), acme }))
     }
 
     /// What can be said of these settings without serving, in a few words. Nothing is written, and no authority is asked.
@@ -139,7 +146,7 @@ impl Tls {
             begun.into_stream(acme.challenge()).await?.shutdown().await?;
             return Ok(None);
         }
-        let stream = begun.into_stream(self.current.load_full()).await?;
+        let stream = begun.into_stream(self.current.load().config.clone()).await?;
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let client = shown.map(|certificate| ClientCertificate::read(certificate)).transpose();
         let client = client.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?.map(Arc::new);
@@ -148,10 +155,7 @@ impl Tls {
 
     /// Whether the certificate is for this host, a name or an address without a port.
     pub fn is_for(&self, host: &str) -> bool {
-        match &self.parts.lock().unwrap_or_else(PoisonError::into_inner).certificate {
-            Certificate::Files(files) => files.made().names.hold(host),
-            Certificate::Acme(_, names) => names.hold(host),
-        }
+        self.current.load().names.hold(host)
     }
 
     /// Reads the files again whenever they change, and when `asked`; orders certificates where they come by ACME. It never ends.
@@ -206,20 +210,20 @@ impl Tls {
             }
         }
         if other {
-            self.current.store(Arc::new(parts.config()));
+            self.current.store(Arc::new(parts.current()));
         }
     }
 }
 
 impl Parts {
     /// Sessions are not taken over from the configuration before: whoever is not trusted any more cannot resume one.
-    fn config(&self) -> ServerConfig {
-        let resolver = match &self.certificate {
-            Certificate::Files(files) => files.made().resolver.clone(),
-            Certificate::Acme(resolver, _) => resolver.clone(),
+    fn current(&self) -> Current {
+        let (resolver, names) = match &self.certificate {
+            Certificate::Files(files) => (files.made().resolver.clone(), files.made().names.clone()),
+            Certificate::Acme(resolver, names) => (resolver.clone(), names.clone()),
         };
         let verifier = self.clients.as_ref().map_or_else(WebPkiClientVerifier::no_client_auth, |clients| clients.made().clone());
-        config(resolver, verifier, &PROTOCOLS)
+        Current { config: Arc::new(config(resolver, verifier, &PROTOCOLS)), names }
     }
 }
 
@@ -227,6 +231,8 @@ fn config(resolver: Arc<dyn ResolvesServerCert>, verifier: Arc<dyn ClientCertVer
     let versions = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13, &TLS12]);
     let builder = versions.expect("the provider has cipher suites for both versions");
     let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(resolver);
+    // All cipher suites are good ones; still, a client must not be able to choose the one that it would like to break.
+    config.ignore_client_order = true;
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     config
 }
