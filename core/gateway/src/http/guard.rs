@@ -5,6 +5,7 @@ use super::{Problem, Service};
 use crate::access::{Caller, Permission};
 use crate::auditing::{Action, AuditOutcome};
 use crate::identity::{CredentialRefused, Credentials};
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -85,17 +86,18 @@ pub(super) fn guarded(route: MethodRouter<Arc<Service>>, needs: Needs) -> Method
     }
 }
 
-async fn authorise(State(needs): State<Arc<Needs>>, parameters: RawPathParams, request: Request, next: Next) -> Response {
+type Parameters = Result<RawPathParams, RawPathParamsRejection>;
+
+async fn authorise(State(needs): State<Arc<Needs>>, parameters: Parameters, request: Request, next: Next) -> Response {
+    // What is no text names nothing; the route says so.
+    let parameter = |wanted: &str| parameters.iter().flatten().find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned());
     let permission = match &*needs {
         Needs::Nothing => return next.run(request).await,
         Needs::The(permission) => permission.clone(),
-        Needs::ScoreOfNamedDetector => {
-            let named = parameters.iter().find(|(name, _)| *name == "detector").map(|(_, name)| name);
-            Permission::ScoreDetector(named.unwrap_or_default().to_owned())
-        }
+        Needs::ScoreOfNamedDetector => Permission::ScoreDetector(parameter("detector").unwrap_or_default()),
     };
     match request.extensions().get::<Caller>() {
-        Some(caller) if caller.may(&permission) => done(&permission, &parameters, next.run(request).await),
+        Some(caller) if caller.may(&permission) => done(&permission, parameter("id"), next.run(request).await),
         Some(caller) if caller.is_known() => {
             let mut response = Problem::forbidden(&permission).into_response();
             response.extensions_mut().insert(Denied(permission.to_string()));
@@ -106,9 +108,8 @@ async fn authorise(State(needs): State<Arc<Needs>>, parameters: RawPathParams, r
 }
 
 /// Marks the answer of an act that its route does not audit itself.
-fn done(permission: &Permission, parameters: &RawPathParams, mut response: Response) -> Response {
+fn done(permission: &Permission, target: Option<String>, mut response: Response) -> Response {
     if *permission == Permission::LabelDecisions && response.status().is_success() {
-        let target = parameters.iter().find(|(name, _)| *name == "id").map(|(_, id)| id.to_owned());
         response.extensions_mut().insert(Done { action: Action::LABEL_SET, target });
     }
     response
