@@ -68,7 +68,7 @@ fn a_refused_credential_is_an_event_with_reason_and_address_and_without_the_cred
     let told = ["outcome", "reason", "address", "route", "request_id"].map(|key| event[key].as_str().unwrap());
     assert_eq!(told, ["denied", "other_scheme", "127.0.0.1", "/v1/decisions/{id}", "request-7"]);
     assert!(event["actor"].is_null() && event["count"].is_null() && event["tenant"].is_null(), "{event}");
-    assert_eq!(of_callers(events(&at, "")), [event.clone()], "the command tells the same, beside the server");
+    assert_eq!(of_callers(events(&at, "")).first(), Some(event), "the command tells the same, beside the server");
 
     let line = server.await_event(|line| line["target"] == "audit" && line["action"] == "credential.refused");
     assert_eq!((&line["reason"], &line["address"], &line["level"]), (&json!("other_scheme"), &json!("127.0.0.1"), &json!("WARN")));

@@ -6,7 +6,8 @@ use std::hint::black_box;
 use std::time::Instant;
 use synod_gateway::redaction::{redacted, redacted_line};
 
-const ROUNDS: u32 = 200_000;
+const ROUNDS: u32 = 2_000;
+const TIMES: u32 = 60;
 
 fn main() {
     let access = r#"{"timestamp":"2026-11-26T12:02:14.123456Z","level":"INFO","message":"request answered","request_id":"0198a1b2-4111-7111-8111-a11111111111","method":"POST","route":"/v1/score","status":200,"caller":"https://login.bank.example:ana","duration_us":1834,"target":"access"}"#;
@@ -22,11 +23,19 @@ fn main() {
         ("4 KiB of words", &long),
         ("4 KiB of short numbers", &digits),
     ] {
-        let started = Instant::now();
-        (0..ROUNDS).for_each(|_| drop(black_box(redacted_line(black_box(line.as_bytes())))));
-        println!("{name}: {} bytes, {:.0} ns a line", line.len(), started.elapsed().as_nanos() as f64 / f64::from(ROUNDS));
+        let took = best_of(|| drop(black_box(redacted_line(black_box(line.as_bytes())))));
+        println!("{name}: {} bytes, {took:.0} ns a line", line.len());
     }
-    let started = Instant::now();
-    (0..ROUNDS).for_each(|_| drop(black_box(redacted(black_box("/amount must be a number, not `abc`")))));
-    println!("a problem's detail: {:.0} ns", started.elapsed().as_nanos() as f64 / f64::from(ROUNDS));
+    let took = best_of(|| drop(black_box(redacted(black_box("/amount must be a number, not `abc`")))));
+    println!("a problem's detail: {took:.0} ns");
+}
+
+/// Nanoseconds that something takes when the machine has nothing else to do: the least of many times.
+fn best_of(work: impl Fn()) -> f64 {
+    let took = |_| {
+        let started = Instant::now();
+        (0..ROUNDS).for_each(|_| work());
+        started.elapsed().as_nanos() as f64 / f64::from(ROUNDS)
+    };
+    (0..TIMES).map(took).fold(f64::INFINITY, f64::min)
 }

@@ -102,22 +102,19 @@ pub(super) fn guarded(route: MethodRouter<Arc<Service>>, needs: Needs) -> Method
     }
 }
 
-async fn authorise(
-    State(needs): State<Arc<Needs>>,
-    parameters: Result<RawPathParams, RawPathParamsRejection>,
-    request: Request,
-    next: Next,
-) -> Response {
-    // What is no text names nothing.
-    let Ok(parameters) = parameters else { return Problem::not_found().into_response() };
+type Parameters = Result<RawPathParams, RawPathParamsRejection>;
+
+async fn authorise(State(needs): State<Arc<Needs>>, parameters: Parameters, request: Request, next: Next) -> Response {
+    // What is no text names nothing; the route says so.
+    let parameter = |wanted: &str| parameters.iter().flatten().find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned());
     let permission = match &*needs {
         Needs::Nothing | Needs::ScoreOfModelInMessage => return next.run(request).await,
         Needs::The(permission) => permission.clone(),
-        Needs::ScoreOfNamedDetector => Permission::ScoreDetector(named(&parameters, "detector")),
-        Needs::ScoreOfNamedModel => score_of_model(&named(&parameters, "model")),
+        Needs::ScoreOfNamedDetector => Permission::ScoreDetector(parameter("detector").unwrap_or_default()),
+        Needs::ScoreOfNamedModel => score_of_model(&parameter("model").unwrap_or_default()),
     };
     match permitted(request.extensions().get(), &permission) {
-        Ok(()) => done(&permission, &parameters, next.run(request).await),
+        Ok(()) => done(&permission, parameter("id"), next.run(request).await),
         Err(problem) => denied(request.extensions().get(), &permission, problem),
     }
 }
@@ -129,10 +126,6 @@ fn denied(caller: Option<&Caller>, permission: &Permission, problem: Problem) ->
         response.extensions_mut().insert(Denied(permission.to_string()));
     }
     response
-}
-
-fn named(parameters: &RawPathParams, parameter: &str) -> String {
-    parameters.iter().find(|(name, _)| *name == parameter).map(|(_, value)| value).unwrap_or_default().to_owned()
 }
 
 /// What it takes to score by a model.
@@ -150,9 +143,8 @@ pub(super) fn permitted(caller: Option<&Caller>, permission: &Permission) -> Res
 }
 
 /// Marks the answer of an act that its route does not audit itself.
-fn done(permission: &Permission, parameters: &RawPathParams, mut response: Response) -> Response {
+fn done(permission: &Permission, target: Option<String>, mut response: Response) -> Response {
     if *permission == Permission::LabelDecisions && response.status().is_success() {
-        let target = parameters.iter().find(|(name, _)| *name == "id").map(|(_, id)| id.to_owned());
         response.extensions_mut().insert(Done { action: Action::LABEL_SET, target });
     }
     response

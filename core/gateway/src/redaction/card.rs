@@ -6,42 +6,42 @@ const LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;
 /// Digits that stay readable.
 const SHOWN: usize = 4;
 
-/// Prefixes as numbers of so many digits, from and to, and the lengths that go with them. From the issuers' public tables; where those differ,
-/// the wider range. What begins with 1 (UATP) is left out: so do all times of this decade in milli-, micro- and nanoseconds.
+/// The first four digits, from and to, and the lengths that go with them. From the issuers' public tables; where those differ, the wider range.
+/// What begins with 1 (UATP) is left out: so do all times of this decade in milli-, micro- and nanoseconds.
 #[rustfmt::skip]
-const ISSUERS: [(u32, u32, u32, &[usize]); 32] = [
-    (1, 4, 4, &[13, 16, 18, 19]),                         // Visa
-    (2, 51, 55, &[16]),                                   // Mastercard
-    (4, 2221, 2720, &[16]),
-    (2, 34, 34, &[15]),                                   // American Express
-    (2, 37, 37, &[15]),
-    (3, 300, 305, &[14, 15, 16, 17, 18, 19]),             // Diners Club
-    (4, 3095, 3095, &[14, 15, 16, 17, 18, 19]),
-    (2, 36, 36, &[14, 15, 16, 17, 18, 19]),
-    (2, 38, 39, &[14, 15, 16, 17, 18, 19]),
-    (4, 6011, 6011, &[16, 17, 18, 19]),                   // Discover
-    (3, 644, 649, &[16, 17, 18, 19]),
-    (2, 65, 65, &[16, 17, 18, 19]),                       // with RuPay, Verve, Elo
-    (4, 3528, 3589, &[16, 17, 18, 19]),                   // JCB
-    (2, 62, 62, &[16, 17, 18, 19]),                       // UnionPay
-    (2, 81, 81, &[16, 17, 18, 19]),
-    (4, 2200, 2204, &[16, 17, 18, 19]),                   // Mir
-    (4, 2205, 2205, &[16]),                               // Borica
-    (4, 5018, 5018, &[13, 14, 15, 16, 17, 18, 19]),       // Maestro
-    (4, 5020, 5020, &[13, 14, 15, 16, 17, 18, 19]),
-    (4, 5038, 5038, &[13, 14, 15, 16, 17, 18, 19]),
-    (4, 5893, 5893, &[13, 14, 15, 16, 17, 18, 19]),
-    (4, 6304, 6304, &[13, 14, 15, 16, 17, 18, 19]),
-    (4, 6759, 6763, &[13, 14, 15, 16, 17, 18, 19]),
-    (4, 5019, 5019, &[16]),                               // Dankort
-    (3, 506, 509, &[16, 18, 19]),                         // Elo, Verve, RuPay
-    (2, 60, 60, &[16]),                                   // RuPay, Hipercard
-    (3, 636, 639, &[16, 17, 18, 19]),                     // InterPayment, InstaPayment
-    (4, 9792, 9792, &[16]),                               // Troy
-    (4, 8600, 8600, &[16]),                               // UzCard
-    (4, 9860, 9860, &[16]),                               // Humo
-    (4, 9112, 9112, &[16]),                               // BelCard
-    (2, 67, 67, &[16, 18, 19]),                           // national debit cards
+const ISSUERS: [(u32, u32, &[usize]); 32] = [
+    (4000, 4999, &[13, 16, 18, 19]),                      // Visa
+    (5100, 5599, &[16]),                                  // Mastercard
+    (2221, 2720, &[16]),
+    (3400, 3499, &[15]),                                  // American Express
+    (3700, 3799, &[15]),
+    (3000, 3059, &[14, 15, 16, 17, 18, 19]),              // Diners Club
+    (3095, 3095, &[14, 15, 16, 17, 18, 19]),
+    (3600, 3699, &[14, 15, 16, 17, 18, 19]),
+    (3800, 3999, &[14, 15, 16, 17, 18, 19]),
+    (6011, 6011, &[16, 17, 18, 19]),                      // Discover
+    (6440, 6499, &[16, 17, 18, 19]),
+    (6500, 6599, &[16, 17, 18, 19]),                      // with RuPay, Verve, Elo
+    (3528, 3589, &[16, 17, 18, 19]),                      // JCB
+    (6200, 6299, &[16, 17, 18, 19]),                      // UnionPay
+    (8100, 8199, &[16, 17, 18, 19]),
+    (2200, 2204, &[16, 17, 18, 19]),                      // Mir
+    (2205, 2205, &[16]),                                  // Borica
+    (5018, 5018, &[13, 14, 15, 16, 17, 18, 19]),          // Maestro
+    (5020, 5020, &[13, 14, 15, 16, 17, 18, 19]),
+    (5038, 5038, &[13, 14, 15, 16, 17, 18, 19]),
+    (5893, 5893, &[13, 14, 15, 16, 17, 18, 19]),
+    (6304, 6304, &[13, 14, 15, 16, 17, 18, 19]),
+    (6759, 6763, &[13, 14, 15, 16, 17, 18, 19]),
+    (5019, 5019, &[16]),                                  // Dankort
+    (5060, 5099, &[16, 18, 19]),                          // Elo, Verve, RuPay
+    (6000, 6099, &[16]),                                  // RuPay, Hipercard
+    (6360, 6399, &[16, 17, 18, 19]),                      // InterPayment, InstaPayment
+    (9792, 9792, &[16]),                                  // Troy
+    (8600, 8600, &[16]),                                  // UzCard
+    (9860, 9860, &[16]),                                  // Humo
+    (9112, 9112, &[16]),                                  // BelCard
+    (6700, 6799, &[16, 18, 19]),                          // national debit cards
 ];
 
 /// Digits without anything between them.
@@ -75,15 +75,14 @@ fn extent(text: &[u8], at: usize) -> (usize, usize) {
 }
 
 fn groups(text: &[u8], at: usize, end: usize) -> Vec<Group> {
-    let at = at + escaped(text, at, end);
-    let mut groups = vec![Group { start: at, end: at }];
-    for place in at..end {
-        match (text[place].is_ascii_digit(), groups.last_mut()) {
-            (true, Some(group)) => group.end = place + 1,
-            _ => groups.push(Group { start: place + 1, end: place + 1 }),
-        }
-    }
-    groups
+    let mut start = at + escaped(text, at, end);
+    let all = text[start..end].split(|byte| !byte.is_ascii_digit());
+    let place = |digits: &[u8]| {
+        let group = Group { start, end: start + digits.len() };
+        start = group.end + 1;
+        group
+    };
+    all.map(place).collect()
 }
 
 /// How many of the first digits belong to an escape of JSON (`\u0007`) that stands before them.
@@ -99,22 +98,38 @@ fn escaped(text: &[u8], at: usize, end: usize) -> usize {
 fn windows(text: &[u8], groups: &[Group], found: &mut Vec<Found>) {
     let mut first = 0;
     while first < groups.len() {
-        let mut digits = 0;
-        let fitting = groups[first..].iter().enumerate().take_while(|(_, group)| {
-            digits += group.end - group.start;
-            digits <= *LENGTHS.end()
-        });
-        // The longest one first: a shorter one within it would leave digits behind.
-        let last = fitting.map(|(count, _)| first + count).collect::<Vec<_>>().into_iter().rev();
-        let mut cards = last.filter(|last| is_card(text, groups, first, *last));
-        match cards.next() {
+        first = match longest(text, groups, first) {
             Some(last) => {
                 found.push(Found::Card { start: groups[first].start, end: groups[last].end });
-                first = last + 1;
+                last + 1
             }
-            None => first += 1,
+            None => first + 1,
+        };
+    }
+}
+
+/// The last group of the longest card number that begins with this group: a shorter one within it would leave digits behind.
+fn longest(text: &[u8], groups: &[Group], first: usize) -> Option<usize> {
+    let (mut digits, mut found) = (0, None);
+    for last in first..groups.len() {
+        digits += groups[last].end - groups[last].start;
+        if digits > *LENGTHS.end() || (last > first && !goes_on(text, groups, first, last)) {
+            break;
+        }
+        if digits >= *LENGTHS.start() && is_card(text, groups, first, last) {
+            found = Some(last);
         }
     }
+    found
+}
+
+/// Whether a group looks like a part of the number that the groups before it begin: the same separator, and no lone digits, of which lists of
+/// small numbers are made.
+fn goes_on(text: &[u8], groups: &[Group], first: usize, last: usize) -> bool {
+    let separator = text[groups[first].end];
+    let before = &groups[last - 1];
+    let shortest = if separator == b'.' { 3 } else { 2 };
+    text[before.end] == separator && before.end - before.start >= shortest
 }
 
 fn is_card(text: &[u8], groups: &[Group], first: usize, last: usize) -> bool {
@@ -130,15 +145,15 @@ fn is_card(text: &[u8], groups: &[Group], first: usize, last: usize) -> bool {
     LENGTHS.contains(&length)
         && has_issuer(digits)
         && passes_check(digits)
-        && is_written_as_one(text, &groups[first..=last])
+        && is_no_decimal(text, &groups[first..=last])
         && !is_fraction(text, start)
         && !is_of_digest(text, start, end)
         && !is_of_uuid(text, start, end)
 }
 
 fn has_issuer(digits: &[u8]) -> bool {
-    let prefix = |length: u32| digits.iter().take(length as usize).fold(0, |prefix, digit| prefix * 10 + u32::from(*digit));
-    ISSUERS.iter().any(|(length, from, to, lengths)| (*from..=*to).contains(&prefix(*length)) && lengths.contains(&digits.len()))
+    let prefix = digits.iter().take(4).fold(0, |prefix, digit| prefix * 10 + u32::from(*digit));
+    ISSUERS.iter().any(|(from, to, lengths)| (*from..=*to).contains(&prefix) && lengths.contains(&digits.len()))
 }
 
 /// The algorithm of Luhn.
@@ -148,18 +163,9 @@ fn passes_check(digits: &[u8]) -> bool {
     digits.iter().rev().enumerate().map(value).sum::<u32>() % 10 == 0
 }
 
-/// Whether groups look like one number: one kind of separator, and no lone digits, of which lists of small numbers are made. Points stand
-/// between three groups at least, or it is a decimal number.
-fn is_written_as_one(text: &[u8], groups: &[Group]) -> bool {
-    let Some((last, others)) = groups.split_last() else { return false };
-    let mut separators = others.iter().map(|group| text[group.end]);
-    let first = separators.next();
-    let long = |shortest: usize| others.iter().all(|group| group.end - group.start >= shortest);
-    let points = first == Some(b'.');
-    separators.all(|separator| Some(separator) == first)
-        && long(if points { 3 } else { 2 })
-        && (!points || others.len() >= 2)
-        && last.end > last.start
+/// Whether groups with points between them are no decimal number: there are three at least.
+fn is_no_decimal(text: &[u8], groups: &[Group]) -> bool {
+    !matches!(groups, [one, _] if text[one.end] == b'.')
 }
 
 /// Whether it stands behind the point of a decimal number.

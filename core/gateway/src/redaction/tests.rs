@@ -173,7 +173,7 @@ struct Random(u64);
 impl Random {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) | (self.0 << 31)
+        self.0.rotate_left(31)
     }
 }
 
@@ -181,7 +181,8 @@ impl Random {
 #[test]
 fn ids_digests_times_and_scores_are_seldom_taken_for_card_numbers() {
     let mut random = Random(5);
-    let kinds: [(&str, usize, fn(&mut Random) -> String); 7] = [
+    type Make = fn(&mut Random) -> String;
+    let kinds: [(&str, usize, Make); 7] = [
         ("uuid", 0, |random| {
             let [a, b] = [random.next(), random.next()];
             uuid::Uuid::from_u64_pair(a, b).to_string()
