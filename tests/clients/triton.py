@@ -18,6 +18,8 @@ from tritonclient.utils import InferenceServerException
 
 TYPES = {"FP64": np.float64, "FP32": np.float32, "INT64": np.int64, "INT32": np.int32, "BOOL": np.bool_, "BYTES": np.object_}
 TYPED = {"FP64": "fp64_contents", "INT64": "int64_contents", "BOOL": "bool_contents", "BYTES": "bytes_contents"}
+# As many as `every_way` has.
+WAYS = 13
 SERVICE = "/inference.GRPCInferenceService/"
 
 
@@ -87,6 +89,7 @@ def every_way(http, grpc_client, address, model, columns, names):
     outputs = [by_grpc.InferRequestedOutput(name) for name in names]
     yield "grpc, outputs named", told(grpc_client.infer(model, plain, outputs=outputs, request_id="r-8"), names)
     yield "grpc, typed", typed(address, model, columns, names)
+    yield "grpc, raw beside empty contents", as_mlserver(address, model, plain, names)
 
 
 def typed(address, model, columns, names):
@@ -101,6 +104,22 @@ def typed(address, model, columns, names):
     assert not answer.raw_output_contents, "typed contents are answered by typed contents"
     outputs = {output.name: list(getattr(output.contents, TYPED[output.datatype])) for output in answer.outputs}
     return {name: [value.decode() if isinstance(value, bytes) else value for value in outputs[name]] for name in names}
+
+
+def as_mlserver(address, model, plain, names):
+    """MLServer's client sends a message of no contents beside raw ones, and says that the rows are a data frame."""
+    request = service_pb2.ModelInferRequest(model_name=model)
+    request.parameters["content_type"].string_param = "pd"
+    for entry in plain:
+        request.inputs.append(entry._get_tensor())
+        request.inputs[-1].contents.SetInParent()
+        request.raw_input_contents.append(entry._get_content())
+    with grpc.insecure_channel(address) as channel:
+        answer = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(request)
+    assert answer.parameters["content_type"].string_param == "pd", answer
+    kinds = [output.parameters["content_type"].string_param for output in answer.outputs]
+    assert set(kinds) == {"np", "str"}, kinds
+    return told(by_grpc.InferResult(answer), names)
 
 
 def clients(what):
@@ -156,10 +175,10 @@ def counts(http, grpc_client, what):
     for model in [*what["votes"], "policy"]:
         (statistics,) = http.get_inference_statistics(model)["model_stats"]
         success = statistics["inference_stats"]["success"]
-        assert statistics["execution_count"] == success["count"] == 12 and success["ns"] > 0, statistics
-        assert statistics["inference_count"] == 12 * rows and statistics["last_inference"] > 1.7e12, statistics
+        assert statistics["execution_count"] == success["count"] == WAYS and success["ns"] > 0, statistics
+        assert statistics["inference_count"] == WAYS * rows and statistics["last_inference"] > 1.7e12, statistics
         (other,) = grpc_client.get_inference_statistics(model).model_stats
-        assert other.inference_stats.success.ns == success["ns"] and other.execution_count == 12, other
+        assert other.inference_stats.success.ns == success["ns"] and other.execution_count == WAYS, other
     assert len(http.get_inference_statistics()["model_stats"]) == len(what["votes"]) + 1
 
 

@@ -2,7 +2,7 @@
 
 use super::super::Problem;
 use super::compression::Encoding;
-use super::request::HEADER_LENGTH;
+use super::request::{FOR_PANDAS, HEADER_LENGTH};
 use crate::engine::Engine;
 use crate::inference::{Model, Output, Values};
 use axum::http::{HeaderValue, header};
@@ -82,7 +82,7 @@ fn body(model_name: &str, model_version: &str, answer: &Answer<'_>) -> Result<(V
         answer.outputs.iter().zip(answer.binary).map(|(output, binary)| binary.then(|| output.values.packed())).collect();
     let told = |(output, packed): (_, &Option<Vec<u8>>)| told(output, packed.as_ref().map(Vec::len), answer.for_pandas);
     let outputs = answer.outputs.iter().zip(&packed).map(told).collect();
-    let parameters = Parameters { content_type: answer.for_pandas.then_some("pd"), binary_data_size: None };
+    let parameters = Parameters { content_type: answer.for_pandas.then_some(FOR_PANDAS), binary_data_size: None };
     let header = Header { model_name, model_version, id: answer.id, parameters, outputs };
     let mut bytes = serde_json::to_vec(&header).map_err(|_| Problem::internal())?;
     let header_length = packed.iter().any(Option::is_some).then_some(bytes.len());
@@ -91,7 +91,7 @@ fn body(model_name: &str, model_version: &str, answer: &Answer<'_>) -> Result<(V
 }
 
 fn told(output: &Output, binary_data_size: Option<usize>, for_pandas: bool) -> Told<'_> {
-    let content_type = for_pandas.then_some(if matches!(output.values, Values::Texts(_)) { "str" } else { "np" });
+    let content_type = for_pandas.then(|| content_type_of(&output.values));
     Told {
         name: output.given.name(),
         datatype: output.values.datatype().name(),
@@ -99,6 +99,11 @@ fn told(output: &Output, binary_data_size: Option<usize>, for_pandas: bool) -> T
         parameters: Parameters { content_type, binary_data_size },
         data: binary_data_size.is_none().then_some(&output.values),
     }
+}
+
+/// What MLServer's client is told that values are.
+pub(super) fn content_type_of(values: &Values) -> &'static str {
+    if matches!(values, Values::Texts(_)) { "str" } else { "np" }
 }
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ use axum::response::Response;
 use serde::Serialize;
 use tonic::{Code, Status};
 
+/// Characters of a status's message: it stands in the head of an answer, of which clients of gRPC read 8 KiB.
+const LONGEST_MESSAGE: usize = 600;
+
 /// How the protocol is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Speech {
@@ -58,7 +61,8 @@ fn with_error(response: Response, problem: &Problem) -> Response {
 
 /// A status without a message: all of it stands in the head.
 fn with_status(response: &Response, problem: &Problem) -> Response {
-    let mut told: Response = Status::new(code(problem), problem.detail()).into_http();
+    let message: String = problem.detail().chars().take(LONGEST_MESSAGE).collect();
+    let mut told: Response = Status::new(code(problem), message).into_http();
     let others = response.headers().iter().filter(|(name, _)| ![header::CONTENT_TYPE, header::CONTENT_LENGTH].contains(name));
     told.headers_mut().extend(others.map(|(name, value)| (name.clone(), value.clone())));
     told
@@ -130,6 +134,13 @@ mod tests {
         let body = told.into_body().collect().await.unwrap().to_bytes();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!((&body["error"], &body["status"]), (&body["detail"], &401.into()));
+    }
+
+    #[test]
+    fn a_status_is_no_longer_than_its_readers_read() {
+        let problem = Problem::invalid_request("ä".repeat(100_000));
+        let told = with_status(&problem.clone().into_response(), &problem);
+        assert!(told.headers()["grpc-message"].len() < 6000, "{}", told.headers()["grpc-message"].len());
     }
 
     #[test]

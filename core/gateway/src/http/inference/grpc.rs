@@ -113,23 +113,17 @@ impl Call {
         let mut clock = Clock::start();
         let asked = score::asked(service, &self.headers, &self.body)?;
         let selected = selected(model, &self.caller, request.outputs.iter().map(|output| output.name.as_str()))?;
-        let raw = !request.raw_input_contents.is_empty();
+        let (raw, for_pandas) = (!request.raw_input_contents.is_empty(), message::is_for_pandas(&request));
         let batch = message::batch(service.engine.schema(), service.config.limits.rows, &request)?;
         let rows = batch.rows();
         clock.took.input = clock.lap();
         let outputs = judged(service, model, batch, asked, &selected).await?;
         clock.took.inference = clock.lap();
-        let (outputs, raw_output_contents) = message::outputs(&outputs, raw);
+        let answer = message::answer(&outputs, raw, for_pandas);
         clock.took.output = clock.lap();
         clock.note(service, model, rows);
-        Ok(ModelInferResponse {
-            model_name: model.name(&service.engine).to_owned(),
-            model_version: model.version(&service.engine),
-            id: request.id,
-            outputs,
-            raw_output_contents,
-            ..ModelInferResponse::default()
-        })
+        let (model_name, model_version) = (model.name(&service.engine).to_owned(), model.version(&service.engine));
+        Ok(ModelInferResponse { model_name, model_version, id: request.id, ..answer })
     }
 
     fn metadata(&self, model: Model) -> ModelMetadataResponse {

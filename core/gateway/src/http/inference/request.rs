@@ -13,7 +13,9 @@ use synod_detection::{Batch, Schema};
 /// How long the JSON header is, if more follows.
 pub(super) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 /// What the values of a tensor can be said to be, beside their datatype. All say what the schema says as well.
-const CONTENT_TYPES: [&str; 4] = ["np", "pd", "str", "datetime"];
+const CONTENT_TYPES: [&str; 4] = ["np", FOR_PANDAS, "str", "datetime"];
+/// What a request is said to hold whose rows are a data frame.
+pub(super) const FOR_PANDAS: &str = "pd";
 
 /// What a request asks.
 pub(super) struct Read {
@@ -88,7 +90,7 @@ pub(super) fn read(service: &Service, model: Model, caller: &Caller, headers: &H
     let mut binary_outputs = wanted.iter().map(binary_of).collect::<Result<Vec<bool>, _>>()?;
     binary_outputs.resize(selected.len(), by_default);
     let batch = batch(service.engine.schema(), service.config.limits.rows, &header.inputs, binary)?;
-    let for_pandas = parameters.content_type.as_deref() == Some("pd");
+    let for_pandas = parameters.content_type.as_deref() == Some(FOR_PANDAS);
     Ok(Read { id: header.id, batch, selected, binary: binary_outputs, for_pandas })
 }
 

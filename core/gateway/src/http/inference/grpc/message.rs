@@ -1,15 +1,20 @@
 //! A request's message to rows, and outputs to an answer's message.
 
 use super::super::super::Problem;
+use super::super::answer::content_type_of;
+use super::super::request::{FOR_PANDAS, check_content_type};
 use super::super::wrong;
 use super::generated::infer_parameter::ParameterChoice;
 use super::generated::model_infer_request::InferInputTensor;
 use super::generated::model_infer_response::InferOutputTensor;
-use super::generated::{InferTensorContents, ModelInferRequest};
+use super::generated::{InferParameter, InferTensorContents, ModelInferRequest, ModelInferResponse};
 use crate::inference::{Datatype, Head, Mistake, Output, Room, Tensor, Values, most_values, rows};
 use prost::bytes::Bytes;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use synod_detection::{Batch, Schema};
+
+type Parameters = HashMap<String, InferParameter>;
 
 pub(super) fn batch(schema: &Schema, most_rows: usize, request: &ModelInferRequest) -> Result<Batch, Problem> {
     let (inputs, raw) = (&request.inputs, &request.raw_input_contents);
@@ -33,12 +38,12 @@ fn tensor<'a>(input: &'a InferInputTensor, raw: Option<&'a Bytes>, room: &mut Ro
     if input.parameters.contains_key("shared_memory_region") {
         return Err("is in shared memory, which is not served: send its values with the request".into());
     }
-    let content_type = input.parameters.get("content_type").and_then(|parameter| parameter.parameter_choice.as_ref());
-    if let Some(ParameterChoice::StringParam(text)) = content_type {
-        super::super::request::check_content_type(text)?;
+    if let Some(text) = content_type(&input.parameters) {
+        check_content_type(text)?;
     }
     let head = room.head(Cow::Borrowed(&*input.name), &input.datatype, input.shape.clone())?;
-    match (raw, &input.contents) {
+    // MLServer's client sends a message without contents beside raw ones.
+    match (raw, input.contents.as_ref().filter(|contents| **contents != InferTensorContents::default())) {
         (Some(bytes), None) => Tensor::packed(head, bytes),
         (None, Some(contents)) => listed(head, contents),
         (Some(_), Some(_)) => Err("has both `contents` and an entry of `raw_input_contents`".into()),
@@ -64,17 +69,39 @@ fn listed<'a>(head: Head<'a>, contents: &'a InferTensorContents) -> Result<Tenso
     }
 }
 
-/// Outputs in the form that the inputs came in: raw, or as lists.
-pub(super) fn outputs(outputs: &[Output], raw: bool) -> (Vec<InferOutputTensor>, Vec<Bytes>) {
+/// What the values of something are said to be, beside their datatype.
+fn content_type(parameters: &Parameters) -> Option<&str> {
+    match parameters.get("content_type")?.parameter_choice.as_ref()? {
+        ParameterChoice::StringParam(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn of_content_type(text: &str) -> Parameters {
+    let parameter = InferParameter { parameter_choice: Some(ParameterChoice::StringParam(text.to_owned())) };
+    HashMap::from([("content_type".to_owned(), parameter)])
+}
+
+/// An answer's outputs in the form that the inputs came in: raw, or as lists; and readable as a data frame if they were one.
+pub(super) fn answer(outputs: &[Output], raw: bool, for_pandas: bool) -> ModelInferResponse {
     let told = |output: &Output| InferOutputTensor {
         name: output.given.name().to_owned(),
         datatype: output.values.datatype().name().to_owned(),
         shape: vec![output.values.rows() as i64],
+        parameters: if for_pandas { of_content_type(content_type_of(&output.values)) } else { Parameters::new() },
         contents: (!raw).then(|| contents(&output.values)),
-        ..InferOutputTensor::default()
     };
-    let packed = if raw { outputs.iter().map(|output| output.values.packed().into()).collect() } else { Vec::new() };
-    (outputs.iter().map(told).collect(), packed)
+    ModelInferResponse {
+        parameters: if for_pandas { of_content_type(FOR_PANDAS) } else { Parameters::new() },
+        outputs: outputs.iter().map(told).collect(),
+        raw_output_contents: if raw { outputs.iter().map(|output| output.values.packed().into()).collect() } else { Vec::new() },
+        ..ModelInferResponse::default()
+    }
+}
+
+/// Whether the rows of a request came as a data frame.
+pub(super) fn is_for_pandas(request: &ModelInferRequest) -> bool {
+    content_type(&request.parameters) == Some(FOR_PANDAS)
 }
 
 fn contents(values: &Values) -> InferTensorContents {
@@ -118,6 +145,7 @@ mod tests {
         let raw = [&[0xcd, 0xcc, 0xcc, 0x3d, 0, 0, 0, 0xc0][..], &[3, 0xfc], &[1, 0, 0, 0, b'x', 0, 0, 0, 0]];
         let mut request = listed();
         request.inputs.iter_mut().for_each(|input| input.contents = None);
+        request.inputs[0].contents = Some(InferTensorContents::default());
         request.raw_input_contents = raw.map(Bytes::from_static).to_vec();
         for batch in [batch(&schema(), 10, &listed()).unwrap(), batch(&schema(), 10, &request).unwrap()] {
             assert_eq!((batch.number(0, 0), batch.number(1, 1)), (0.10000000149011612, -4.0));
