@@ -37,7 +37,11 @@ pub struct Decision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub entity: Option<String>,
-    /// Who asked.
+    /// Whose it is: nobody of another tenant is told of it, and no row of another tenant saw this one. None is the installation's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub tenant: Option<String>,
+    /// Who asked; none without a credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub principal: Option<String>,

@@ -23,6 +23,9 @@ mod problem;
 mod redirect;
 mod routes;
 mod score;
+mod shown;
+#[cfg(test)]
+mod tests;
 
 pub use acts::Origin;
 pub use guard::Needs;
@@ -214,13 +217,17 @@ impl Service {
 
 /// What clients call.
 pub fn data_routes(service: &Arc<Service>) -> Router {
+    let strict = service.config.listen.tls.as_ref().and_then(|tls| tls.strict_transport).and_then(headers::strict_transport);
+    // Around all else: whatever went wrong is told to clients of the Open Inference Protocol in its words.
+    finish(identified(clients(service), service, Audience::Clients), service, strict).layer(from_fn(inference::in_its_words))
+}
+
+fn clients(service: &Arc<Service>) -> Router<Arc<Service>> {
     let mut router = routes::of(Audience::Clients);
     for route in &service.config.routes {
         router = router.route(&route.path, guard::guarded(declared::handler(route), declared::needs(route)));
     }
-    let strict = service.config.listen.tls.as_ref().and_then(|tls| tls.strict_transport).and_then(headers::strict_transport);
-    // Around all else: whatever went wrong is told to clients of the Open Inference Protocol in its words.
-    finish(identified(router, service, Audience::Clients), service, strict).layer(from_fn(inference::in_its_words))
+    router
 }
 
 /// What operators call.

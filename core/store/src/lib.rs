@@ -27,7 +27,7 @@ pub use data_directory::{DataDirectory, DataDirectoryError, ServerLock};
 pub use digest::{FileDigest, digest};
 pub use index::{
     AuditFact, AuditFilter, AuditPage, Confusion, Cursor, CursorError, DecisionFact, Fact, Filter, Found, Index, IndexError, IndexReader,
-    Known, Label, LabelFact, Labelled, Opened, Page, Place, Quality, VoteFilter,
+    Known, Label, LabelFact, Labelled, Opened, Page, Place, Quality, VoteFilter, Whose,
 };
 pub use kept_list::{FileStamp, Kept, KeptList, KeptListError};
 pub use keys::{KeyEntry, SigningKeyEntry};

@@ -137,9 +137,14 @@ pub(super) fn score_of_model(name: &str) -> Permission {
 pub(super) fn permitted(caller: Option<&Caller>, permission: &Permission) -> Result<(), Problem> {
     match caller {
         Some(caller) if caller.may(permission) => Ok(()),
-        Some(caller) if caller.is_known() => Err(Problem::forbidden(permission)),
-        _ => Err(Problem::no_credential()),
+        Some(caller) => Err(lacks(caller, permission)),
+        None => Err(Problem::no_credential()),
     }
+}
+
+/// What a caller is told who may not: one without a credential might have one that allows it.
+pub(super) fn lacks(caller: &Caller, permission: &Permission) -> Problem {
+    if caller.is_known() { Problem::forbidden(permission) } else { Problem::no_credential() }
 }
 
 /// Marks the answer of an act that its route does not audit itself.

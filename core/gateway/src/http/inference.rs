@@ -228,13 +228,13 @@ pub(super) async fn infer(
 
 async fn answered(service: &Arc<Service>, caller: &Caller, model: Model, headers: &HeaderMap, bytes: Bytes) -> Result<Response, Problem> {
     let encoding = Encoding::accepted(headers);
-    let asked = score::asked(service, headers, &bytes)?;
+    let asked = score::asked(service, caller, headers, &bytes)?;
     let mut clock = Clock::start();
     let bytes = compression::plain(headers, bytes, service.config.limits.body)?;
     let Read { id, batch, selected, binary, for_pandas } = request::read(service, model, caller, headers, &bytes)?;
     clock.took.input = clock.lap();
     let rows = batch.rows();
-    let outputs = judged(service, model, batch, asked, &selected).await?;
+    let outputs = judged(service, caller, model, batch, asked, &selected).await?;
     clock.took.inference = clock.lap();
     let answer = answer::Answer { model, id: id.as_deref(), outputs: &outputs, binary: &binary, for_pandas };
     let response = answer::response(&service.engine, &answer, encoding)?;
@@ -268,6 +268,7 @@ impl Clock {
 /// Has a model judge rows: the policy decides, and what it decides is stored; a detector's vote leaves no trace.
 async fn judged(
     service: &Arc<Service>,
+    caller: &Caller,
     model: Model,
     batch: Batch,
     asked: Asked,
@@ -280,7 +281,7 @@ async fn judged(
             inference::of_decisions(selected, &decisions)
         }
         Model::Detector(place) => {
-            let (ballots, _, _) = score::vote(service, place, batch).await?;
+            let (ballots, _, _) = score::vote(service, caller, place, batch).await?;
             inference::of_votes(selected, &ballots)
         }
     };

@@ -111,13 +111,13 @@ impl Call {
     async fn answered(&self, model: Model, request: ModelInferRequest) -> Result<ModelInferResponse, Problem> {
         let service = &self.service;
         let mut clock = Clock::start();
-        let asked = score::asked(service, &self.headers, &self.body)?;
+        let asked = score::asked(service, &self.caller, &self.headers, &self.body)?;
         let selected = selected(model, &self.caller, request.outputs.iter().map(|output| output.name.as_str()))?;
         let (raw, for_pandas) = (!request.raw_input_contents.is_empty(), message::is_for_pandas(&request));
         let batch = message::batch(service.engine.schema(), service.config.limits.rows, &request)?;
         let rows = batch.rows();
         clock.took.input = clock.lap();
-        let outputs = judged(service, model, batch, asked, &selected).await?;
+        let outputs = judged(service, &self.caller, model, batch, asked, &selected).await?;
         clock.took.inference = clock.lap();
         let answer = message::answer(&outputs, raw, for_pandas);
         clock.took.output = clock.lap();
