@@ -399,7 +399,20 @@ fn policy(at: &mut Checker<'_>, text: &Text) -> Policy {
 }
 
 /// Paths that are Synod's own.
-const OWN: [&str; 9] = ["/v1", "/oauth2", "/.well-known", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/redoc"];
+const OWN: [&str; 12] = [
+    "/v1",
+    "/v2",
+    "/inference.GRPCInferenceService",
+    "/oauth2",
+    "/.well-known",
+    "/console",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/redoc",
+];
 
 /// What a path can hold in place of a segment.
 const PLACEHOLDERS: [&str; 2] = ["{detector}", "{entity}"];

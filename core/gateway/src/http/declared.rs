@@ -27,7 +27,9 @@ pub(super) fn handler(route: &Route) -> MethodRouter<Arc<Service>> {
     match route.serves {
         Serves::Detectors => get(list),
         Serves::Verdict => post(|State(service), shown, headers, body| verdicts(service, route, shown, headers, body)),
-        Serves::Detector => post(|State(service), shown, parameters, headers, body| votes(service, route, shown, parameters, headers, body)),
+        Serves::Detector => {
+            post(|State(service), shown, parameters, headers, body| votes(service, route, shown, parameters, headers, body))
+        }
         Serves::Decisions => get(|State(service), shown, parameters, uri| decisions(service, route, shown, parameters, uri)),
     }
 }

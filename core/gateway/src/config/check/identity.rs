@@ -112,7 +112,10 @@ pub(super) fn identity(at: &mut Checker<'_>, text: &Text, folder: &Path) -> Iden
     let server = server(at, text);
     for (name, issuer) in &text.identity.issuers {
         if server.as_ref().is_some_and(|server| server.issuer == issuer.issuer) {
-            at.mistake(&format!("identity.issuers.{name}.issuer"), "is the issuer of `identity.server`: each has to have a name of its own");
+            at.mistake(
+                &format!("identity.issuers.{name}.issuer"),
+                "is the issuer of `identity.server`: each has to have a name of its own",
+            );
         }
     }
     Identity {
