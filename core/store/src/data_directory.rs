@@ -10,6 +10,7 @@
 //! history/      snapshots of histories; may be deleted while no server runs
 //! archive/      configurations and plugins that decisions rest on
 //! secret        what digests of private values are keyed with
+//! acme/         the account at a certificate's authority, and the certificate with its key
 //! ```
 
 use crate::draft::{self, Readers};
