@@ -29,7 +29,9 @@ need_tools() {
 
 # h2spec, the conformance suite of HTTP/2, from its Go module. Where there is no go, its test is skipped and says so.
 need_h2spec() {
-    export SYNOD_H2SPEC="$CARGO_TARGET_DIR/tools/h2spec"
+    mkdir -p "$CARGO_TARGET_DIR/tools"
+    SYNOD_H2SPEC="$(cd "$CARGO_TARGET_DIR/tools" && pwd)/h2spec"
+    export SYNOD_H2SPEC
     [ ! -x "$SYNOD_H2SPEC" ] || return 0
     command -v go >/dev/null || { say "h2spec is skipped: there is no go to build it with"; return 0; }
     say "building h2spec"

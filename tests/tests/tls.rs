@@ -109,6 +109,7 @@ fn clients_are_known_by_their_certificates() {
         assert!(!ask(version, Some(&revoked)), "one that was revoked does not hold");
     }
     assert_eq!(counted(&server, "synod_tls_handshakes_failed_total"), 4);
+    until("refused certificates are in the log", || times_logged(&server, "a client's certificate was refused") == 4);
     let shown = server.await_event(|event| event["message"] == "a client showed its certificate");
     assert_eq!(shown["subject"], r"CN=teller\, 7,O=Bank");
     // The list is read again when it changes, and holds for whoever comes then; what cannot be used changes nothing.
@@ -354,6 +355,9 @@ fn a_body_has_to_come_at_a_pace() {
         });
     });
     assert_eq!(counted(&server, "synod_connections_overdue_total{deadline=\"body\"}"), 4);
+    let plain = server.get("/healthz");
+    assert_eq!((plain.header("cache-control"), plain.header("x-content-type-options")), (Some("no-store"), Some("nosniff")));
+    assert_eq!(plain.header("strict-transport-security"), None, "nothing is encrypted here");
     server.stop();
 }
 
@@ -389,25 +393,22 @@ fn streams_that_are_opened_and_reset_end_the_connection() {
     let at = installed("{limits: {idle: 5s}}");
     let server = Server::start(&at);
     server.post("/v1/score", ROW).ok();
-    bears(&server, 64 << 20, || {
+    // How many requests, each of them opened and reset at once, are taken on one connection.
+    let taken = |flags: u8, head: &[u8]| {
         let mut stream = connected(server.data);
         let _ = stream.write_all(PREFACE);
-        let mut sent = 0;
-        for first in (1..200_000_u32).step_by(200) {
-            let burst: Vec<u8> = (first..first + 200)
-                .step_by(2)
-                .flat_map(|id| {
-                    let opened = frame(HEADERS, END_HEADERS, id, b"\x83\x86\x04\x09/v1/score\x01\x05synod");
-                    [opened, frame(RST_STREAM, 0, id, &8_u32.to_be_bytes())].concat()
-                })
-                .collect();
-            if stream.write_all(&burst).is_err() {
-                break;
-            }
-            sent += 100;
-        }
-        assert!(sent < 100_000, "so many are not borne");
-        assert!([Some(ENHANCE_YOUR_CALM), None].contains(&farewell(&mut stream)));
+        let pair = |id: u32| [frame(HEADERS, flags | END_HEADERS, id, head), frame(RST_STREAM, 0, id, &8_u32.to_be_bytes())].concat();
+        let mut bursts = (0..1000_u32).map(|burst| (0..100).flat_map(|place| pair(burst * 200 + place * 2 + 1)).collect::<Vec<u8>>());
+        let taken = bursts.position(|burst| stream.write_all(&burst).is_err());
+        let code = taken.and_then(|_| farewell(&mut stream));
+        assert!([Some(ENHANCE_YOUR_CALM), None].contains(&code), "{code:?}");
+        taken.unwrap_or(1000) * 100
+    };
+    bears(&server, 64 << 20, || {
+        // Requests that wait for their body, and such as can be answered at once.
+        let waiting = taken(0, b"\x83\x86\x04\x09/v1/score\x01\x05synod");
+        assert!(waiting < 100_000, "so many are not borne");
+        taken(END_STREAM, b"\x82\x86\x04\x08/healthz\x01\x05synod");
     });
     server.stop();
 }
@@ -631,6 +632,25 @@ fn a_certificate_is_had_from_an_authority_renewed_and_kept() {
     until("a renewal fails", || times_logged(&server, failed) > 0);
     assert_eq!(seen(server.data, "synod.test"), Some(second));
     assert_eq!((orders(&server, "issued"), orders(&server, "failed").min(1)), (0, 1));
+    server.stop();
+}
+
+/// As if this machine's clock were ahead: each certificate has ended by the time it is there, and is to be renewed at once.
+#[test]
+fn an_authority_is_not_asked_without_pause() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ports, data) = ([free_port(), free_port(), free_port()], free_port());
+    let directory = format!("https://localhost:{}/dir", ports[0]);
+    let at = installed(&format!("{{tls: {{acme: {{directory: '{directory}', domains: [synod.test], root: root.pem}}}}}}"));
+    let pebble = Pebble::start(folder.path(), ports, data, 1);
+    fs::copy(&pebble.root, at.path("root.pem")).unwrap();
+    let server = Server::start_with(&at, &[("SYNOD_LISTEN__DATA", &format!("127.0.0.1:{data}"))]);
+    let issued = || counted(&server, "synod_certificate_orders_total{result=\"issued\"}");
+    until("there is a certificate", || issued() == 1);
+    // An order takes one or two seconds.
+    thread::sleep(Duration::from_secs(6));
+    assert_eq!(issued(), 1);
+    until("it is asked again", || issued() == 2);
     server.stop();
 }
 

@@ -13,6 +13,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use jiff::Timestamp;
 use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep_until};
+use tokio_rustls::rustls::{self, CertificateError};
 
 /// Serves a connection until its client, a deadline or the end of the service ends it.
 pub(super) async fn serve(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, stop: watch::Receiver<()>) {
@@ -58,11 +60,22 @@ async fn handshake(shared: &Shared, tls: &Tls, stream: TcpStream) -> Option<Acce
             }
             return accepted;
         }
-        Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
+        Ok(Err(error)) => match refused_certificate(&error) {
+            Some(reason) => tracing::warn!(target: "audit", %reason, "a client's certificate was refused"),
+            None => tracing::debug!(%error, "a handshake failed"),
+        },
         Err(_) => shared.metrics.overdue(Deadline::Handshake),
     }
     shared.metrics.handshake_failed();
     None
+}
+
+/// Why a client's certificate was refused, if that is what a handshake failed for: it is the only one that is verified here.
+fn refused_certificate(error: &std::io::Error) -> Option<&CertificateError> {
+    match error.get_ref()?.downcast_ref()? {
+        rustls::Error::InvalidCertificate(reason) => Some(reason),
+        _ => None,
+    }
 }
 
 async fn talk<S>(shared: &Arc<Shared>, stream: S, peer: Peer, mut stop: watch::Receiver<()>)
@@ -114,7 +127,8 @@ async fn answer(
     mut request: Request<Incoming>,
 ) -> Result<Response<Answering>, Infallible> {
     request.extensions_mut().insert(ConnectInfo(peer.address));
-    if let Some(certificate) = peer.certificate {
+    // One that ended since the handshake stands for nobody.
+    if let Some(certificate) = peer.certificate.filter(|certificate| certificate.not_after >= Timestamp::now().as_second()) {
         request.extensions_mut().insert(certificate);
     }
     let request = request.map(|body| Paced::new(body, &shared.limits, shared.metrics));

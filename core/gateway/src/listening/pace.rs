@@ -116,6 +116,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Paced<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http_body_util::{BodyExt as _, StreamBody};
 
     #[test]
     fn time_is_earned_by_bytes_up_to_the_longest() {
@@ -125,5 +126,20 @@ mod tests {
         for (received, allowed) in table {
             assert_eq!(pace.allows(received), second(allowed), "{received} bytes");
         }
+    }
+
+    #[tokio::test]
+    async fn frames_without_bytes_earn_no_time() {
+        let frames = futures_util::stream::repeat_with(|| Ok::<_, std::convert::Infallible>(Frame::data(Bytes::new())));
+        let milliseconds = Duration::from_millis;
+        let pace = Pace { longest: milliseconds(500), grace: milliseconds(50), rate: 1 };
+        let metrics = Connections::all();
+        let mut body = Paced { body: StreamBody::new(frames), pace, metrics, since: None, received: 0, sleep: None, given_up: false };
+        let started = Instant::now();
+        while body.frame().await.is_some_and(|frame| frame.is_ok()) {
+            assert!(started.elapsed() < Duration::from_secs(20), "they are taken for ever");
+        }
+        assert!(started.elapsed() >= milliseconds(50));
+        assert!(body.frame().await.is_none(), "after an error nothing comes");
     }
 }

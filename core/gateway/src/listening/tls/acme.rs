@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use rustls_acme::acme::ACME_TLS_ALPN_NAME;
-use rustls_acme::{AccountCache, AcmeConfig, AcmeState, CertCache, EventError, EventOk, ResolvesServerCertAcme};
+use rustls_acme::{AccountCache, AcmeConfig, AcmeState, CertCache, Event, EventError, EventOk, ResolvesServerCertAcme};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Debug;
 use std::io;
@@ -27,6 +27,9 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// How long an order may take beyond the pauses that are known. The library waits for answers of the authority without end.
 const PATIENCE: Duration = Duration::from_secs(3600);
+/// How long it is waited after an order that something came of. The library orders again at once what cannot be used, or has all but ended by
+/// this machine's clock.
+const PAUSE: Duration = Duration::from_secs(10);
 /// The library doubles its pause after each failed order, up to 2^16 seconds.
 const MOST_DOUBLINGS: u32 = 16;
 /// An authority's words in the log are cut after so many characters.
@@ -112,13 +115,17 @@ impl Acme {
             self.resolver.ordering.store(state.resolver());
             let mut failures = 0;
             while let Ok(Some(event)) = tokio::time::timeout(patience(failures, self.kept.renewal()), state.next()).await {
+                let ordered = is_end_of_order(&event);
                 self.note(event, &state, &mut failures);
+                if ordered {
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
             tracing::error!(directory = self.settings.directory, "the certificate's authority does not answer; the order is made anew");
         }
     }
 
-    fn note(&self, event: Result<EventOk, EventError<io::Error, io::Error>>, state: &State, failures: &mut u32) {
+    fn note(&self, event: Event<io::Error, io::Error>, state: &State, failures: &mut u32) {
         match &event {
             Ok(EventOk::DeployedCachedCert | EventOk::DeployedNewCert) => {
                 *failures = 0;
@@ -164,6 +171,11 @@ impl Acme {
             }
         }
     }
+}
+
+/// Whether something came of an order, be it what was ordered or not.
+fn is_end_of_order(event: &Event<io::Error, io::Error>) -> bool {
+    matches!(event, Ok(EventOk::CertCacheStore) | Err(EventError::CertCacheStore(_) | EventError::NewCertParse(_)))
 }
 
 fn state(settings: &AcmeSettings, client_config: &Arc<ClientConfig>, kept: &Kept) -> State {
