@@ -100,6 +100,8 @@ impl Installation {
         if words == "serve" {
             // Most tests are about something else than who calls.
             command.env("SYNOD_IDENTITY__ANONYMOUS", "[\"admin\"]").arg("--dev");
+            // Nor about who has to wait while the machine is busy with other tests.
+            command.env("SYNOD_LIMITS__QUEUE__AGE", "10s");
         }
         if !["generate", "init", "--"].iter().any(|other| words.starts_with(other)) {
             command.arg("--data-directory").arg(self.path("data"));
