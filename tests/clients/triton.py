@@ -1,6 +1,6 @@
 """Calls a running gateway with Triton's own client, by HTTP and by gRPC, in every way in which that client sends and asks for tensors.
 
-usage: triton.py score|matrix|mistakes|refused < WHAT, where WHAT is JSON: {"address": ..., "columns": {name: {"datatype", "values"}}, ...}
+usage: triton.py encrypted|score|matrix|mistakes|refused|withheld < WHAT, where WHAT is JSON: {"address": ..., "columns": {name: {"datatype", "values"}}, ...}
 
 Ends with 1 and says what differs at the first thing that is not as it should be. `score` and `matrix` print what the policy said.
 """
@@ -9,6 +9,7 @@ import json
 import math
 import sys
 
+import gevent.ssl
 import grpc
 import numpy as np
 import tritonclient.grpc as by_grpc
@@ -297,7 +298,17 @@ def withheld(what):
             fails(status, "", lambda: client.infer(model, good, outputs=[module.InferRequestedOutput("score")]))
 
 
-MODES = {"score": score, "matrix": matrix, "mistakes": mistakes, "refused": refusals, "withheld": withheld}
+def encrypted(what):
+    """Both protocols on one encrypted port."""
+    trusted = lambda: gevent.ssl.create_default_context(cafile=what["authority"])
+    http = by_http.InferenceServerClient(what["address"], ssl=True, ssl_context_factory=trusted)
+    grpc_client = by_grpc.InferenceServerClient(what["address"], ssl=True, root_certificates=what["authority"])
+    names = ["score", "anomalous", "raw_score", "abstention"]
+    said = [told(client.infer(what["model"], inputs(module, what["columns"])), names) for module, client in ((by_http, http), (by_grpc, grpc_client))]
+    same("encrypted", said[1], said[0])
+
+
+MODES = {"encrypted": encrypted, "score": score, "matrix": matrix, "mistakes": mistakes, "refused": refusals, "withheld": withheld}
 
 if __name__ == "__main__":
     MODES[sys.argv[1]](json.load(sys.stdin))

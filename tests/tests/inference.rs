@@ -4,6 +4,7 @@
 // A test ends at the first thing that is not as it should be.
 #![allow(clippy::unwrap_used)]
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::PathBuf;
@@ -186,6 +187,45 @@ fn mistakes_raise_errors_that_name_the_input() {
     let what = json!({"address": server.data, "model": "forest", "columns": columns_of_numbers(), "mistakes": mistakes});
     triton(&python, "mistakes", &what);
     assert!(!server.stop().iter().any(|event| event["level"] == "ERROR"));
+}
+
+#[test]
+fn both_protocols_are_spoken_on_one_encrypted_port() {
+    let Some(python) = python() else { return };
+    let at = numbers("listen:\n  tls: {certificate: server.pem, key: server.key}\n");
+    let authority = Authority::new();
+    let (certificate, key) = authority.certificate();
+    [("server.pem", certificate), ("server.key", key), ("authority.pem", authority.pem())]
+        .iter()
+        .for_each(|(name, text)| at.write(name, text));
+    let server = Server::start(&at);
+    let what = json!({"address": server.data, "authority": at.path("authority.pem"), "model": "forest", "columns": columns_of_numbers()});
+    triton(&python, "encrypted", &what);
+    assert!(!server.stop().iter().any(|event| event["level"] == "ERROR"));
+}
+
+/// A certificate authority that only this test trusts.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // By its name OpenSSL tells it from those that it signs.
+        params.distinguished_name.push(DnType::CommonName, "authority of the tests");
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate for this machine, and its key.
+    fn certificate(&self) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
 }
 
 #[test]
