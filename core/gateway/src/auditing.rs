@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::net::IpAddr;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Characters of a text in a record.
@@ -74,7 +75,7 @@ impl Action {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditOutcome {
     /// It was allowed, and is done.
@@ -98,26 +99,44 @@ impl AuditOutcome {
 
 /// An audit record. Fields are added and never changed: old records must stay readable. Its texts are short and hold no control characters,
 /// no card numbers and no credentials; they cannot be set in any other way than by the functions below.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditRecord {
+    /// Its own id, a UUIDv7.
     id: Uuid,
     at: Timestamp,
+    /// A stable word for what was done.
+    #[schema(value_type = String)]
     action: Action,
     outcome: AuditOutcome,
+    /// Who did it; none if that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     actor: Option<String>,
+    /// From where; of several a block of addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     address: Option<String>,
+    /// In which request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     request_id: Option<String>,
+    /// On which route, by its pattern.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     route: Option<String>,
+    /// What it was done to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     target: Option<String>,
+    /// Why it came out so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reason: Option<String>,
+    /// Whose matter it is; without it, the whole installation's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     tenant: Option<String>,
+    /// How many of the kind this stands for; without it, one.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     count: u64,
 }

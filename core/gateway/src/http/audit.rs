@@ -13,10 +13,14 @@ use axum::response::Response;
 use serde::Serialize;
 use std::sync::Arc;
 use synod_store::AuditFilter;
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
-struct Page {
+#[derive(Serialize, ToSchema)]
+#[schema(as = PageOfAuditRecords)]
+pub(super) struct Page {
     events: Vec<AuditRecord>,
+    /// The `cursor` of the next page; null on the last one.
+    #[schema(required)]
     next: Option<String>,
 }
 

@@ -21,6 +21,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use url::form_urlencoded;
+use utoipa::ToSchema;
 
 /// Where a login leads to if it was not begun elsewhere.
 const CONSOLE: &str = "/console";
@@ -143,15 +144,21 @@ pub(super) async fn callback(
     }
 }
 
-#[derive(Serialize)]
-struct WhoAmI<'a> {
+#[derive(Serialize, ToSchema)]
+pub(super) struct WhoAmI<'a> {
     caller: &'a str,
+    /// As the provider calls who is logged in.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     name: Option<&'a str>,
+    #[schema(value_type = Vec<String>)]
     roles: &'a BTreeSet<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     tenant: Option<&'a str>,
+    /// Of a session: what requests send as `x-csrf-token` that change something.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     csrf_token: Option<&'a str>,
 }
 

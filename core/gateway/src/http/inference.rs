@@ -7,8 +7,10 @@ mod errors;
 mod grpc;
 mod request;
 
-pub(super) use errors::in_its_words;
+pub(super) use answer::Header as InferenceResponse;
+pub(super) use errors::{in_its_words, is_its_path};
 pub(super) use grpc::grpc;
+pub(super) use request::Header as InferenceRequest;
 
 use self::compression::Encoding;
 use self::request::Read;
@@ -29,6 +31,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Instant;
 use synod_detection::Batch;
+use utoipa::ToSchema;
 
 /// What serves, as clients are told.
 const NAME: &str = "synod";
@@ -171,8 +174,11 @@ fn counted(service: &Service, model: Model) -> Value {
     })
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct IndexOf {
+/// Which models are listed.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = RepositoryIndexRequest)]
+pub(super) struct IndexOf {
+    /// Only those that are ready.
     #[serde(default)]
     ready: bool,
 }
@@ -182,6 +188,8 @@ pub(super) async fn index(State(service): State<Arc<Service>>, body: Body) -> Re
     let asked = match bytes.trim_ascii() {
         [] => IndexOf::default(),
         _ if bytes.len() > SMALL => return Err(Problem::too_large(SMALL)),
+        // Derived types take a list for an object.
+        [b'[', ..] => return Err(Problem::invalid_request("the request is no JSON object but a list")),
         text => serde_json::from_slice(text).map_err(|error| Problem::invalid_request(error.to_string()))?,
     };
     let models = Model::all(&service.engine).filter(|model| !asked.ready || model.is_ready(&service.engine));

@@ -3,7 +3,7 @@
 use super::acts::Origin;
 use super::problem::Wrong;
 use super::score::json;
-use super::{Problem, Service};
+use super::{Problem, Service, body};
 use crate::access::Caller;
 use crate::auditing::{Action, AuditOutcome};
 use crate::identity::keys::{KeyView, KeysError, MadeKey, Manager, NewKey};
@@ -12,13 +12,14 @@ use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 use synod_store::{KeptListError, KeyEntry};
+use utoipa::ToSchema;
 
 /// Bytes of a body.
 const LONGEST_BODY: usize = 16 << 10;
@@ -28,38 +29,52 @@ const LONGEST_DETAIL: usize = 300;
 const OVERLAP: Duration = Duration::from_hours(24);
 
 /// A key that is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+#[schema(as = NewKey)]
+pub(super) struct Asked {
+    /// What it may act as.
+    #[schema(min_items = 1, max_items = 32)]
     roles: Vec<String>,
+    /// Permissions that it is limited to; without any it may do whatever its roles may.
     #[serde(default)]
+    #[schema(max_items = 32)]
     scopes: Vec<String>,
+    /// Whose decisions it may see; without it, its maker's tenant.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 255)]
     tenant: Option<String>,
+    /// What people call it.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 255)]
     label: Option<String>,
-    /// Seconds.
+    /// For how many seconds it holds; as long as it is configured, if nothing is said.
     #[serde(default)]
+    #[schema(minimum = 1)]
     expires_in: Option<u64>,
 }
 
 /// How a key is to be rotated.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Rotation {
-    /// Seconds for which the old key still holds.
+#[schema(as = KeyRotation)]
+pub(super) struct Rotation {
+    /// Seconds for which the old key still holds; a day, if nothing is said.
     #[serde(default)]
     overlap: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct Listed<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListOfKeys)]
+pub(super) struct Listed<'a> {
     keys: Vec<KeyView<'a>>,
 }
 
 /// A key that was made: its text, and what is told of it.
-#[derive(Serialize)]
-struct Made<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = MadeKey)]
+pub(super) struct Made<'a> {
+    /// The key itself. It is told here and nowhere else.
     key: &'a str,
     #[serde(flatten)]
     view: KeyView<'a>,
@@ -75,8 +90,10 @@ pub(super) async fn create(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
     origin: Origin,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    body::expect_json(&headers)?;
     let asked: Asked = object(&read(&service, body).await?)?;
     let new = NewKey {
         roles: asked.roles,
@@ -96,9 +113,11 @@ pub(super) async fn rotate(
     Extension(caller): Extension<Caller>,
     origin: Origin,
     id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let id = self::id(id)?;
+    body::expect_json(&headers)?;
     let body = read(&service, body).await?;
     let rotation = if body.is_empty() { Rotation::default() } else { object(&body)? };
     let overlap = rotation.overlap.map_or(OVERLAP, Duration::from_secs);
@@ -162,7 +181,7 @@ fn id(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
 
 async fn read(service: &Service, body: Body) -> Result<Bytes, Problem> {
     let limit = LONGEST_BODY.min(service.config.limits.body);
-    super::body::read_at_most(service, body, limit, Problem::key_too_large).await
+    body::read_at_most(service, body, limit, Problem::key_too_large).await
 }
 
 fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {

@@ -56,7 +56,12 @@ fn route(extensions: &Extensions) -> &str {
 const UNLIMITED: [&str; 4] = ["/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"];
 
 fn is_limited(extensions: &Extensions) -> bool {
-    !UNLIMITED.contains(&route(extensions))
+    is_limited_path(route(extensions))
+}
+
+/// Whether requests to this route, by its pattern, are limited.
+pub(super) fn is_limited_path(path: &str) -> bool {
+    !UNLIMITED.contains(&path)
 }
 
 /// Counts rows that a request wants to have scored.

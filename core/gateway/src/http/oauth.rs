@@ -18,6 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// Where tokens are given.
 pub(super) const TOKEN_PATH: &str = "/oauth2/token";
@@ -27,20 +28,28 @@ const LONGEST_BODY: usize = 16 << 10;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A token, as it is told (RFC 6749, section 5.1).
-#[derive(Serialize)]
-struct Told<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessToken)]
+pub(super) struct Told<'a> {
+    /// A JWT.
     access_token: &'a str,
+    /// Always `Bearer`.
     token_type: &'static str,
+    /// For how many seconds it holds.
     expires_in: u64,
+    /// What it is limited to: permissions, with blanks between them.
     scope: &'a str,
 }
 
 /// Why there is no token (RFC 6749, section 5.2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Refusal {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = TokenRefusal)]
+pub(super) struct Refusal {
     #[serde(skip)]
     status: StatusCode,
+    /// The code.
     error: &'static str,
+    /// For people.
     error_description: String,
 }
 

@@ -22,7 +22,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use operation::Common;
+use operation::{Common, Place};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Server};
@@ -78,14 +78,15 @@ fn describe(config: &Config) -> OpenApi {
     let mut paths = PathsBuilder::new();
     for entry in ROUTES.iter().filter(|entry| entry.audience == Audience::Clients) {
         if let Some(description) = operations::describe(config, entry.method, entry.path) {
-            let (method, operation) = operation::complete(config, entry.method, &entry.needs, description, &mut common);
+            let place = Place { method: entry.method, path: entry.path, needs: &entry.needs };
+            let (method, operation) = operation::complete(config, &place, description, &mut common);
             paths = paths.path(entry.path, PathItem::new(method, operation));
         }
     }
     for (index, route) in config.routes.iter().enumerate() {
         let description = operations::declared::describe(config, index, route);
-        let (method, operation) =
-            operation::complete(config, operations::declared::method(route), &declared::needs(route), description, &mut common);
+        let place = Place { method: operations::declared::method(route), path: &route.path, needs: &declared::needs(route) };
+        let (method, operation) = operation::complete(config, &place, description, &mut common);
         paths = paths.path(route.path.clone(), PathItem::new(method, operation));
     }
     let info = InfoBuilder::new()

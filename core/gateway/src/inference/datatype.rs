@@ -1,6 +1,9 @@
 //! Types of tensors' values, and how a value of each is taken without loss.
 
 use synod_detection::Value;
+use utoipa::openapi::schema::{ObjectBuilder, Schema};
+use utoipa::openapi::{RefOr, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// Beyond it a whole number has no exact double.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -25,6 +28,14 @@ pub enum Datatype {
     Fp64,
     Bytes,
 }
+
+impl PartialSchema for Datatype {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Self::ALL.map(Self::name))).into()
+    }
+}
+
+impl ToSchema for Datatype {}
 
 impl Datatype {
     /// All of them.

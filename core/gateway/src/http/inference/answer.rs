@@ -4,10 +4,11 @@ use super::super::Problem;
 use super::compression::Encoding;
 use super::request::{FOR_PANDAS, HEADER_LENGTH};
 use crate::engine::Engine;
-use crate::inference::{Model, Output, Values};
+use crate::inference::{Datatype, Model, Output, Values};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What is answered.
 pub(super) struct Answer<'a> {
@@ -20,33 +21,49 @@ pub(super) struct Answer<'a> {
     pub(super) for_pandas: bool,
 }
 
-#[derive(Serialize)]
-struct Header<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = InferenceResponse)]
+pub(in super::super) struct Header<'a> {
     model_name: &'a str,
     model_version: &'a str,
+    /// The request's own.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     id: Option<&'a str>,
     #[serde(skip_serializing_if = "Parameters::are_none")]
+    #[schema(required = false)]
     parameters: Parameters,
     outputs: Vec<Told<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OutputTensor)]
 struct Told<'a> {
     name: &'a str,
+    #[schema(value_type = Datatype)]
     datatype: &'a str,
+    /// How many rows there are.
+    #[schema(value_type = Vec<usize>)]
     shape: [usize; 1],
     #[serde(skip_serializing_if = "Parameters::are_none")]
+    #[schema(required = false)]
     parameters: Parameters,
+    /// One value for each row; null is NaN. Without it they follow the JSON in binary form.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<serde_json::Value>>, nullable = false)]
     data: Option<&'a Values>,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = OutputParameters)]
 struct Parameters {
+    /// As what the values can be read, where the request came as a data frame.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     content_type: Option<&'static str>,
+    /// How many bytes of what follows the JSON are this tensor.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     binary_data_size: Option<usize>,
 }
 

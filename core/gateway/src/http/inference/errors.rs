@@ -42,7 +42,12 @@ fn speech(path: &str, headers: &HeaderMap) -> Option<Speech> {
     if is_grpc(headers) {
         return Some(Speech::Grpc);
     }
-    (path == "/v2" || path.starts_with("/v2/")).then_some(Speech::Rest)
+    is_its_path(path).then_some(Speech::Rest)
+}
+
+/// Whether the protocol is spoken there by REST.
+pub(in super::super) fn is_its_path(path: &str) -> bool {
+    path == "/v2" || path.starts_with("/v2/")
 }
 
 /// Whether a request is one of gRPC, with messages of Protocol Buffers.

@@ -3,12 +3,13 @@
 use super::super::{Problem, Service};
 use super::{selected, wrong};
 use crate::access::Caller;
-use crate::inference::{Given, Mistake, Model, Room, Tensor, most_values, rows, shown};
+use crate::inference::{Datatype, Given, Mistake, Model, Room, Tensor, most_values, rows, shown};
 use axum::http::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use synod_detection::{Batch, Schema};
+use utoipa::ToSchema;
 
 /// How long the JSON header is, if more follows.
 pub(super) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
@@ -28,32 +29,46 @@ pub(super) struct Read {
     pub(super) for_pandas: bool,
 }
 
-#[derive(Deserialize)]
-struct Header<'a> {
+#[derive(Deserialize, ToSchema)]
+#[schema(as = InferenceRequest)]
+pub(in super::super) struct Header<'a> {
+    /// Comes back with the answer.
     #[serde(default)]
     id: Option<String>,
     #[serde(default)]
     parameters: Option<Parameters>,
+    /// One for each field, or one that holds them all.
     #[serde(borrow)]
+    #[schema(min_items = 1)]
     inputs: Vec<Input<'a>>,
+    /// Which outputs are wanted; all, if nothing is said.
     #[serde(default)]
     outputs: Option<Vec<Wanted>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = InputTensor)]
 struct Input<'a> {
+    /// The field's.
     #[serde(borrow)]
+    #[schema(value_type = String)]
     name: Cow<'a, str>,
     #[serde(borrow)]
+    #[schema(value_type = Datatype)]
     datatype: Cow<'a, str>,
+    /// Rows, or rows and 1; of a tensor that holds all fields, rows and fields.
+    #[schema(min_items = 1)]
     shape: Vec<i64>,
     #[serde(default)]
     parameters: Option<Parameters>,
+    /// The values, as a list or as lists of lists. Without it they follow the JSON in binary form.
     #[serde(borrow, default)]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
     data: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RequestedOutput)]
 struct Wanted {
     name: String,
     #[serde(default)]
@@ -61,13 +76,20 @@ struct Wanted {
 }
 
 /// The parameters that change what is asked; others are left alone.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = InferenceParameters)]
 struct Parameters {
+    /// Of a request: whether outputs come in binary form, of which nothing else is said.
     binary_data_output: Option<bool>,
+    /// Of an output: whether it comes in binary form.
     binary_data: Option<bool>,
+    /// Of an input: how many bytes of what follows the JSON are this tensor.
     binary_data_size: Option<usize>,
+    /// Is refused.
     shared_memory_region: Option<String>,
+    /// Of an output: is refused unless it is 0.
     classification: Option<u64>,
+    /// Of a request, `pd` has the answer be readable as a data frame; of an input, what its values are: `np`, `pd`, `str` or `datetime`.
     content_type: Option<String>,
 }
 

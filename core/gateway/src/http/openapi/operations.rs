@@ -1,8 +1,13 @@
 //! What each route takes and gives. To describe a new one: a line in [`describe`], and a function in the file of its family that returns a
 //! [`Description`]. Its types are listed in `schemas.rs`; its errors are values of `Problem`.
 
+mod audit;
+mod console;
 mod decisions;
 pub(super) mod declared;
+pub(super) mod inference;
+mod keys;
+mod oauth;
 mod scoring;
 mod service;
 
@@ -10,6 +15,8 @@ use super::operation::Description;
 use super::shape::{one_of, text};
 use crate::config::{Config, Durability};
 use crate::http::Problem;
+use crate::http::oauth::TOKEN_PATH;
+use inference::Of;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::link::{Link, LinkBuilder};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
@@ -21,6 +28,11 @@ use utoipa::openapi::{ContentBuilder, RefOr, Required};
 const SCORING: &str = "Scoring";
 const DECISIONS: &str = "Decisions";
 const DETECTORS: &str = "Detectors";
+const INFERENCE: &str = "Open Inference Protocol";
+const KEYS: &str = "API keys";
+const AUTHORISATION: &str = "Authorisation server";
+const AUDIT: &str = "Audit";
+const CONSOLE: &str = "Console";
 const SERVICE: &str = "Service";
 const DECLARED: &str = "Declared routes";
 
@@ -37,6 +49,35 @@ pub(super) fn describe(config: &Config, method: &str, path: &str) -> Option<Desc
         ("POST", "/v1/decisions/{id}/label") => decisions::label(config),
         ("GET", "/v1/quality") => decisions::quality(config),
         ("GET", "/v1/entities/{key}") => decisions::entity(),
+        ("GET", "/v1/keys") => keys::list(),
+        ("POST", "/v1/keys") => keys::create(),
+        ("POST", "/v1/keys/{id}/rotate") => keys::rotate(),
+        ("DELETE", "/v1/keys/{id}") => keys::revoke(),
+        ("POST", TOKEN_PATH) => oauth::token(config),
+        ("GET", "/.well-known/jwks.json") => oauth::key_set(config),
+        ("GET", "/.well-known/oauth-authorization-server") => oauth::metadata(config),
+        ("GET", "/v1/audit") => audit::list(config),
+        ("GET", "/console/login") => console::login(config),
+        ("GET", "/console/callback") => console::callback(config),
+        ("GET", "/console/session") => console::session(config),
+        ("POST", "/console/logout") => console::logout(config),
+        ("GET", "/v2") => inference::server(),
+        ("GET", "/v2/health/live") => inference::live(),
+        ("GET", "/v2/health/ready") => inference::ready(),
+        ("GET", "/v2/models/stats") => inference::all_statistics(),
+        ("GET", "/v2/models/{model}") => inference::metadata(config, Of::Model),
+        ("GET", "/v2/models/{model}/ready") => inference::model_ready(config, Of::Model),
+        ("GET", "/v2/models/{model}/config") => inference::configuration(config, Of::Model),
+        ("GET", "/v2/models/{model}/stats") => inference::statistics(config, Of::Model),
+        ("POST", "/v2/models/{model}/infer") => inference::infer(config, Of::Model),
+        ("GET", "/v2/models/{model}/versions/{version}") => inference::metadata(config, Of::Version),
+        ("GET", "/v2/models/{model}/versions/{version}/ready") => inference::model_ready(config, Of::Version),
+        ("GET", "/v2/models/{model}/versions/{version}/config") => inference::configuration(config, Of::Version),
+        ("GET", "/v2/models/{model}/versions/{version}/stats") => inference::statistics(config, Of::Version),
+        ("POST", "/v2/models/{model}/versions/{version}/infer") => inference::infer(config, Of::Version),
+        ("POST", "/v2/repository/index") => inference::index(),
+        ("POST", "/v2/repository/models/{model}/load") => inference::fixed("loadModel", "Load a model"),
+        ("POST", "/v2/repository/models/{model}/unload") => inference::fixed("unloadModel", "Unload a model"),
         ("GET", "/healthz") => service::alive(),
         ("GET", "/readyz") => service::ready(),
         ("GET", "/openapi.json") => service::document(),
@@ -54,6 +95,15 @@ pub(super) fn tags() -> Vec<Tag> {
         (SCORING, "Rows in, verdicts or votes out."),
         (DECISIONS, "What was decided, why, and what people said about it."),
         (DETECTORS, "Who votes."),
+        (
+            INFERENCE,
+            "Version 2, as KServe and Triton have it. Errors have the detail as `error`, too. The same is served by gRPC on this port, as \
+                     `inference.GRPCInferenceService`. Shared memory is not: all of its paths answer 400 `no_shared_memory`.",
+        ),
+        (KEYS, "Who may call without a person: keys are made, rotated and revoked."),
+        (AUTHORISATION, "Short-lived access tokens for API keys."),
+        (AUDIT, "Who did what that is no decision."),
+        (CONSOLE, "People log in by the identity provider, if one is configured for it; if not, there is nothing at these paths."),
         (SERVICE, "Whether it lives, and how it is called."),
         (DECLARED, "Routes that this installation declares, so that other services' clients work unchanged."),
     ];

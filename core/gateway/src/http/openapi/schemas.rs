@@ -1,11 +1,12 @@
 //! The components: all that answers are made of.
 
-use super::row;
 use super::shape::{named, of};
+use super::{operations, row};
 use crate::config::Config;
 use crate::decision::LabelRecord;
 use crate::http::problem::Problem;
-use crate::http::{answer, decisions, detectors, entities, health, shown};
+use crate::http::{answer, audit, console, decisions, detectors, entities, health, inference, keys, oauth, shown};
+use crate::identity::keys::KeyView;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{ComponentsBuilder, RefOr, Type};
@@ -25,7 +26,19 @@ pub(super) fn all(config: &Config) -> ComponentsBuilder {
     schemas.add::<entities::Entity<'_>>();
     schemas.add::<health::Readiness<'_>>();
     schemas.add::<LabelRecord>();
-    let components = ComponentsBuilder::new().schemas_from_iter(schemas.0);
+    schemas.add::<keys::Asked>();
+    schemas.add::<keys::Rotation>();
+    schemas.add::<keys::Listed<'_>>();
+    schemas.add::<keys::Made<'_>>();
+    schemas.add::<KeyView<'_>>();
+    schemas.add::<oauth::Told<'_>>();
+    schemas.add::<oauth::Refusal>();
+    schemas.add::<audit::Page>();
+    schemas.add::<console::WhoAmI<'_>>();
+    schemas.add::<inference::IndexOf>();
+    schemas.add::<inference::InferenceRequest<'_>>();
+    schemas.add::<inference::InferenceResponse<'_>>();
+    let components = ComponentsBuilder::new().schemas_from_iter(schemas.0).schemas_from_iter(operations::inference::schemas());
     let refused =
         of(Type::Object).property("error", named("Problem")).required("error").description(Some("A row that is not judged, and why."));
     let components = components.schema("RefusedRow", refused);

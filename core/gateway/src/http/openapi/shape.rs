@@ -43,6 +43,11 @@ pub(super) fn list(of: impl Into<RefOr<Schema>>) -> ArrayBuilder {
     ArrayBuilder::new().items(of.into())
 }
 
+/// An object that has all of these.
+pub(super) fn object<'a>(properties: impl IntoIterator<Item = (&'a str, Shape)>) -> ObjectBuilder {
+    properties.into_iter().fold(of(Type::Object), |object, (name, shape)| object.property(name, shape).required(name))
+}
+
 /// A schema among the components.
 pub(super) fn named(name: &str) -> Ref {
     Ref::from_schema_name(name)

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use synod_store::KeyEntry;
+use utoipa::ToSchema;
 
 /// What has become of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyState {
     /// It holds.
@@ -41,21 +42,29 @@ impl KeyState {
 }
 
 /// All that is told of a key.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Key)]
 pub struct KeyView<'a> {
     id: &'a str,
     state: KeyState,
     roles: &'a [String],
     scopes: &'a [String],
+    #[schema(required)]
     tenant: Option<&'a str>,
+    #[schema(required)]
     label: Option<&'a str>,
     created: Timestamp,
     created_by: &'a str,
     expires: Timestamp,
+    #[schema(required)]
     revoked: Option<Timestamp>,
+    #[schema(required)]
     revoked_by: Option<&'a str>,
+    #[schema(required)]
     rotated: Option<Timestamp>,
+    #[schema(required)]
     replaced_by: Option<&'a str>,
+    #[schema(required)]
     replaces: Option<&'a str>,
 }
 

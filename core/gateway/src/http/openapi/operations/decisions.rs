@@ -16,7 +16,7 @@ pub(super) fn list(config: &Config) -> Description {
     let words = "Decisions that all of these admit, newest first. A parameter that is not listed here is refused.";
     Description::new("listDecisions", DECISIONS, "Search decisions", words)
         .parameters(filter(config))
-        .parameters(pages())
+        .parameters(pages("decisions"))
         .answer(200, json("A page of decisions.", named("PageOfDecisions")).header("Link", next_page()))
         .problems(of_query())
         .problems([Problem::bad_cursor("`cursor`: this is not a cursor")])
@@ -27,7 +27,7 @@ pub(super) fn next_page() -> utoipa::openapi::header::Header {
     header("Where the next page is, as `rel=\"next\"` (RFC 8288).")
 }
 
-fn query(name: &str, words: &str, schema: utoipa::openapi::schema::ObjectBuilder) -> Parameter {
+pub(super) fn query(name: &str, words: &str, schema: utoipa::openapi::schema::ObjectBuilder) -> Parameter {
     parameter(ParameterIn::Query, name, words, schema)
 }
 
@@ -49,20 +49,20 @@ fn filter(config: &Config) -> Vec<Parameter> {
     entity.into_iter().chain(others).chain(times()).collect()
 }
 
-fn times() -> Vec<Parameter> {
+pub(super) fn times() -> Vec<Parameter> {
     vec![
         query("from", "Decided at this time or later; a `+` in it is written %2B.", moment()),
         query("until", "Decided before this time, which must not be before `from`.", moment()),
     ]
 }
 
-/// How lists are paged.
-pub(super) fn pages() -> Vec<Parameter> {
+/// How lists of these are paged.
+pub(super) fn pages(things: &str) -> Vec<Parameter> {
     let (least, most) = (*LIMITS.start() as isize, *LIMITS.end() as isize);
     let limit = of(Type::Integer).minimum(Some(least)).maximum(Some(most)).default(Some(json!(USUAL_LIMIT)));
     let cursor = text().pattern(Some("^[0-9a-f]{32}$"));
     vec![
-        query("limit", "Most decisions on the page.", limit),
+        query("limit", &format!("Most {things} on the page."), limit),
         query("cursor", "Where to go on: as the page before gave it, with the same other parameters.", cursor),
     ]
 }

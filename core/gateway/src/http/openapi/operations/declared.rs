@@ -43,7 +43,7 @@ pub(in crate::http::openapi) fn describe(config: &Config, index: usize, route: &
         Serves::Detectors => new("names of the detectors", "").answer(200, json("The names.", list(name_of_detector(config)))),
         Serves::Decisions => new("decisions", "Decisions, newest first.")
             .parameters(entity(route))
-            .parameters(decisions::pages())
+            .parameters(decisions::pages("decisions"))
             .answer(200, json("A page of decisions.", list(answer(config, route))).header("Link", decisions::next_page()))
             .problems(decisions::of_query())
             .problems([Problem::bad_cursor("`cursor`: this is not a cursor")])

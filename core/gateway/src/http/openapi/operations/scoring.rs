@@ -82,8 +82,12 @@ fn one_or_list(answer: &str) -> OneOfBuilder {
 pub(super) fn of_rows(config: &Config) -> Vec<Problem> {
     let no_rows = decode_rows(&config.schema, b"3", 1).err().map(|error| Problem::not_json(&error));
     let wrong = decode_rows(&config.schema, br#"{"other": 1}"#, 1).map(|decoded| wrong_values(&decoded.rows, true)).unwrap_or_default();
-    let others = [Problem::too_large(config.limits.body), Problem::refused(wrong)];
+    let others = [Problem::too_large(config.limits.body), beyond_quota(), Problem::refused(wrong)];
     of_json().into_iter().chain(no_rows).chain(others).collect()
+}
+
+pub(super) fn beyond_quota() -> Problem {
+    Problem::beyond_quota("principal-rows", 100)
 }
 
 /// What can come in between a row and its decision.

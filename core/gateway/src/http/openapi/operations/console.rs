@@ -1,0 +1,57 @@
+//! The console's login.
+
+use super::decisions::query;
+use super::{CONSOLE, header, json};
+use crate::config::Config;
+use crate::http::Problem;
+use crate::http::openapi::operation::Description;
+use crate::http::openapi::shape::{named, text};
+use utoipa::openapi::response::ResponseBuilder;
+
+pub(super) fn login(config: &Config) -> Description {
+    let return_to = query("return_to", "Where to go when it is done: a path of this service. Without it, the console.", text());
+    Description::new("logIn", CONSOLE, "Log in", "Sends the browser to the identity provider (OpenID Connect, with PKCE).")
+        .parameters([return_to])
+        .answer(303, elsewhere("To the identity provider."))
+        .problems([Problem::bad_query("`return_to` must be a path of this service, as /console"), Problem::no_login()])
+        .problems(nobody_logs_in(config))
+}
+
+pub(super) fn callback(config: &Config) -> Description {
+    let words = "Where the identity provider sends the browser back to. Parameters that are not listed here are left alone; none may be there twice.";
+    Description::new("finishLogIn", CONSOLE, "Come back from the identity provider", words)
+        .parameters([
+            query("state", "Which login this is.", text()),
+            query("code", "What the provider gives for a token.", text()),
+            query("iss", "Who the provider says that it is (RFC 9207).", text()),
+            query("error", "Why the provider refused.", text()),
+        ])
+        .answer(303, elsewhere("To where the login was begun, with a session."))
+        .problems([Problem::bad_query("a parameter stands twice"), Problem::login_failed()])
+        .problems(nobody_logs_in(config))
+}
+
+pub(super) fn session(config: &Config) -> Description {
+    Description::new("getSession", CONSOLE, "Who is logged in", "Who calls; for a session, with what requests need that change something.")
+        .answer(200, json("Who calls.", named("WhoAmI")))
+        .problems([Problem::no_credential()])
+        .problems(nobody_logs_in(config))
+}
+
+pub(super) fn logout(config: &Config) -> Description {
+    let words = "Ends the session. That of the identity provider goes on. With a session's cookie it needs the session's `x-csrf-token`.";
+    let answer = ResponseBuilder::new().description("There is no session any more.").header("Set-Cookie", header("Takes the cookie away."));
+    Description::new("logOut", CONSOLE, "Log out", words).answer(204, answer).problems(nobody_logs_in(config))
+}
+
+fn elsewhere(words: &str) -> ResponseBuilder {
+    ResponseBuilder::new()
+        .description(words)
+        .header("Location", header("Where."))
+        .header("Set-Cookie", header("What the browser is known by."))
+}
+
+/// Where no login is configured there is nothing at its paths.
+fn nobody_logs_in(config: &Config) -> Option<Problem> {
+    config.identity.login.is_none().then(Problem::not_found)
+}
