@@ -328,6 +328,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_address_that_leads_home_is_not_called() {
+        let (fetcher, url) = (Fetcher::new(None, false).unwrap(), Url::parse("https://127.0.0.1:1/").unwrap());
+        assert_eq!(fetcher.get(&url).await.unwrap_err().code(), "refused_url");
+        assert_eq!(fetcher.post(&url, String::new(), None).await.unwrap_err().code(), "refused_url");
+    }
+
+    #[tokio::test]
     async fn a_name_that_leads_home_is_not_called() {
         // Nobody listens there; were it called, the error would be another one.
         let error = Fetcher::new(None, false).unwrap().get(&Url::parse("https://localhost:1/").unwrap()).await.unwrap_err();
