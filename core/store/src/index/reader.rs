@@ -85,7 +85,7 @@ impl IndexReader {
     pub fn by_id(&self, whose: &Whose, id: [u8; 16]) -> Result<Option<Place>, IndexError> {
         self.read(|connection| {
             let Some(scope) = whose.scope(connection)? else { return Ok(None) };
-            let theirs = |row: &Row<'_>| Ok(scope.admits(row, 3)?.then(|| place(row)).transpose()?);
+            let theirs = |row: &Row<'_>| scope.admits(row, 3)?.then(|| place(row)).transpose();
             Ok(connection.prepare_cached(BY_ID)?.query_row([id], theirs).optional()?.flatten())
         })
     }

@@ -30,7 +30,7 @@ pub(in crate::http) const OF_DECISIONS: [&str; 13] = [
 /// Those that say something of scores.
 const OF_SCORES: [&str; 4] = ["minimum_score", "maximum_score", "detector", "vote"];
 /// How a list that is limited by its path is paged.
-pub(in crate::http) const OF_PAGES: [&str; 3] = ["tenant", "limit", "cursor"];
+pub(in crate::http) const OF_PAGES: [&str; 3] = ["limit", "cursor", "tenant"];
 /// What audit records can be asked for by.
 pub(in crate::http) const OF_AUDIT: [&str; 6] = ["action", "actor", "from", "until", "limit", "cursor"];
 /// From when to when, and whose.
