@@ -10,6 +10,7 @@
 //!   that was judged before it is not judged again.
 //! - **Later than the lateness.** Such a row is judged by what is still kept, and remembered if it is not older than all of that. It is
 //!   reported as [`Seen::late`].
+//! - **Realms.** Rows of one realm (a tenant's) never see those of another, also where all their keys are the same.
 //! - **Bounded.** At most [`Bounds::events`] events for a key and [`Bounds::entities`] keys; a key that was not used lately makes room.
 
 mod aggregate;
@@ -20,7 +21,7 @@ mod snapshot;
 
 pub use aggregate::{Aggregate, Window};
 pub use memory::{Bounds, Histories, HistoryFacts, Remembered, Seen};
-pub use plan::{HistoryPlan, KeySize, Past};
+pub use plan::{HistoryPlan, KeySize, Past, Realm};
 pub use snapshot::SnapshotError;
 
 /// The values of all history features for some rows; row-major.

@@ -99,6 +99,7 @@ impl Recording<'_> {
             id: Uuid::now_v7(),
             event: label(schema.id()),
             entity: label(schema.entity()),
+            tenant: self.asked.tenant.clone(),
             principal: self.asked.principal.clone(),
             request: self.asked.key.clone(),
             content: self.admission.content(fresh),

@@ -30,7 +30,10 @@ pub struct Decision {
     /// Whom the row is about, as it is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entity: Option<String>,
-    /// Who asked.
+    /// Whose it is: nobody of another tenant is told of it, and no row of another tenant saw this one. None is the installation's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Who asked; none without a credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<String>,
     /// The request that it answers, if that carried an `Idempotency-Key`.

@@ -12,6 +12,7 @@ mod health;
 mod problem;
 mod routes;
 mod score;
+mod shown;
 
 pub use guard::Needs;
 pub use problem::Problem;
@@ -119,11 +120,15 @@ impl Service {
 
 /// What clients call.
 pub fn data_routes(service: &Arc<Service>) -> Router {
+    finish(clients(service), service)
+}
+
+fn clients(service: &Arc<Service>) -> Router<Arc<Service>> {
     let mut router = routes::of(Audience::Clients);
     for route in &service.config.routes {
         router = router.route(&route.path, guard::guarded(declared::handler(route), declared::needs(route)));
     }
-    finish(router, service)
+    router
 }
 
 /// What operators call.

@@ -6,6 +6,8 @@
 //! they are settled, and acknowledged. If anything fails in between, or the client goes away, the admission is dropped: the claim ends and
 //! the histories forget the row again.
 //!
+//! A tenant has a past of its own and ids of its own: the same row of two tenants is two events, which do not see each other.
+//!
 //! The log is the truth. Histories and the index are folds of it: see `ledger/recovery.rs` and `ledger/indexing.rs`.
 
 mod indexing;
@@ -15,10 +17,10 @@ mod recovery;
 mod snapshots;
 mod stored;
 
-pub use reading::ReadError;
+pub use reading::{Labelled, ReadError};
 pub use recent::Known;
 pub use recovery::{Opened, RecoveryError, newest, rebuild_index, spelled_head};
-pub(crate) use recovery::{secret_of_histories, segments};
+pub(crate) use recovery::{realm_of, secret_of_histories, segments};
 pub use stored::StoredForm;
 
 use crate::decision::{Decision, RecordKind, RequestKey, Standing};
@@ -27,7 +29,7 @@ use recent::{Entry as RecentEntry, KeyEntry, Recent};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use synod_detection::history::{Histories, HistoryFacts, PastValues};
+use synod_detection::history::{Histories, HistoryFacts, PastValues, Realm};
 use synod_detection::{Batch, Schema};
 use synod_store::{AppendError, Entry, LogFacts, Position, Secret};
 use thiserror::Error;
@@ -53,7 +55,9 @@ pub enum AdmitError {
 /// What is asked for with some rows.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
-    /// Who asks.
+    /// Whose the decisions will be; none for the installation's own.
+    pub tenant: Option<String>,
+    /// Who asks; none without a credential.
     pub principal: Option<String>,
     /// The request's `Idempotency-Key`.
     pub key: Option<RequestKey>,
@@ -160,6 +164,8 @@ pub struct Admission {
 struct Hold {
     ledger: Arc<Ledger>,
     stored: Arc<Batch>,
+    /// Whose past the rows are part of.
+    realm: Realm,
     /// The digests of the fresh rows' ids.
     claims: Vec<Option<u128>>,
     /// The request's key, if it is new.
@@ -186,26 +192,34 @@ impl Ledger {
         &self.form
     }
 
-    /// The digests of an `Idempotency-Key` and of the body that came with it.
-    pub fn request_key(&self, principal: Option<&str>, key: &str, body: &[u8]) -> RequestKey {
-        let principal = principal.unwrap_or_default();
+    /// The digests of an `Idempotency-Key` and of the body that came with it. A key is its sender's own: that of somebody else, or of
+    /// the same one in another tenant, is another key.
+    pub fn request_key(&self, asked: &Asked, key: &str, body: &[u8]) -> RequestKey {
+        let principal = asked.principal.as_deref().unwrap_or_default();
         RequestKey {
-            key: hexadecimal(&self.secret.digest("key", &[principal.as_bytes(), key.as_bytes()])),
+            key: hexadecimal(&self.digest_of("key", asked.tenant.as_deref(), &[principal, key])),
             content: hexadecimal(&self.secret.digest("body", &[body])),
         }
     }
 
-    fn mark(&self, purpose: &str, text: &str) -> u128 {
-        let digest = self.secret.digest(purpose, &[text.as_bytes()]);
+    /// A digest of texts that a tenant uses; those of two tenants have nothing in common.
+    fn digest_of(&self, purpose: &str, tenant: Option<&str>, texts: &[&str]) -> [u8; 32] {
+        let parts: Vec<&[u8]> = tenant.into_iter().chain(texts.iter().copied()).map(str::as_bytes).collect();
+        // Without a tenant there is one part less, and the digest is what it was before there were tenants.
+        self.secret.digest(purpose, &parts)
+    }
+
+    fn mark(&self, tenant: Option<&str>, event: &str) -> u128 {
+        let digest = self.digest_of("event", tenant, &[event]);
         u128::from_le_bytes(digest.first_chunk().copied().unwrap_or_default())
     }
 
-    /// The values of the past of rows that are only looked at.
-    pub fn peek(&self, batch: &Batch) -> PastValues {
-        let stored = self.form.of(batch);
+    /// The values of the past of a tenant's rows that are only looked at.
+    pub fn peek(&self, tenant: Option<&str>, batch: &Batch) -> PastValues {
+        let (stored, realm) = (self.form.of(batch), realm_of(&self.secret, tenant));
         let state = self.state();
         let mut past = PastValues::new(state.histories.plan().width());
-        (0..stored.rows()).for_each(|row| state.histories.peek(&stored, row, &mut past));
+        (0..stored.rows()).for_each(|row| state.histories.peek(realm, &stored, row, &mut past));
         past
     }
 
@@ -220,6 +234,7 @@ impl Ledger {
             ledger: Arc::clone(self),
             contents: (0..rows).map(|row| self.form.content(batch, row)).collect(),
             stored,
+            realm: realm_of(&self.secret, asked.tenant.as_deref()),
             claims: Vec::with_capacity(rows),
             key: None,
             remembered: Vec::with_capacity(rows),
@@ -336,7 +351,7 @@ impl Admission {
                 // With a key that was used for another request, or is in use, nothing is done, whatever the rows are.
                 (_, OfKey::Conflict) => Admittance::Conflict,
                 (_, OfKey::InProgress) => Admittance::InProgress,
-                (Some(event), _) => self.stand_by_event(row, event)?,
+                (Some(event), _) => self.stand_by_event(row, asked.tenant.as_deref(), event)?,
                 (None, OfKey::Known(decisions)) => decisions.next().map_or(Admittance::Conflict, Admittance::Known),
                 (None, OfKey::New) => self.fresh(row, None),
             };
@@ -352,8 +367,8 @@ impl Admission {
         Admittance::Fresh(self.fresh.len() - 1)
     }
 
-    fn stand_by_event(&mut self, row: usize, event: &str) -> Result<Admittance, AdmitError> {
-        let mark = self.hold.ledger.mark("event", event);
+    fn stand_by_event(&mut self, row: usize, tenant: Option<&str>, event: &str) -> Result<Admittance, AdmitError> {
+        let mark = self.hold.ledger.mark(tenant, event);
         let ledger = Arc::clone(&self.hold.ledger);
         let found = {
             let mut state = ledger.state();
@@ -369,7 +384,7 @@ impl Admission {
             None => {
                 // Claimed before it is looked up, so that nobody else looks it up and judges it meanwhile.
                 let admittance = self.fresh(row, Some(mark));
-                let Some(known) = ledger.find_event(event)? else { return Ok(admittance) };
+                let Some(known) = ledger.find_event(tenant, event)? else { return Ok(admittance) };
                 self.fresh.pop();
                 self.hold.claims.pop();
                 ledger.state().recent.release(mark);
@@ -399,11 +414,11 @@ impl Admission {
             // Not all at once: a large request must not keep the small ones waiting.
             let mut state = ledger.state();
             for row in rows.iter().copied() {
-                state.histories.look(&stored, row, &mut self.past);
+                state.histories.look(self.hold.realm, &stored, row, &mut self.past);
                 let at = time.and_then(|time| stored.moment(time, row));
                 let remembered = at.is_none_or(|at| at <= now.saturating_add(ledger.ahead));
                 if remembered {
-                    state.histories.remember(&stored, row);
+                    state.histories.remember(self.hold.realm, &stored, row);
                     self.hold.remembered.push(row);
                 }
                 let seen = self.past.seen(self.past.rows() - 1);
@@ -499,7 +514,7 @@ impl Drop for Hold {
             return;
         }
         let mut state = self.ledger.state();
-        self.remembered.iter().rev().for_each(|row| state.histories.take_back(&self.stored, *row));
+        self.remembered.iter().rev().for_each(|row| state.histories.take_back(self.realm, &self.stored, *row));
         self.release(&mut state);
         state.in_flight -= 1;
         drop(state);

@@ -4,7 +4,7 @@ use crate::config::Config;
 use std::collections::HashMap;
 use std::sync::Arc;
 use synod_detection::Batch;
-use synod_detection::history::{Histories, PastValues};
+use synod_detection::history::{Histories, PastValues, Realm};
 
 /// In which order the rows of a file happened, as far as their histories are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -58,11 +58,11 @@ pub fn of_rows(config: &Config, batch: &Batch, order: Order) -> FilePast {
     let mut values = PastValues::new(config.history.width());
     let mut place = vec![0; batch.rows()];
     for (index, row) in order.iter().copied().enumerate() {
-        histories.look(batch, row, &mut values);
+        histories.look(Realm::COMMON, batch, row, &mut values);
         place[row] = index;
         match repeated[row] {
             Repeated::No => {
-                histories.remember(batch, row);
+                histories.remember(Realm::COMMON, batch, row);
             }
             Repeated::Same(first) => place[row] = place[first],
             Repeated::Other(_) => {}

@@ -24,6 +24,7 @@ mod plans;
 mod quality;
 mod reader;
 mod schema;
+mod whose;
 
 pub use cursor::{Cursor, CursorError};
 pub use error::IndexError;
@@ -31,6 +32,7 @@ pub use filter::{Filter, VoteFilter};
 pub use pages::{Found, Page};
 pub use quality::{Confusion, Labelled, Quality};
 pub use reader::{IndexReader, Known, Label};
+pub use whose::Whose;
 
 use crate::data_directory::DataDirectory;
 use error::Fault;
@@ -68,7 +70,9 @@ pub struct DecisionFact<'a> {
     pub place: Place,
     /// Its own id.
     pub id: [u8; 16],
-    /// The client's id of the event that was judged.
+    /// Whose it is. Nobody else finds it.
+    pub tenant: Option<&'a str>,
+    /// The client's id of the event that was judged. Two tenants may have the same.
     pub event: Option<&'a str>,
     /// Digest of an `Idempotency-Key` and its owner; the decisions of one request share it.
     pub key: Option<[u8; 32]>,
@@ -175,7 +179,7 @@ impl Index {
     /// Removes decisions and labels that stand before `sequence`, oldest first, and returns how many. One call removes a bounded number of
     /// them in one transaction, so that folding can go on in between: call it until it returns 0.
     ///
-    /// Afterwards every query answers as if only the remaining log had been folded. The names of detectors stay.
+    /// Afterwards every query answers as if only the remaining log had been folded. The names of detectors and tenants stay.
     ///
     /// # Errors
     /// When SQLite fails; then nothing was removed.
@@ -188,8 +192,10 @@ impl Index {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let beyond = |statement| transaction.query_row(statement, [sequence, FORGOTTEN_AT_ONCE], |row| row.get::<_, i64>(0)).optional();
         let before = [beyond(schema::DECISION_BEYOND)?, beyond(schema::LABEL_BEYOND)?].into_iter().flatten().fold(sequence, i64::min);
-        for slot in 0..self.detectors.slots() {
-            transaction.prepare_cached(schema::FORGET_VOTES)?.execute([slot, before])?;
+        for tenant in fold::tenants_before(&transaction, before)? {
+            for slot in self.detectors.slots(tenant) {
+                transaction.prepare_cached(schema::FORGET_VOTES)?.execute([slot, before])?;
+            }
         }
         transaction.execute(schema::FORGET_SPANS, [schema::block(before)])?;
         let forgotten = transaction.execute(schema::FORGET_LABELS, [before])? + transaction.execute(schema::FORGET_DECISIONS, [before])?;

@@ -23,7 +23,7 @@ pub use data_directory::{DataDirectory, DataDirectoryError, ServerLock};
 pub use digest::{FileDigest, digest};
 pub use index::{
     Confusion, Cursor, CursorError, DecisionFact, Fact, Filter, Found, Index, IndexError, IndexReader, Known, Label, LabelFact, Labelled,
-    Opened, Page, Place, Quality, VoteFilter,
+    Opened, Page, Place, Quality, VoteFilter, Whose,
 };
 pub use log::{
     Anchor, AppendError, Cut, Dropped, Entry, Fault, FaultKind, Head, LONGEST_PAYLOAD, Log, LogError, LogFacts, LogReader, LogSettings,

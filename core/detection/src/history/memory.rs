@@ -2,7 +2,7 @@
 
 use super::PastValues;
 use super::events::Events;
-use super::plan::{HistoryPlan, KeyPlan, Secret};
+use super::plan::{HistoryPlan, KeyPlan, Realm, Secret};
 use crate::Batch;
 use hashbrown::HashTable;
 use serde::Serialize;
@@ -201,26 +201,27 @@ impl Histories {
         &self.bounds
     }
 
-    /// Appends the values of a row, from what is remembered of the time before it.
-    pub fn look(&mut self, batch: &Batch, row: usize, values: &mut PastValues) {
+    /// Appends the values of a row, from what is remembered in its realm of the time before it.
+    pub fn look(&mut self, realm: Realm, batch: &Batch, row: usize, values: &mut PastValues) {
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.look_with(batch, row, values, &mut scratch);
+        self.look_with(realm, batch, row, values, &mut scratch);
         self.scratch = scratch;
     }
 
     /// As [`Histories::look`], for several readers at a time.
-    pub fn peek(&self, batch: &Batch, row: usize, values: &mut PastValues) {
-        self.look_with(batch, row, values, &mut Scratch::default());
+    pub fn peek(&self, realm: Realm, batch: &Batch, row: usize, values: &mut PastValues) {
+        self.look_with(realm, batch, row, values, &mut Scratch::default());
     }
 
-    fn look_with(&self, batch: &Batch, row: usize, values: &mut PastValues, scratch: &mut Scratch) {
+    fn look_with(&self, realm: Realm, batch: &Batch, row: usize, values: &mut PastValues, scratch: &mut Scratch) {
+        let of_keys = realm.secret(self.secret);
         values.push(|values| {
             let start = values.len();
             values.resize(start + self.plan.width(), f64::NAN);
             let mut seen = Seen::default();
             let Some(time) = self.plan.moment(batch, row) else { return seen };
             for (plan, keyed) in self.plan.keys.iter().zip(&self.keyed) {
-                let events = plan.key(batch, row, self.secret).and_then(|key| keyed.events(key));
+                let events = plan.key(batch, row, of_keys).and_then(|key| keyed.events(key));
                 plan.event(time, batch, row, &self.secret, &mut scratch.event);
                 plan.values(events, time, &scratch.event, &mut scratch.marks, &mut values[start..]);
                 if let Some(events) = events {
@@ -232,13 +233,13 @@ impl Histories {
         });
     }
 
-    /// Remembers a row, for those that come after it.
-    pub fn remember(&mut self, batch: &Batch, row: usize) -> Remembered {
-        let mut remembered = Remembered::default();
+    /// Remembers a row, for those of its realm that come after it.
+    pub fn remember(&mut self, realm: Realm, batch: &Batch, row: usize) -> Remembered {
+        let (mut remembered, of_keys) = (Remembered::default(), realm.secret(self.secret));
         let Some(time) = self.plan.moment(batch, row) else { return remembered };
         let Bounds { lateness, events: most, entities } = self.bounds;
         for (plan, keyed) in self.plan.keys.iter().zip(&mut self.keyed) {
-            let Some(key) = plan.key(batch, row, self.secret) else { continue };
+            let Some(key) = plan.key(batch, row, of_keys) else { continue };
             let before = keyed.evicted;
             plan.event(time, batch, row, &self.secret, &mut self.scratch.event);
             let slot = keyed.slot(key, entities);
@@ -249,30 +250,32 @@ impl Histories {
     }
 
     /// Takes a row out again that was remembered, but whose decision came to nothing.
-    pub fn take_back(&mut self, batch: &Batch, row: usize) {
+    pub fn take_back(&mut self, realm: Realm, batch: &Batch, row: usize) {
+        let of_keys = realm.secret(self.secret);
         let Some(time) = self.plan.moment(batch, row) else { return };
         for (plan, keyed) in self.plan.keys.iter().zip(&mut self.keyed) {
-            let Some(slot) = plan.key(batch, row, self.secret).and_then(|key| keyed.find(key)) else { continue };
+            let Some(slot) = plan.key(batch, row, of_keys).and_then(|key| keyed.find(key)) else { continue };
             plan.event(time, batch, row, &self.secret, &mut self.scratch.event);
             keyed.change(slot, |events| events.remove(&self.scratch.event));
         }
     }
 
-    /// Looks and remembers, row by row in this order, so that each row sees those before it.
+    /// Looks and remembers in the common realm, row by row in this order, so that each row sees those before it.
     pub fn observe(&mut self, batch: &Batch, order: impl IntoIterator<Item = usize>) -> PastValues {
         let mut values = PastValues::new(self.plan.width());
         for row in order {
-            self.look(batch, row, &mut values);
-            self.remember(batch, row);
+            self.look(Realm::COMMON, batch, row, &mut values);
+            self.remember(Realm::COMMON, batch, row);
         }
         values
     }
 
     /// How many events of this row's keys are remembered, and from when to when (microseconds since 1970), for each kind of key. None where
     /// the key is not known.
-    pub fn extent(&self, batch: &Batch, row: usize) -> Vec<Option<(usize, i64, i64)>> {
+    pub fn extent(&self, realm: Realm, batch: &Batch, row: usize) -> Vec<Option<(usize, i64, i64)>> {
+        let of_keys = realm.secret(self.secret);
         let extent = |(plan, keyed): (&KeyPlan, &Keyed)| {
-            let events = keyed.events(plan.key(batch, row, self.secret)?)?;
+            let events = keyed.events(plan.key(batch, row, of_keys)?)?;
             let newest = events.newest(plan.stride())?;
             Some((events.len(), events.time(0, plan.stride()), newest))
         };

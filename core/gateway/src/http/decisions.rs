@@ -7,9 +7,9 @@ pub(super) mod quality;
 pub(super) mod query;
 
 use super::score::{json, unreadable};
+use super::shown::{Shown, ShownDecision};
 use super::{Problem, Service};
-use crate::decision::{Decision, LabelRecord};
-use crate::ledger::ReadError;
+use crate::ledger::{Labelled, ReadError};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, Uri, header};
@@ -21,39 +21,42 @@ use synod_store::Cursor;
 use uuid::Uuid;
 
 #[derive(Serialize)]
-struct Page {
-    decisions: Vec<Decision>,
+struct Page<'a> {
+    decisions: Vec<ShownDecision<'a>>,
     next: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Whole {
-    #[serde(flatten)]
-    decision: Decision,
-    labels: Vec<LabelRecord>,
-}
-
 /// Decisions that a query admits, newest first.
-pub(super) async fn list(State(service): State<Arc<Service>>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn list(State(service): State<Arc<Service>>, shown: Shown, uri: Uri) -> Result<Response, Problem> {
     let query = Query::read(uri.query(), &query::OF_DECISIONS)?;
-    let Search { filter, cursor, limit } = query.search(&service.ledger)?;
+    let Search { filter, cursor, limit } = query.search(&service.ledger, &shown)?;
     let reading = move |service: &Service| {
         let page = service.ledger.decisions(&filter, cursor.as_ref(), limit).map_err(|error| refused(&error))?;
         let link = page.next.as_ref().and_then(|next| link(uri.path(), &query, next));
-        let answer = json(&Page { decisions: page.decisions, next: page.next.map(|next| next.to_string()) })?;
+        let decisions = page.decisions.iter().map(|decision| shown.decision(decision)).collect();
+        let answer = json(&Page { decisions, next: page.next.map(|next| next.to_string()) })?;
         Ok(linked(answer, link))
     };
     service.reading(reading).await
 }
 
 /// One decision with its labels, oldest first.
-pub(super) async fn one(State(service): State<Arc<Service>>, id: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+pub(super) async fn one(
+    State(service): State<Arc<Service>>,
+    shown: Shown,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
     let id = self::id(id)?;
     let reading = move |service: &Service| {
-        let found = service.ledger.decision(id).map_err(|error| refused(&error))?.ok_or_else(Problem::no_decision)?;
-        json(&Whole { decision: found.decision, labels: found.labels })
+        let found = find(service, &shown, id)?;
+        json(&shown.labelled(&found.decision, &found.labels))
     };
     service.reading(reading).await
+}
+
+/// A decision, if it is there for the caller. Whether it is there for somebody else is not told.
+fn find(service: &Service, shown: &Shown, id: Uuid) -> Result<Labelled, Problem> {
+    service.ledger.decision(&shown.whose(), id).map_err(|error| refused(&error))?.ok_or_else(Problem::no_decision)
 }
 
 /// A decision's id. What is no id is the id of no decision.

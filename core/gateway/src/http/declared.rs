@@ -4,6 +4,7 @@ use super::decisions::query::{LONGEST_VALUE, OF_PAGES, Query};
 use super::decisions::{link, linked, refused};
 use super::guard::Needs;
 use super::score::{self, json};
+use super::shown::Shown;
 use super::{Problem, Service, body};
 use crate::access::Permission;
 use crate::config::{Answer, Route, Serves};
@@ -25,9 +26,9 @@ pub(super) fn handler(route: &Route) -> MethodRouter<Arc<Service>> {
     let route = Arc::new(route.clone());
     match route.serves {
         Serves::Detectors => get(list),
-        Serves::Verdict => post(|State(service), headers, body| verdicts(service, route, headers, body)),
-        Serves::Detector => post(|State(service), parameters, body| votes(service, route, parameters, body)),
-        Serves::Decisions => get(|State(service), parameters, uri| decisions(service, route, parameters, uri)),
+        Serves::Verdict => post(|State(service), shown, headers, body| verdicts(service, route, shown, headers, body)),
+        Serves::Detector => post(|State(service), shown, parameters, body| votes(service, route, shown, parameters, body)),
+        Serves::Decisions => get(|State(service), shown, parameters, uri| decisions(service, route, shown, parameters, uri)),
     }
 }
 
@@ -46,27 +47,28 @@ async fn list(State(service): State<Arc<Service>>) -> Result<Response, Problem> 
     json(&service.engine.detectors().iter().map(crate::engine::Detector::name).collect::<Vec<_>>())
 }
 
-/// What there is to tell about a row, by a verdict or by one vote.
+/// What there is to tell about a row, by a verdict or by one vote. What the caller is not shown is none.
 struct Told<'a> {
     id: Option<String>,
     entity: Option<String>,
     /// None if too few detectors voted to say so.
     anomalous: Option<bool>,
-    score: f64,
+    score: Option<f64>,
     raw_score: Option<f64>,
     threshold: Option<f64>,
     outcome: Option<&'static str>,
     detector: Option<&'a str>,
+    reasons: Option<&'a [String]>,
     decision: Option<&'a Decision>,
 }
 
-async fn verdicts(service: Arc<Service>, route: Arc<Route>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+async fn verdicts(service: Arc<Service>, route: Arc<Route>, shown: Shown, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     let bytes = body::read(&service, body).await?;
-    let asked = score::asked(&service, &headers, &bytes)?;
+    let asked = score::asked(&service, shown.caller(), &headers, &bytes)?;
     let (batch, single) = whole_rows(&service, &bytes)?;
     let told = score::decide(&service, batch, asked).await?;
     let decisions = told.into_iter().map(|told| told.map(|told| told.decision)).collect::<Result<Vec<_>, _>>()?;
-    let row = |decision: &Arc<Decision>| match of_decision(decision, &route) {
+    let row = |decision: &Arc<Decision>| match of_decision(&shown, decision, &route) {
         // "Not anomalous" would approve what was not looked at.
         Told { anomalous: None, .. } => {
             Err(Problem::no_verdict("too few detectors voted, and this route's answer has no `outcome` that could say so"))
@@ -77,7 +79,7 @@ async fn verdicts(service: Arc<Service>, route: Arc<Route>, headers: HeaderMap, 
     if single { json(&rows.pop()) } else { json(&rows) }
 }
 
-fn of_decision<'a>(decision: &'a Decision, route: &Route) -> Told<'a> {
+fn of_decision<'a>(shown: &Shown, decision: &'a Decision, route: &Route) -> Told<'a> {
     let verdict = &decision.verdict;
     let tells_outcome = route.answer.values().any(|answer| *answer == Answer::Outcome);
     let is_known = !verdict.too_few_votes || verdict.anomalous || tells_outcome;
@@ -85,11 +87,12 @@ fn of_decision<'a>(decision: &'a Decision, route: &Route) -> Told<'a> {
         id: decision.event.clone(),
         entity: decision.entity.clone(),
         anomalous: is_known.then_some(verdict.anomalous),
-        score: verdict.score,
+        score: shown.score(verdict.score),
         raw_score: None,
-        threshold: verdict.threshold,
+        threshold: shown.score(verdict.threshold).flatten(),
         outcome: Some(verdict.outcome.name()),
         detector: None,
+        reasons: shown.explanation(decision.reasons.as_slice()),
         decision: Some(decision),
     }
 }
@@ -98,6 +101,7 @@ fn of_decision<'a>(decision: &'a Decision, route: &Route) -> Told<'a> {
 async fn decisions(
     service: Arc<Service>,
     route: Arc<Route>,
+    shown: Shown,
     parameters: Result<RawPathParams, RawPathParamsRejection>,
     uri: Uri,
 ) -> Result<Response, Problem> {
@@ -105,10 +109,11 @@ async fn decisions(
     let query = Query::read(uri.query(), &OF_PAGES)?;
     let (cursor, limit) = query.page()?;
     let entity = parameters.iter().find(|(name, _)| *name == "entity").map(|(_, entity)| entity);
-    let filter = Filter { entity: entity.map(|entity| stored(&service, entity)).transpose()?, ..Filter::default() };
+    let entity = entity.map(|entity| stored(&service, entity)).transpose()?;
+    let filter = Filter { entity, ..Filter::of(query.whose(&shown)?) };
     let reading = move |service: &Service| {
         let page = service.ledger.decisions(&filter, cursor.as_ref(), limit).map_err(|error| refused(&error))?;
-        let rows = page.decisions.iter().map(|decision| row(&route.answer, &of_decision(decision, &route)));
+        let rows = page.decisions.iter().map(|decision| row(&route.answer, &of_decision(&shown, decision, &route)));
         let link = page.next.as_ref().and_then(|next| link(uri.path(), &query, next));
         Ok(linked(json(&rows.collect::<Vec<_>>())?, link))
     };
@@ -124,39 +129,41 @@ fn stored(service: &Service, entity: &str) -> Result<String, Problem> {
     Ok(probe.map_err(|error| refused(&error))?.name)
 }
 
-async fn votes(service: Arc<Service>, route: Arc<Route>, parameters: RawPathParams, body: Body) -> Result<Response, Problem> {
+async fn votes(service: Arc<Service>, route: Arc<Route>, shown: Shown, parameters: RawPathParams, body: Body) -> Result<Response, Problem> {
     let by_path = parameters.iter().find(|(name, _)| *name == "detector").map(|(_, value)| value);
     let name = by_path.or(route.detector.as_deref()).unwrap_or_default();
     let detector = score::find(&service, name)?;
     let bytes = body::read(&service, body).await?;
     let (batch, single) = whole_rows(&service, &bytes)?;
-    let (ballots, _, batch) = score::vote(&service, detector, batch).await?;
+    let (ballots, _, batch) = score::vote(&service, shown.caller(), detector, batch).await?;
     let name = service.engine.detectors()[detector].name();
     let schema = service.engine.schema();
     let row = |(place, ballot): (usize, &Ballot)| {
         let label = |field: Option<usize>| field.and_then(|field| batch.label(field, place));
-        let told = Told { id: label(schema.id()), entity: label(schema.entity()), ..of_vote(ballot, name)? };
+        let told = Told { id: label(schema.id()), entity: label(schema.entity()), ..of_vote(&shown, ballot, name)? };
         Ok(row(&route.answer, &told))
     };
     let mut rows = ballots.iter().enumerate().map(row).collect::<Result<Vec<Value>, Problem>>()?;
     if single { json(&rows.pop()) } else { json(&rows) }
 }
 
-fn of_vote<'a>(ballot: &Ballot, detector: &'a str) -> Result<Told<'a>, Problem> {
+fn of_vote<'a>(shown: &Shown, ballot: &Ballot, detector: &'a str) -> Result<Told<'a>, Problem> {
     match ballot {
         Ballot::Vote(vote) => Ok(Told {
             id: None,
             entity: None,
             anomalous: Some(vote.anomalous),
-            score: vote.score,
-            raw_score: Some(vote.raw_score),
-            threshold: Some(vote.threshold),
+            score: shown.score(vote.score),
+            raw_score: shown.score(vote.raw_score),
+            threshold: shown.score(vote.threshold),
             outcome: None,
             detector: Some(detector),
+            reasons: None,
             decision: None,
         }),
         Ballot::Abstention(abstention) => {
-            Err(Problem::no_verdict(format!("the detector {detector} abstained: {}: {}", abstention.reason, abstention.detail)))
+            let detail = shown.score(format!(": {}", abstention.detail)).unwrap_or_default();
+            Err(Problem::no_verdict(format!("the detector {detector} abstained: {}{detail}", abstention.reason)))
         }
     }
 }
@@ -193,7 +200,7 @@ fn value(answer: Answer, told: &Told<'_>) -> Value {
         Answer::Decision => decision.map(|decision| decision.id.to_string()).into(),
         Answer::Decided => decision.map(|decision| decision.decided.to_string()).into(),
         Answer::At => decision.and_then(|decision| decision.at).map(|at| at.to_string()).into(),
-        Answer::Reasons => decision.map(|decision| decision.reasons.clone()).into(),
+        Answer::Reasons => told.reasons.map(<[String]>::to_vec).into(),
         Answer::Row => decision.map(|decision| decision.row.clone()).into(),
     }
 }

@@ -1,5 +1,6 @@
 //! `GET /v1/detectors`: which detectors there are, and what they rest on.
 
+use super::shown::Shown;
 use super::{Problem, Service, score};
 use crate::engine::Detector;
 use axum::extract::State;
@@ -13,7 +14,8 @@ struct Listed<'a> {
     name: &'a str,
     ready: bool,
     weight: f64,
-    threshold: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
     model: Model<'a>,
     plugin: Plugin<'a>,
     features: &'a [String],
@@ -36,20 +38,20 @@ struct Plugin<'a> {
     parameters: &'a Value,
 }
 
-pub(super) async fn list(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
+pub(super) async fn list(State(service): State<Arc<Service>>, shown: Shown) -> Result<Response, Problem> {
     let weights = &service.engine.policy().weights;
     let listed: Vec<Listed<'_>> =
-        service.engine.detectors().iter().zip(weights).map(|(detector, weight)| listed(detector, *weight)).collect();
+        service.engine.detectors().iter().zip(weights).map(|(detector, weight)| listed(&shown, detector, *weight)).collect();
     score::json(&listed)
 }
 
-fn listed(detector: &Detector, weight: f64) -> Listed<'_> {
+fn listed<'a>(shown: &Shown, detector: &'a Detector, weight: f64) -> Listed<'a> {
     let (identity, description) = (detector.identity(), detector.description());
     Listed {
         name: detector.name(),
         ready: detector.is_ready(),
         weight,
-        threshold: detector.threshold(),
+        threshold: shown.score(detector.threshold()),
         model: Model {
             version: identity.version,
             sha256: &identity.model,

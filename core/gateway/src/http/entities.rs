@@ -1,15 +1,16 @@
 //! `GET /v1/entities/{key}`: what is known of whom rows are about.
 
-use super::decisions::query::LONGEST_VALUE;
+use super::decisions::query::{LONGEST_VALUE, OF_ENTITIES, Query};
 use super::decisions::refused;
 use super::score::json;
+use super::shown::Shown;
 use super::{Problem, Service};
 use crate::decision::Decision;
 use crate::engine::Engine;
 use crate::explaining;
-use crate::ledger::Ledger;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use axum::http::Uri;
 use axum::response::Response;
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use synod_detection::history::{Aggregate, Past};
 use synod_detection::{Outcome, Typical};
+use synod_store::Whose;
 use uuid::Uuid;
 
 /// Decisions that are told in short.
@@ -26,9 +28,13 @@ const TOLD: usize = 20;
 struct Entity<'a> {
     /// As it is stored.
     entity: &'a str,
+    /// Whose it is: what two tenants call by one name are two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<&'a str>,
     histories: Vec<History<'a>>,
     /// The history features that a row of now would have.
-    features_now: IndexMap<&'a str, Option<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    features_now: Option<IndexMap<&'a str, Option<f64>>>,
     latest: Latest<'a>,
     decisions: Vec<Short<'a>>,
 }
@@ -47,7 +53,8 @@ struct History<'a> {
 struct Latest<'a> {
     decisions: usize,
     outcomes: IndexMap<&'static str, usize>,
-    usual: &'a IndexMap<String, Typical>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usual: Option<&'a IndexMap<String, Typical>>,
 }
 
 #[derive(Serialize)]
@@ -56,34 +63,48 @@ struct Short<'a> {
     event: Option<&'a str>,
     decided: Timestamp,
     outcome: Outcome,
-    score: f64,
-    reasons: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasons: Option<&'a [String]>,
 }
 
-pub(super) async fn one(State(service): State<Arc<Service>>, key: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+pub(super) async fn one(
+    State(service): State<Arc<Service>>,
+    shown: Shown,
+    key: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    // For the whole installation's callers, an entity is of no tenant unless they say otherwise.
+    let tenant = match Query::read(uri.query(), &OF_ENTITIES)?.whose(&shown)? {
+        Whose::All | Whose::WithoutTenant => None,
+        Whose::Tenant(tenant) => Some(tenant),
+    };
     let key = key.ok().map(|Path(key)| key).filter(|key| key.len() <= LONGEST_VALUE).ok_or_else(Problem::no_entity)?;
-    service.reading(move |service| told(&service.engine, &service.ledger, &key)).await
+    service.reading(move |service| told(service, &shown, tenant.as_deref(), &key)).await
 }
 
-fn told(engine: &Engine, ledger: &Ledger, key: &str) -> Result<Response, Problem> {
+fn told(service: &Service, shown: &Shown, tenant: Option<&str>, key: &str) -> Result<Response, Problem> {
+    let (engine, ledger) = (&*service.engine, &*service.ledger);
     let probe = ledger.probe(key, Timestamp::now().as_microsecond()).map_err(|error| refused(&error))?;
     let decisions = match ledger.is_stored() {
-        true => ledger.latest(&probe.name, explaining::LATEST).map_err(|error| refused(&error))?,
+        true => ledger.latest(tenant, &probe.name, explaining::LATEST).map_err(|error| refused(&error))?,
         false => Vec::new(),
     };
-    let remembered = ledger.remembered(&probe.stored, 0);
+    let remembered = ledger.remembered(tenant, &probe.stored, 0);
     let histories: Vec<History<'_>> = of_entity_alone(engine).filter_map(|(place, per)| history(per, remembered[place]?)).collect();
     if histories.is_empty() && decisions.is_empty() {
         return Err(Problem::no_entity());
     }
-    let past = ledger.peek(&probe.row);
+    let past = ledger.peek(tenant, &probe.row);
     let usual = explaining::usual(&decisions);
     json(&Entity {
         entity: &probe.name,
+        tenant,
         histories,
-        features_now: features_now(engine, past.row(0)),
-        latest: Latest { decisions: decisions.len(), outcomes: outcomes(&decisions), usual: &usual },
-        decisions: decisions.iter().take(TOLD).map(short).collect(),
+        features_now: shown.explanation(features_now(engine, past.row(0))),
+        latest: Latest { decisions: decisions.len(), outcomes: outcomes(&decisions), usual: shown.explanation(&usual) },
+        decisions: decisions.iter().take(TOLD).map(|decision| short(shown, decision)).collect(),
     })
 }
 
@@ -118,13 +139,13 @@ fn outcomes(decisions: &[Decision]) -> IndexMap<&'static str, usize> {
     [Outcome::Approve, Outcome::Review, Outcome::Block].into_iter().map(|outcome| (outcome.name(), count(outcome))).collect()
 }
 
-fn short(decision: &Decision) -> Short<'_> {
+fn short<'a>(shown: &Shown, decision: &'a Decision) -> Short<'a> {
     Short {
         id: decision.id,
         event: decision.event.as_deref(),
         decided: decision.decided,
         outcome: decision.verdict.outcome,
-        score: decision.verdict.score,
-        reasons: &decision.reasons,
+        score: shown.score(decision.verdict.score),
+        reasons: shown.explanation(&decision.reasons),
     }
 }

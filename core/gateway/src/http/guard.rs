@@ -75,9 +75,14 @@ async fn authorise(State(needs): State<Arc<Needs>>, parameters: RawPathParams, r
     };
     match request.extensions().get::<Caller>() {
         Some(caller) if caller.may(&permission) => next.run(request).await,
-        Some(caller) if caller.is_known() => Problem::forbidden(&permission).into_response(),
-        _ => Problem::no_credential().into_response(),
+        Some(caller) => lacks(caller, &permission).into_response(),
+        None => Problem::no_credential().into_response(),
     }
+}
+
+/// What a caller is told who may not: one without a credential might have one that allows it.
+pub(super) fn lacks(caller: &Caller, permission: &Permission) -> Problem {
+    if caller.is_known() { Problem::forbidden(permission) } else { Problem::no_credential() }
 }
 
 #[cfg(test)]

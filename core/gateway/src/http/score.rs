@@ -1,7 +1,9 @@
 //! `POST /v1/score` and `POST /v1/detectors/{name}/score`: rows in, verdicts or votes out.
 
 use super::answer::{self, Row};
+use super::shown::Shown;
 use super::{Problem, Service, body, problem};
+use crate::access::Caller;
 use crate::deciding::{self, Decided};
 use crate::decision::Decision;
 use crate::engine::{Call, Engine};
@@ -27,14 +29,14 @@ const FOR_A_ROW: Duration = Duration::from_micros(15);
 /// Room for the answer to a row, so that the buffer does not have to grow.
 const USUAL_BYTES: usize = 1536;
 
-pub(super) async fn score(State(service): State<Arc<Service>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+pub(super) async fn score(State(service): State<Arc<Service>>, shown: Shown, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     let bytes = body::read(&service, body).await?;
-    let asked = asked(&service, &headers, &bytes)?;
+    let asked = asked(&service, shown.caller(), &headers, &bytes)?;
     let (batch, rows, single) = rows(&service, &bytes)?;
     let decided = decide(&service, batch, asked).await?;
     let mut each = decided.iter();
     let answers = answers(rows, |_| match each.next() {
-        Some(Ok(told)) => Ok(Row::Decided(answer::decided(&told.decision))),
+        Some(Ok(told)) => Ok(Row::Decided(answer::decided(&shown, &told.decision))),
         Some(Err(problem)) => Err(problem.clone()),
         None => Err(Problem::internal()),
     });
@@ -46,14 +48,19 @@ pub(super) async fn score(State(service): State<Arc<Service>>, headers: HeaderMa
     Ok(response)
 }
 
-/// What a request asks for beside its rows.
-pub(super) fn asked(service: &Service, headers: &HeaderMap, body: &[u8]) -> Result<Asked, Problem> {
+/// What a request asks for beside its rows, and who asks.
+pub(super) fn asked(service: &Service, caller: &Caller, headers: &HeaderMap, body: &[u8]) -> Result<Asked, Problem> {
     let key = match headers.get(IDEMPOTENCY_KEY) {
         None => None,
         Some(value) => Some(value.to_str().ok().and_then(key).ok_or_else(Problem::bad_key)?),
     };
-    let key = key.map(|key| service.ledger.request_key(None, key, body));
-    Ok(Asked { principal: None, key, now: Timestamp::now().as_microsecond() })
+    let asked = Asked {
+        tenant: caller.tenant().map(str::to_owned),
+        principal: caller.is_known().then(|| caller.name().to_owned()),
+        key: None,
+        now: Timestamp::now().as_microsecond(),
+    };
+    Ok(Asked { key: key.map(|key| service.ledger.request_key(&asked, key, body)), ..asked })
 }
 
 /// The key is a string of structured fields (RFC 8941, section 3.3.3); many clients leave its quotes out.
@@ -119,26 +126,32 @@ pub(super) fn unreadable(error: &ReadError) -> Problem {
 
 pub(super) async fn score_by_one(
     State(service): State<Arc<Service>>,
+    shown: Shown,
     Path(detector): Path<String>,
     body: Body,
 ) -> Result<Response, Problem> {
     let detector = find(&service, &detector)?;
     let bytes = body::read(&service, body).await?;
     let (batch, rows, single) = self::rows(&service, &bytes)?;
-    let (ballots, call, batch) = vote(&service, detector, batch).await?;
+    let (ballots, call, batch) = vote(&service, shown.caller(), detector, batch).await?;
     let mut ballots = ballots.into_iter();
     let answers = answers(rows, |place| {
         let ballot = ballots.next().ok_or_else(Problem::internal)?;
-        Ok(Row::Voted(answer::voted(&service.engine, detector, &batch, place, ballot, &call)))
+        Ok(Row::Voted(answer::voted(&shown, &service.engine, detector, &batch, place, ballot, &call)))
     });
     reply(answers, single)
 }
 
 /// Has one detector vote. That is no decision: nothing is stored, and nothing is remembered.
-pub(super) async fn vote(service: &Arc<Service>, detector: usize, batch: Batch) -> Result<(Vec<Ballot>, Call, Batch), Problem> {
+pub(super) async fn vote(
+    service: &Arc<Service>,
+    caller: &Caller,
+    detector: usize,
+    batch: Batch,
+) -> Result<(Vec<Ballot>, Call, Batch), Problem> {
     let expected = service.engine.detectors()[detector].expected(batch.rows());
-    let ledger = service.ledger.clone();
-    let work = move |engine: &Engine| (engine.vote(detector, &batch, &ledger.peek(&batch)), batch);
+    let (ledger, caller) = (service.ledger.clone(), caller.clone());
+    let work = move |engine: &Engine| (engine.vote(detector, &batch, &ledger.peek(caller.tenant(), &batch)), batch);
     let ((ballots, call), batch) = service.scoring(expected, work).await?;
     service.metrics.voted(detector, &ballots, &call);
     Ok((ballots, call, batch))

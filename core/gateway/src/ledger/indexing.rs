@@ -69,6 +69,8 @@ impl Progress {
 struct Indexed<'a> {
     id: Uuid,
     #[serde(borrow, default)]
+    tenant: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     event: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     entity: Option<Cow<'a, str>>,
@@ -161,6 +163,7 @@ impl Parsed<'_> {
             Self::Decision(place, decision) => Fact::Decision(DecisionFact {
                 place: *place,
                 id: *decision.id.as_bytes(),
+                tenant: decision.tenant.as_deref(),
                 event: decision.event.as_deref(),
                 key: decision.request.as_ref().and_then(|request| digest_of(&request.key)),
                 content: digest_of(&decision.content).unwrap_or_default(),

@@ -1,17 +1,19 @@
 //! Decisions that were made: by their ids, by who they are about, by what they came to.
 
-use super::{Known, Ledger};
+use super::{Known, Ledger, realm_of};
 use crate::decision::{Decision, LabelRecord, RecordKind};
 use crate::hexadecimal::digest_of;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use synod_detection::{Batch, Value};
-use synod_store::{Cursor, Filter, Index, IndexError, IndexReader, LogError, LogReader, Place, Position, Quality};
+use synod_store::{Cursor, Filter, Index, IndexError, IndexReader, LogError, LogReader, Place, Position, Quality, Whose};
 use thiserror::Error;
 use uuid::Uuid;
 
 /// Readers of the index; a request takes one for a moment.
 const READERS: usize = 8;
+/// Pages that are looked through for the latest decisions of an entity: about a million decisions.
+const MOST_PAGES: usize = 20;
 /// How long a reader waits for the index to know what was just decided.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
@@ -108,10 +110,10 @@ impl Ledger {
         self.storage.as_ref().map(|storage| &storage.readers).ok_or(ReadError::NotStored)
     }
 
-    /// The decision on an event, if the index knows one.
-    pub(super) fn find_event(&self, event: &str) -> Result<Option<Known>, ReadError> {
+    /// The decision on a tenant's event, if the index knows one.
+    pub(super) fn find_event(&self, tenant: Option<&str>, event: &str) -> Result<Option<Known>, ReadError> {
         let Some(storage) = &self.storage else { return Ok(None) };
-        Ok(storage.readers.with(|reader| reader.by_event(event))?.as_ref().map(known))
+        Ok(storage.readers.with(|reader| reader.by_event(tenant, event))?.as_ref().map(known))
     }
 
     /// The body's digest and the decisions of the request that carried a key, if the index knows them. Those of rows with ids are found by
@@ -156,35 +158,45 @@ impl Ledger {
         Ok(DecisionPage { decisions: decisions.collect::<Result<_, _>>()?, next: page.next })
     }
 
-    /// The latest decisions of an entity, newest first, by the name under which it is stored.
+    /// The latest decisions of a tenant's entity, newest first, by the name under which it is stored.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn latest(&self, entity: &str, limit: usize) -> Result<Vec<Decision>, ReadError> {
-        let filter = Filter { entity: Some(entity.to_owned()), ..Filter::default() };
-        Ok(self.decisions(&filter, None, limit)?.decisions)
+    pub fn latest(&self, tenant: Option<&str>, entity: &str, limit: usize) -> Result<Vec<Decision>, ReadError> {
+        let filter = Filter { entity: Some(entity.to_owned()), ..Filter::of(Whose::exactly(tenant)) };
+        let (mut latest, mut next) = (Vec::new(), None);
+        // A page may have less than there is, where tenants have decisions on an entity of this name.
+        for _ in 0..MOST_PAGES {
+            let page = self.decisions(&filter, next.as_ref(), limit - latest.len())?;
+            latest.extend(page.decisions);
+            next = page.next;
+            if next.is_none() || latest.len() >= limit {
+                break;
+            }
+        }
+        Ok(latest)
     }
 
-    /// A decision with its labels.
+    /// A decision with its labels, if it is theirs.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn decision(&self, id: Uuid) -> Result<Option<Labelled>, ReadError> {
+    pub fn decision(&self, whose: &Whose, id: Uuid) -> Result<Option<Labelled>, ReadError> {
         self.catch_up();
         let readers = self.readers()?;
-        let (place, labels) = readers.with(|reader| Ok((reader.by_id(*id.as_bytes())?, reader.labels(*id.as_bytes())?)))?;
+        let (place, labels) = readers.with(|reader| Ok((reader.by_id(whose, *id.as_bytes())?, reader.labels(*id.as_bytes())?)))?;
         let Some(decision) = place.map(|place| self.read_if_there(position(place))).transpose()?.flatten() else { return Ok(None) };
         let labels = labels.iter().map(|label| self.label_at(position(label.place))).collect::<Result<_, _>>()?;
         Ok(Some(Labelled { decision, labels }))
     }
 
-    /// How many labels a decision has; none if there is no such decision.
+    /// How many labels a decision has; none if they have no such decision.
     ///
     /// # Errors
     /// When it cannot be found out.
-    pub fn labels_of(&self, id: Uuid) -> Result<Option<usize>, ReadError> {
+    pub fn labels_of(&self, whose: &Whose, id: Uuid) -> Result<Option<usize>, ReadError> {
         self.catch_up();
-        let count = |reader: &IndexReader| match reader.by_id(*id.as_bytes())? {
+        let count = |reader: &IndexReader| match reader.by_id(whose, *id.as_bytes())? {
             None => Ok(None),
             Some(_) => Ok(Some(reader.labels(*id.as_bytes())?.len())),
         };
@@ -222,13 +234,13 @@ impl Ledger {
         serde_json::from_slice(&record.payload).map_err(|source| ReadError::Record { sequence: position.sequence, source })
     }
 
-    /// How the labelled decisions between these moments compare with their labels.
+    /// How their labelled decisions between these moments compare with their labels.
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn quality(&self, from: Option<i64>, until: Option<i64>) -> Result<Quality, ReadError> {
+    pub fn quality(&self, whose: &Whose, from: Option<i64>, until: Option<i64>) -> Result<Quality, ReadError> {
         self.catch_up();
-        Ok(self.readers()?.with(|reader| reader.quality(from, until))?)
+        Ok(self.readers()?.with(|reader| reader.quality(whose, from, until))?)
     }
 
     /// Waits until the index knows all that was acknowledged before now, for a bounded time: who has just been told of a decision will
@@ -264,9 +276,9 @@ impl Ledger {
         Ok(())
     }
 
-    /// How many events of each kind of key are remembered for an entity, and from when to when.
-    pub fn remembered(&self, batch: &synod_detection::Batch, row: usize) -> Vec<Option<(usize, i64, i64)>> {
-        self.state().histories.extent(batch, row)
+    /// How many events of each kind of key are remembered for a tenant's entity, and from when to when.
+    pub fn remembered(&self, tenant: Option<&str>, batch: &Batch, row: usize) -> Vec<Option<(usize, i64, i64)>> {
+        self.state().histories.extent(realm_of(&self.secret, tenant), batch, row)
     }
 }
 

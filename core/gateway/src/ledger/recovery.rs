@@ -9,10 +9,11 @@ use crate::decision::{RecordKind, Standing};
 use crate::hexadecimal::hexadecimal;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
-use synod_detection::history::Histories;
+use synod_detection::history::{Histories, Realm};
 use synod_detection::{Schema, decode_rows};
 use synod_store::{
     DataDirectory, Index, IndexError, Log, LogError, LogReader, LogSettings, Record, Recovery, Secret, SecretError, SnapshotFileError,
@@ -54,6 +55,8 @@ pub struct Opened {
 /// What the histories want to know of a decision.
 #[derive(Deserialize)]
 struct Remembered<'a> {
+    #[serde(borrow, default)]
+    tenant: Option<Cow<'a, str>>,
     #[serde(borrow)]
     row: &'a RawValue,
     past: Standing,
@@ -77,7 +80,7 @@ impl Ledger {
             let (log, recovery) = Log::open(directory, settings)?;
             tell_recovery(&recovery);
             let snapshots = Snapshots::open(directory)?;
-            fold_histories(&mut histories, &config.schema, &log, &snapshots, &recovery)?;
+            fold_histories(&mut histories, &secret, &config.schema, &log, &snapshots, &recovery)?;
             let progress = Arc::new(Progress::default());
             let (index, next) = open_index(directory, &log, &recovery)?;
             let readers = Readers::new(&index, log.reader())?;
@@ -118,6 +121,12 @@ pub(crate) fn secret_of_histories(secret: &Secret) -> [u8; 16] {
     secret.digest("history", &[]).first_chunk().copied().unwrap_or_default()
 }
 
+/// Whose past the rows of a tenant are part of.
+pub(crate) fn realm_of(secret: &Secret, tenant: Option<&str>) -> Realm {
+    let own = |tenant: &str| Realm::of(secret.digest("history", &[tenant.as_bytes()]).first_chunk().copied().unwrap_or_default());
+    tenant.map_or(Realm::COMMON, own)
+}
+
 fn tell_recovery(recovery: &Recovery) {
     if let Some(cut) = &recovery.cut {
         tracing::warn!(
@@ -140,6 +149,7 @@ pub(super) fn identity(histories: &Histories, schema: &Schema) -> String {
 
 fn fold_histories(
     histories: &mut Histories,
+    secret: &Secret,
     schema: &Schema,
     log: &Log,
     snapshots: &Snapshots,
@@ -161,7 +171,7 @@ fn fold_histories(
     let stored = schema.as_stored();
     let mut folded = 0_u64;
     for record in log.reader().from(from)? {
-        remember(histories, &stored, &record?);
+        remember(histories, secret, &stored, &record?);
         folded += 1;
     }
     tracing::info!(folded, from, took_ms = started.elapsed().as_millis() as u64, "histories recovered");
@@ -169,7 +179,7 @@ fn fold_histories(
 }
 
 /// Folds a record into the histories.
-pub(crate) fn remember(histories: &mut Histories, stored: &Schema, record: &Record) {
+fn remember(histories: &mut Histories, secret: &Secret, stored: &Schema, record: &Record) {
     if record.kind != RecordKind::Decision as u8 {
         return;
     }
@@ -181,7 +191,7 @@ pub(crate) fn remember(histories: &mut Histories, stored: &Schema, record: &Reco
     };
     match decode_rows(stored, decision.row.get().as_bytes(), 1) {
         Ok(decoded) if decoded.batch.rows() == 1 => {
-            histories.remember(&decoded.batch, 0);
+            histories.remember(realm_of(secret, decision.tenant.as_deref()), &decoded.batch, 0);
         }
         // A field that the schema no longer has, say.
         _ => tracing::warn!(sequence, "the row of a decision does not fit the schema any more, and is not remembered"),

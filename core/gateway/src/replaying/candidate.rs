@@ -7,7 +7,6 @@ use super::{AT_A_TIME, Choice, Progress, Reasons, Recorded, ReplayError, Selecti
 use crate::config::Config;
 use crate::decision::{Decision, Label, LabelRecord, RecordKind};
 use crate::engine::{Engine, JudgedRow};
-use crate::ledger::secret_of_histories;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -157,7 +156,7 @@ pub fn judge_by(
             if recorded.first > 1 && candidate.config.history.width() > 0 {
                 tally.notes.push(format!("the log begins with record {}: what was before it is not in the histories", recorded.first));
             }
-            let mut folding = Folding::new(candidate.config, secret_of_histories(secret));
+            let mut folding = Folding::new(candidate.config, secret);
             judge_folded(recorded, selection, makers, &mut folding, &mut tally, &mut progress)?;
         }
     }

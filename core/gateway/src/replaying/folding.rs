@@ -4,12 +4,14 @@
 
 use crate::config::{Config, Storing};
 use crate::decision::{Decision, Standing};
+use crate::ledger::{realm_of, secret_of_histories};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use synod_detection::history::{Histories, HistoryPlan, Past, PastValues};
 use synod_detection::{Batch, Expression, Plan, Schema, Source, decode_rows};
+use synod_store::Secret;
 
 /// A field that a feature reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,8 @@ struct Needed {
 /// What the histories want to know of a decision that is not judged.
 #[derive(Deserialize)]
 pub(super) struct Passing {
+    #[serde(default)]
+    tenant: Option<String>,
     row: Map<String, Value>,
     past: Standing,
     pub(super) configuration: String,
@@ -34,6 +38,7 @@ pub(super) struct Passing {
 pub(super) struct Folding {
     schema: Schema,
     histories: Histories,
+    secret: Secret,
     needed: Vec<Needed>,
     /// How compared fields are stored, by the configuration that came first.
     stored_as: HashMap<String, (Storing, String)>,
@@ -43,7 +48,7 @@ pub(super) struct Folding {
 
 impl Folding {
     /// For a candidate; nothing is remembered yet.
-    pub(super) fn new(candidate: &Config, secret: [u8; 16]) -> Self {
+    pub(super) fn new(candidate: &Config, secret: &Secret) -> Self {
         let mut needed = Vec::new();
         for definition in candidate.detectors.iter().flat_map(|detector| &detector.definitions) {
             for one in needs(&definition.name, &definition.source, &candidate.schema) {
@@ -54,7 +59,8 @@ impl Folding {
         }
         Self {
             schema: candidate.schema.as_stored(),
-            histories: Histories::new(Arc::clone(&candidate.history), candidate.remembering.bounds, secret),
+            histories: Histories::new(Arc::clone(&candidate.history), candidate.remembering.bounds, secret_of_histories(secret)),
+            secret: secret.clone(),
             needed,
             stored_as: HashMap::new(),
             checked: HashSet::new(),
@@ -114,9 +120,10 @@ impl Folding {
     pub(super) fn judged(&mut self, decision: &Decision, plan: &Plan) -> Result<Vec<f64>, String> {
         let batch = self.row(&decision.row)?;
         let mut past = PastValues::new(self.histories.plan().width());
-        self.histories.look(&batch, 0, &mut past);
+        let realm = realm_of(&self.secret, decision.tenant.as_deref());
+        self.histories.look(realm, &batch, 0, &mut past);
         if decision.past.remembered {
-            self.histories.remember(&batch, 0);
+            self.histories.remember(realm, &batch, 0);
         }
         Ok(plan.values(&batch, &past).values)
     }
@@ -128,7 +135,7 @@ impl Folding {
     pub(super) fn passes(&mut self, passing: &Passing) -> Result<(), String> {
         if passing.past.remembered {
             let batch = self.row(&passing.row)?;
-            self.histories.remember(&batch, 0);
+            self.histories.remember(realm_of(&self.secret, passing.tenant.as_deref()), &batch, 0);
         }
         Ok(())
     }

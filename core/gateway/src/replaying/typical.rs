@@ -37,6 +37,7 @@ pub fn typical_decision(config: &Config) -> Decision {
         id: Uuid::nil(),
         event: text(schema.id()),
         entity: text(schema.entity()),
+        tenant: None,
         principal: None,
         request: None,
         content: digest(),

@@ -56,10 +56,11 @@ impl FromStr for Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::Whose;
 
     #[test]
     fn is_read_as_it_is_written() {
-        let cursor = Cursor::new(77, &Filter::default());
+        let cursor = Cursor::new(77, &Filter::of(Whose::All));
         let text = cursor.to_string();
         assert_eq!(text.len(), 32);
         assert_eq!(text.parse(), Ok(cursor));
@@ -67,7 +68,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        let good = Cursor::new(0xabc, &Filter::default()).to_string();
+        let good = Cursor::new(0xabc, &Filter::of(Whose::All)).to_string();
         for bad in
             ["", "0", &good[1..], &format!("{good}0"), &good.to_uppercase(), &format!("+{}", &good[1..]), &format!("é{}", &good[2..])]
         {
@@ -78,7 +79,11 @@ mod tests {
     /// Cursors that clients hold stay good when the program is replaced.
     #[test]
     fn the_digest_of_a_filter_does_not_change() {
-        let filter = Filter { entity: Some("account-7".to_owned()), lowest: Some(0.5), ..Filter::default() };
+        let filter = Filter { entity: Some("account-7".to_owned()), lowest: Some(0.5), ..Filter::of(Whose::All) };
         assert_eq!(Cursor::new(1, &filter).to_string(), "0000000000000001e1d99cde954139e5");
+        let of = |whose| Cursor::new(1, &Filter { whose, ..filter.clone() }).to_string();
+        let others = ["t", "", "account-7"].map(|tenant| of(Whose::Tenant(tenant.to_owned())));
+        let all: std::collections::BTreeSet<_> = others.into_iter().chain([of(Whose::All), of(Whose::WithoutTenant)]).collect();
+        assert_eq!(all.len(), 5, "a cursor leads on in the decisions of those that it came from: {all:?}");
     }
 }

@@ -1,13 +1,16 @@
 //! What decisions are asked for by.
 
 use super::pages::column;
+use super::whose::{Scope, Whose};
 use rusqlite::Row;
 use rusqlite::types::FromSql;
 use sha2::{Digest as _, Sha256};
 
-/// Which decisions are asked for: those that fit everything that is set. The default asks for all.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Which decisions are asked for: those that fit everything that is set.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Filter {
+    /// Whose they are.
+    pub whose: Whose,
     /// Whom they are about, exactly.
     pub entity: Option<String>,
     /// Their outcome.
@@ -40,6 +43,22 @@ pub enum VoteFilter {
 }
 
 impl Filter {
+    /// All decisions that are theirs.
+    pub fn of(whose: Whose) -> Self {
+        Self {
+            whose,
+            entity: None,
+            outcome: None,
+            anomalous: None,
+            vote: None,
+            from: None,
+            until: None,
+            lowest: None,
+            highest: None,
+            label: None,
+        }
+    }
+
     /// A digest that is the same for the same filter in every version of the program. Each part has a tag and a fixed length or its length
     /// in front, so that no two filters are written alike.
     pub(super) fn digest(&self) -> u64 {
@@ -51,6 +70,11 @@ impl Filter {
                 digest.update(bytes);
             }
         };
+        match &self.whose {
+            Whose::All => {}
+            Whose::WithoutTenant => part(b'n', Some(&[])),
+            Whose::Tenant(tenant) => part(b't', Some(tenant.as_bytes())),
+        }
         part(b'e', self.entity.as_deref().map(str::as_bytes));
         part(b'o', self.outcome.as_ref().map(std::slice::from_ref));
         part(b'a', self.anomalous.map(|anomalous| [u8::from(anomalous)]).as_ref().map(<[u8; 1]>::as_slice));
@@ -65,9 +89,10 @@ impl Filter {
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
 
-    /// Whether a row with the columns of `pages` fits. `bit` is that of the detector in `vote`.
-    pub(super) fn admits(&self, row: &Row<'_>, bit: Option<u32>) -> rusqlite::Result<bool> {
-        Ok(self.admits_time(row)?
+    /// Whether a row with the columns of `pages` fits. `scope` is that of `whose`, and `bit` that of the detector in `vote`.
+    pub(super) fn admits(&self, row: &Row<'_>, scope: Scope, bit: Option<u32>) -> rusqlite::Result<bool> {
+        Ok(scope.admits(row, column::TENANT)?
+            && self.admits_time(row)?
             && is(row, column::OUTCOME, self.outcome)?
             && is(row, column::ANOMALOUS, self.anomalous)?
             && self.admits_score(row)?

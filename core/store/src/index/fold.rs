@@ -2,6 +2,7 @@
 
 use super::error::Fault;
 use super::schema::{self, DETECTORS, hash, head};
+use super::whose::tenant_number;
 use super::{DecisionFact, Fact, LabelFact, Place};
 use rusqlite::{CachedStatement, Connection, Row, Transaction, TransactionBehavior, params};
 use std::collections::{BTreeMap, HashMap};
@@ -11,9 +12,10 @@ use std::collections::{BTreeMap, HashMap};
 pub(super) struct Detectors(HashMap<String, u32>);
 
 impl Detectors {
-    /// How many values `votes.slot` can have.
-    pub(super) fn slots(&self) -> i64 {
-        2 * self.0.len() as i64
+    /// The values of `votes.slot` for a tenant, or with 0 for everybody.
+    pub(super) fn slots(&self, tenant: i64) -> std::ops::Range<i64> {
+        let first = yes_slot(tenant, 0);
+        first..first + 2 * self.0.len() as i64
     }
 
     /// The detector's bit; a new one for a name that is seen for the first time.
@@ -84,13 +86,15 @@ struct Fold<'t> {
     add_vote: CachedStatement<'t>,
     /// Block → earliest and latest decision time. Written once at the end, not with each decision.
     spans: BTreeMap<i64, (i64, i64)>,
+    /// The numbers of the tenants that this transaction names.
+    tenants: HashMap<String, i64>,
 }
 
 impl<'t> Fold<'t> {
     fn new(transaction: &'t Transaction<'t>, detectors: &'t mut Detectors) -> Result<Self, Fault> {
         let add_decision = transaction.prepare_cached(schema::ADD_DECISION)?;
         let add_vote = transaction.prepare_cached(schema::ADD_VOTE)?;
-        Ok(Self { transaction, detectors, add_decision, add_vote, spans: BTreeMap::new() })
+        Ok(Self { transaction, detectors, add_decision, add_vote, spans: BTreeMap::new(), tenants: HashMap::new() })
     }
 
     fn add(&mut self, fact: &Fact<'_>) -> Result<(), Fault> {
@@ -102,6 +106,7 @@ impl<'t> Fold<'t> {
 
     fn decision(&mut self, fact: &DecisionFact<'_>) -> Result<(), Fault> {
         let masks = self.masks(fact.votes)?;
+        let tenant = fact.tenant.map(|tenant| self.tenant(tenant)).transpose()?;
         let sequence = integer(fact.place.sequence)?;
         let is_asked_for = fact.event.is_some() || fact.key.is_some();
         self.add_decision.execute(params![
@@ -115,6 +120,7 @@ impl<'t> Fold<'t> {
             masks.yes,
             masks.no,
             masks.abstained,
+            tenant,
             fact.id,
             fact.entity.map(hash),
             fact.entity,
@@ -125,7 +131,24 @@ impl<'t> Fold<'t> {
             is_asked_for.then_some(fact.content),
         ])?;
         self.widen_span(sequence, fact.decided);
-        self.rare_votes(&masks, sequence)
+        self.rare_votes(&masks, 0, sequence)?;
+        tenant.map_or(Ok(()), |tenant| self.rare_votes(&masks, tenant, sequence))
+    }
+
+    /// The tenant's number; a new one for a name that is seen for the first time.
+    fn tenant(&mut self, name: &str) -> Result<i64, Fault> {
+        if let Some(number) = self.tenants.get(name) {
+            return Ok(*number);
+        }
+        let number = match tenant_number(self.transaction, name)? {
+            Some(number) => number,
+            None => {
+                self.transaction.prepare_cached(schema::ADD_TENANT)?.execute([name])?;
+                self.transaction.last_insert_rowid()
+            }
+        };
+        self.tenants.insert(name.to_owned(), number);
+        Ok(number)
     }
 
     fn masks(&mut self, votes: &[(&str, Option<bool>)]) -> Result<Masks, Fault> {
@@ -141,10 +164,10 @@ impl<'t> Fold<'t> {
         Ok(masks)
     }
 
-    fn rare_votes(&mut self, masks: &Masks, sequence: i64) -> Result<(), Fault> {
-        for (mask, slot) in [(masks.yes, yes_slot as fn(u32) -> i64), (masks.abstained, abstained_slot)] {
+    fn rare_votes(&mut self, masks: &Masks, tenant: i64, sequence: i64) -> Result<(), Fault> {
+        for (mask, slot) in [(masks.yes, yes_slot as fn(i64, u32) -> i64), (masks.abstained, abstained_slot)] {
             for bit in bits(mask) {
-                self.add_vote.execute([slot(bit), sequence])?;
+                self.add_vote.execute([slot(tenant, bit), sequence])?;
             }
         }
         Ok(())
@@ -189,14 +212,21 @@ pub(super) fn bit(row: &Row<'_>) -> rusqlite::Result<u32> {
     if (bit as usize) < DETECTORS { Ok(bit) } else { Err(rusqlite::Error::IntegralValueOutOfRange(0, i64::from(bit))) }
 }
 
-/// Where `votes` lists what the detector with this bit said yes to.
-pub(super) fn yes_slot(bit: u32) -> i64 {
-    2 * i64::from(bit)
+/// Where `votes` lists what the detector with this bit said yes to, for a tenant, or with 0 for everybody.
+pub(super) fn yes_slot(tenant: i64, bit: u32) -> i64 {
+    tenant.wrapping_mul(schema::SLOTS) + 2 * i64::from(bit)
 }
 
 /// Where `votes` lists what the detector with this bit abstained from.
-pub(super) fn abstained_slot(bit: u32) -> i64 {
-    yes_slot(bit) + 1
+pub(super) fn abstained_slot(tenant: i64, bit: u32) -> i64 {
+    yes_slot(tenant, bit) + 1
+}
+
+/// 0, for everybody, and the numbers of the tenants that have decisions before this sequence.
+pub(super) fn tenants_before(transaction: &Transaction<'_>, sequence: i64) -> Result<Vec<i64>, Fault> {
+    let mut statement = transaction.prepare_cached(schema::TENANTS_BEFORE)?;
+    let tenants = statement.query_map([sequence], |row| row.get(0))?;
+    Ok(std::iter::once(Ok(0)).chain(tenants).collect::<rusqlite::Result<_>>()?)
 }
 
 /// The bits that are set in a mask, lowest first.

@@ -7,6 +7,7 @@ use super::filter::{Filter, VoteFilter};
 use super::fold::{abstained_slot, yes_slot};
 use super::reader::{detector_bit, place, sequences_of_times};
 use super::schema::hash;
+use super::whose::Scope;
 use rusqlite::{Connection, Row, params_from_iter};
 
 /// How many decisions one page looks at, at most. Where no index fits and next to nothing matches, a search would otherwise read the whole
@@ -44,6 +45,7 @@ pub(super) mod column {
     pub(in super::super) const LABEL: usize = 10;
     pub(in super::super) const ID: usize = 11;
     pub(in super::super) const ENTITY: usize = 12;
+    pub(in super::super) const TENANT: usize = 13;
 }
 
 /// Decisions within the sequences ?1 (closed) to ?2 (open). The index is named, so that no statistics can change the way.
@@ -51,7 +53,7 @@ macro_rules! decisions {
     ($from:literal, $where:literal, $order:literal) => {
         concat!(
             "SELECT d.sequence, d.segment, d.place, d.decided, d.outcome, d.anomalous, d.score, d.said_yes, d.said_no, d.abstained, d.label,
-                    d.id, d.entity FROM ",
+                    d.id, d.entity, d.tenant FROM ",
             $from,
             " WHERE ",
             $where,
@@ -80,12 +82,36 @@ pub(super) const BY_VOTE: &str = decisions!(
     "v.slot = ?3 AND v.sequence >= ?1 AND v.sequence < ?2",
     "v.sequence"
 );
+// Of one tenant: the others' decisions are not even passed over.
+pub(super) const OF_TENANT: &str =
+    decisions!("decisions d INDEXED BY decisions_tenant", "d.tenant = ?3 AND d.sequence >= ?1 AND d.sequence < ?2", "d.sequence");
+pub(super) const OF_TENANT_BY_ENTITY: &str = decisions!(
+    "decisions d INDEXED BY decisions_tenant_entity",
+    "d.tenant = ?3 AND d.entity_hash = ?4 AND d.sequence >= ?1 AND d.sequence < ?2",
+    "d.sequence"
+);
+pub(super) const OF_TENANT_BY_LABEL: &str = decisions!(
+    "decisions d INDEXED BY decisions_tenant_label",
+    "d.tenant = ?3 AND d.label = ?4 AND d.sequence >= ?1 AND d.sequence < ?2",
+    "d.sequence"
+);
+pub(super) const OF_TENANT_BY_OUTCOME: &str = decisions!(
+    "decisions d INDEXED BY decisions_tenant_outcome",
+    "d.tenant = ?3 AND d.outcome = ?4 AND d.outcome > 0 AND d.sequence >= ?1 AND d.sequence < ?2",
+    "d.sequence"
+);
+pub(super) const OF_TENANT_BY_ANOMALOUS: &str = decisions!(
+    "decisions d INDEXED BY decisions_tenant_anomalous",
+    "d.tenant = ?3 AND d.anomalous = 1 AND d.sequence >= ?1 AND d.sequence < ?2",
+    "d.sequence"
+);
 pub(super) const BY_SEQUENCE: &str = decisions!("decisions d NOT INDEXED", "d.sequence >= ?1 AND d.sequence < ?2", "d.sequence");
 
 /// One page; see `IndexReader::decisions`. The caller has begun a transaction, so that every statement sees one state.
 pub(super) fn page(connection: &Connection, filter: &Filter, after: Option<&Cursor>, limit: usize) -> Result<Page, Fault> {
     let before = after.map(|cursor| cursor.position(filter)).transpose()?.unwrap_or(i64::MAX);
     let nothing = Page { found: Vec::new(), next: None };
+    let Some(scope) = filter.whose.scope(connection)? else { return Ok(nothing) };
     let Some((low, high)) = sequences_of_times(connection, filter.from, filter.until)? else { return Ok(nothing) };
     let bit = match &filter.vote {
         None => None,
@@ -94,36 +120,46 @@ pub(super) fn page(connection: &Connection, filter: &Filter, after: Option<&Curs
             bit => bit,
         },
     };
-    let (statement, key) = way(filter, bit);
+    let (statement, keys) = way(filter, scope, bit);
     let mut statement = connection.prepare_cached(statement)?;
-    let mut rows = statement.query(params_from_iter([low, high.min(before)].into_iter().chain(key)))?;
-    collect(&mut rows, filter, bit, limit.max(1))
+    let mut rows = statement.query(params_from_iter([low, high.min(before)].into_iter().chain(keys)))?;
+    collect(&mut rows, |row| filter.admits(row, scope, bit), |last| Cursor::new(last, filter), limit.max(1))
 }
 
-/// The statement that gives the fewest decisions to look at, as far as can be said without counting, and its third parameter.
-fn way(filter: &Filter, bit: Option<u32>) -> (&'static str, Option<i64>) {
+/// The statement that gives the fewest decisions to look at, as far as can be said without counting, and its parameters from the third on.
+fn way(filter: &Filter, scope: Scope, bit: Option<u32>) -> (&'static str, Vec<i64>) {
     let vote = filter.vote.as_ref().map(|(_, vote)| *vote);
+    let tenant = scope.number();
+    let either = |of_all, of_tenant, key: Option<i64>| match scope {
+        Scope::Tenant(tenant) => (of_tenant, std::iter::once(tenant).chain(key).collect()),
+        Scope::All | Scope::WithoutTenant => (of_all, Vec::from_iter(key)),
+    };
     match (filter, vote, bit) {
-        (Filter { entity: Some(entity), .. }, ..) => (BY_ENTITY, Some(hash(entity))),
-        (Filter { label: Some(label), .. }, ..) => (BY_LABEL, Some(i64::from(*label))),
-        (_, Some(VoteFilter::Yes), Some(bit)) => (BY_VOTE, Some(yes_slot(bit))),
-        (_, Some(VoteFilter::Abstained), Some(bit)) => (BY_VOTE, Some(abstained_slot(bit))),
-        (Filter { outcome: Some(outcome @ 1..), .. }, ..) => (BY_OUTCOME, Some(i64::from(*outcome))),
-        (Filter { anomalous: Some(true), .. }, ..) => (BY_ANOMALOUS, None),
-        _ => (BY_SEQUENCE, None),
+        (Filter { entity: Some(entity), .. }, ..) => either(BY_ENTITY, OF_TENANT_BY_ENTITY, Some(hash(entity))),
+        (Filter { label: Some(label), .. }, ..) => either(BY_LABEL, OF_TENANT_BY_LABEL, Some(i64::from(*label))),
+        (_, Some(VoteFilter::Yes), Some(bit)) => (BY_VOTE, vec![yes_slot(tenant, bit)]),
+        (_, Some(VoteFilter::Abstained), Some(bit)) => (BY_VOTE, vec![abstained_slot(tenant, bit)]),
+        (Filter { outcome: Some(outcome @ 1..), .. }, ..) => either(BY_OUTCOME, OF_TENANT_BY_OUTCOME, Some(i64::from(*outcome))),
+        (Filter { anomalous: Some(true), .. }, ..) => either(BY_ANOMALOUS, OF_TENANT_BY_ANOMALOUS, None),
+        _ => either(BY_SEQUENCE, OF_TENANT, None),
     }
 }
 
-fn collect(rows: &mut rusqlite::Rows<'_>, filter: &Filter, bit: Option<u32>, limit: usize) -> Result<Page, Fault> {
+fn collect(
+    rows: &mut rusqlite::Rows<'_>,
+    admits: impl Fn(&Row<'_>) -> rusqlite::Result<bool>,
+    cursor: impl Fn(i64) -> Cursor,
+    limit: usize,
+) -> Result<Page, Fault> {
     let mut found = Vec::new();
     let mut examined = 0;
     // The sequence of the row before.
     let mut last = i64::MAX;
     while let Some(row) = rows.next()? {
-        let admitted = filter.admits(row, bit)?;
+        let admitted = admits(row)?;
         // One more than fits says that there is a next page. One row at least is passed, so that the next page is another one.
         if examined == EXAMINED_AT_ONCE || admitted && found.len() == limit {
-            return Ok(Page { found, next: Some(Cursor::new(last, filter)) });
+            return Ok(Page { found, next: Some(cursor(last)) });
         }
         if admitted {
             found.push(read(row)?);

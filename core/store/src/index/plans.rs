@@ -27,12 +27,20 @@ fn each_statement_uses_its_index() {
         (pages::BY_OUTCOME, "SEARCH d USING INDEX decisions_outcome (outcome=? AND rowid>? AND rowid<?)"),
         (pages::BY_ANOMALOUS, "SEARCH d USING INDEX decisions_anomalous (anomalous=? AND rowid>? AND rowid<?)"),
         (pages::BY_VOTE, "SEARCH v USING PRIMARY KEY (slot=? AND sequence>? AND sequence<?); SEARCH d USING INTEGER PRIMARY KEY (rowid=?)"),
+        (pages::OF_TENANT, "SEARCH d USING INDEX decisions_tenant (tenant=? AND rowid>? AND rowid<?)"),
+        (pages::OF_TENANT_BY_ENTITY, "SEARCH d USING INDEX decisions_tenant_entity (tenant=? AND entity_hash=? AND rowid>? AND rowid<?)"),
+        (pages::OF_TENANT_BY_LABEL, "SEARCH d USING INDEX decisions_tenant_label (tenant=? AND label=? AND rowid>? AND rowid<?)"),
+        (pages::OF_TENANT_BY_OUTCOME, "SEARCH d USING INDEX decisions_tenant_outcome (tenant=? AND outcome=? AND rowid>? AND rowid<?)"),
+        (pages::OF_TENANT_BY_ANOMALOUS, "SEARCH d USING INDEX decisions_tenant_anomalous (tenant=? AND rowid>? AND rowid<?)"),
         (pages::BY_SEQUENCE, "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         (reader::BY_ID, "SEARCH decisions USING INDEX decisions_id (id=?)"),
         (reader::BY_EVENT, "SEARCH decisions USING INDEX decisions_event (event_hash=?)"),
         (reader::BY_KEY, "SEARCH decisions USING INDEX decisions_key (key_head=?)"),
         (reader::LABELS, "SEARCH labels USING INDEX labels_decision (decision=?)"),
         (quality::LABELLED, "SEARCH decisions USING INDEX decisions_label (label=? AND rowid>? AND rowid<?)"),
+        (quality::LABELLED_OF_TENANT, "SEARCH decisions USING INDEX decisions_tenant_label (tenant=? AND label=? AND rowid>? AND rowid<?)"),
+        (schema::TENANT, "SEARCH tenants USING COVERING INDEX sqlite_autoindex_tenants_1 (name=?)"),
+        (schema::TENANTS_BEFORE, "SEARCH decisions USING INTEGER PRIMARY KEY (rowid<?); USE TEMP B-TREE FOR DISTINCT"),
         (schema::SET_LABEL, "SEARCH decisions USING INDEX decisions_id (id=?)"),
         (schema::DECISION_BEYOND, "SEARCH decisions USING INTEGER PRIMARY KEY (rowid<?)"),
         (schema::LABEL_BEYOND, "SEARCH labels USING INTEGER PRIMARY KEY (rowid<?)"),
@@ -41,7 +49,7 @@ fn each_statement_uses_its_index() {
         (schema::FORGET_VOTES, "SEARCH votes USING PRIMARY KEY (slot=? AND sequence<?)"),
         (schema::NEWEST, "SEARCH decisions"),
     ] {
-        // No temporary tree, so it is in order without sorting.
+        // No temporary tree where the order matters, so it is in order without sorting.
         assert_eq!(plan(&index.connection, sql), expected, "{sql}");
     }
 }
@@ -55,6 +63,7 @@ fn texts_with_the_same_hash_are_told_apart() {
         super::Fact::Decision(super::DecisionFact {
             place,
             id: [sequence as u8; 16],
+            tenant: None,
             event: Some(text),
             key: None,
             content: [sequence as u8; 32],
@@ -71,8 +80,8 @@ fn texts_with_the_same_hash_are_told_apart() {
     let same = schema::hash("other");
     index.connection.execute("UPDATE decisions SET event_hash = ?1, entity_hash = ?1", [same]).unwrap();
     let reader = index.reader().unwrap();
-    assert_eq!(reader.by_event("other").unwrap().map(|known| known.place.sequence), Some(1));
-    let filter = super::Filter { entity: Some("other".to_owned()), ..Default::default() };
+    assert_eq!(reader.by_event(None, "other").unwrap().map(|known| known.place.sequence), Some(1));
+    let filter = super::Filter { entity: Some("other".to_owned()), ..super::Filter::of(super::Whose::All) };
     let page = reader.decisions(&filter, None, 10).unwrap();
     assert_eq!(page.found.iter().map(|found| found.place.sequence).collect::<Vec<_>>(), [1]);
 }

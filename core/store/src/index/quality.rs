@@ -4,15 +4,20 @@ use super::error::Fault;
 use super::fold::{bit, bits};
 use super::reader::sequences_of_times;
 use super::schema::ALL_DETECTORS;
-use rusqlite::{Connection, Row, params};
+use super::whose::{Scope, Whose};
+use rusqlite::{Connection, Row, params_from_iter};
 
 /// The labels that count; `unsure` is said and decides nothing.
 const FRAUD: u8 = 0;
 const LEGITIMATE: u8 = 1;
 const UNSURE: u8 = 2;
 
-pub(super) const LABELLED: &str = "SELECT decided, anomalous, said_yes, said_no, abstained FROM decisions INDEXED BY decisions_label
-    WHERE label = ?1 AND sequence >= ?2 AND sequence < ?3";
+/// Where the tenant stands in the columns of both statements.
+const TENANT: usize = 5;
+pub(super) const LABELLED: &str = "SELECT decided, anomalous, said_yes, said_no, abstained, tenant FROM decisions
+    INDEXED BY decisions_label WHERE label = ?1 AND sequence >= ?2 AND sequence < ?3";
+pub(super) const LABELLED_OF_TENANT: &str = "SELECT decided, anomalous, said_yes, said_no, abstained, tenant FROM decisions
+    INDEXED BY decisions_tenant_label WHERE tenant = ?4 AND label = ?1 AND sequence >= ?2 AND sequence < ?3";
 
 /// How often a yes and a no were right, against labels. A yes means anomalous, and fraud is what should have been anomalous.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,16 +66,21 @@ impl Confusion {
 }
 
 /// See `IndexReader::quality`. The caller has begun a transaction, so that every statement sees one state.
-pub(super) fn quality(connection: &Connection, from: Option<i64>, until: Option<i64>) -> Result<Quality, Fault> {
+pub(super) fn quality(connection: &Connection, whose: &Whose, from: Option<i64>, until: Option<i64>) -> Result<Quality, Fault> {
+    let Some(scope) = whose.scope(connection)? else { return Ok(Quality::default()) };
     let Some(sequences) = sequences_of_times(connection, from, until)? else { return Ok(Quality::default()) };
     let mut tally = Tally { policy: Confusion::default(), detectors: [<(Confusion, u64)>::default(); i64::BITS as usize] };
     let mut count = |label| -> Result<u64, Fault> {
-        let mut statement = connection.prepare_cached(LABELLED)?;
-        let mut rows = statement.query(params![label, sequences.0, sequences.1])?;
+        let (statement, tenant) = match scope {
+            Scope::Tenant(tenant) => (LABELLED_OF_TENANT, Some(tenant)),
+            Scope::All | Scope::WithoutTenant => (LABELLED, None),
+        };
+        let mut statement = connection.prepare_cached(statement)?;
+        let mut rows = statement.query(params_from_iter([i64::from(label), sequences.0, sequences.1].into_iter().chain(tenant)))?;
         let mut labelled = 0;
         while let Some(row) = rows.next()? {
             let decided: i64 = row.get(0)?;
-            if from.is_none_or(|from| from <= decided) && until.is_none_or(|until| decided < until) {
+            if scope.admits(row, TENANT)? && from.is_none_or(|from| from <= decided) && until.is_none_or(|until| decided < until) {
                 labelled += 1;
                 tally.count(label, row)?;
             }

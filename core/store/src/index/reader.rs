@@ -9,13 +9,14 @@ use super::open;
 use super::pages::{self, Page};
 use super::quality::{self, Quality};
 use super::schema::{self, hash, head};
+use super::whose::{Whose, tenant_number};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::{Path, PathBuf};
 
 pub(super) const BY_ID: &str =
-    "SELECT sequence, segment, place FROM decisions INDEXED BY decisions_id WHERE id = ?1 ORDER BY sequence LIMIT 1";
+    "SELECT sequence, segment, place, tenant FROM decisions INDEXED BY decisions_id WHERE id = ?1 ORDER BY sequence LIMIT 1";
 pub(super) const BY_EVENT: &str = "SELECT sequence, segment, place, id, content FROM decisions INDEXED BY decisions_event
-    WHERE event_hash = ?1 AND event = ?2 ORDER BY sequence LIMIT 1";
+    WHERE event_hash = ?1 AND event = ?2 AND tenant IS ?3 ORDER BY sequence LIMIT 1";
 pub(super) const BY_KEY: &str = "SELECT sequence, segment, place, id, content FROM decisions INDEXED BY decisions_key
     WHERE key_head = ?1 AND key_tail = ?2 ORDER BY sequence";
 pub(super) const LABELS: &str = "SELECT sequence, segment, place, label, author, at, note FROM labels INDEXED BY labels_decision
@@ -76,23 +77,34 @@ impl IndexReader {
         })
     }
 
-    /// Where the decision with this id stands.
+    /// Where the decision with this id stands, if it is theirs.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn by_id(&self, id: [u8; 16]) -> Result<Option<Place>, IndexError> {
-        self.read(|connection| Ok(connection.prepare_cached(BY_ID)?.query_row([id], place).optional()?))
+    pub fn by_id(&self, whose: &Whose, id: [u8; 16]) -> Result<Option<Place>, IndexError> {
+        self.read(|connection| {
+            let Some(scope) = whose.scope(connection)? else { return Ok(None) };
+            let theirs = |row: &Row<'_>| scope.admits(row, 3)?.then(|| place(row)).transpose();
+            Ok(connection.prepare_cached(BY_ID)?.query_row([id], theirs).optional()?.flatten())
+        })
     }
 
-    /// The first decision about the event with this id.
+    /// The first decision of this tenant, or of none, about the event with this id.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn by_event(&self, event: &str) -> Result<Option<Known>, IndexError> {
-        self.read(|connection| Ok(connection.prepare_cached(BY_EVENT)?.query_row(params![hash(event), event], known).optional()?))
+    pub fn by_event(&self, tenant: Option<&str>, event: &str) -> Result<Option<Known>, IndexError> {
+        self.read(|connection| {
+            let number = tenant.map(|tenant| tenant_number(connection, tenant)).transpose()?;
+            if number == Some(None) {
+                return Ok(None);
+            }
+            let parameters = params![hash(event), event, number.flatten()];
+            Ok(connection.prepare_cached(BY_EVENT)?.query_row(parameters, known).optional()?)
+        })
     }
 
-    /// The decisions of the request with this key, in order of sequence.
+    /// The decisions of the request with this key, in order of sequence. The key's digest is also of its owner.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -110,15 +122,15 @@ impl IndexReader {
         self.read(|connection| Ok(connection.prepare_cached(LABELS)?.query_map([decision], label)?.collect::<rusqlite::Result<_>>()?))
     }
 
-    /// How well the policy and the detectors did on the labelled decisions that were made from `from` on and before `until`, in
+    /// How well the policy and the detectors did on their labelled decisions that were made from `from` on and before `until`, in
     /// microseconds since 1970. It reads each of them.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn quality(&self, from: Option<i64>, until: Option<i64>) -> Result<Quality, IndexError> {
+    pub fn quality(&self, whose: &Whose, from: Option<i64>, until: Option<i64>) -> Result<Quality, IndexError> {
         self.read(|connection| {
             let _state = connection.unchecked_transaction()?;
-            quality::quality(connection, from, until)
+            quality::quality(connection, whose, from, until)
         })
     }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
-use synod_detection::history::{Histories, PastValues};
+use synod_detection::history::{Histories, PastValues, Realm};
 use synod_detection::{Batch, Matrix, Plan, Value};
 use synod_gateway::config::{self, Config};
 use synod_gateway::past::{self, Order};
@@ -105,8 +105,8 @@ fn single(config: &Config, plan: &Plan, batch: &Batch) -> f64 {
     let started = Instant::now();
     for row in &rows {
         let mut past = PastValues::new(config.history.width());
-        histories.look(row, 0, &mut past);
-        histories.remember(row, 0);
+        histories.look(Realm::COMMON, row, 0, &mut past);
+        histories.remember(Realm::COMMON, row, 0);
         std::hint::black_box(plan.values(row, &past));
     }
     started.elapsed().as_nanos() as f64 / rows.len() as f64
@@ -132,8 +132,8 @@ fn at_scale(config: &Config, batch: &Batch, entities: usize) -> Report {
             values = PastValues::new(config.history.width());
             let started = Instant::now();
             for row in 0..made.rows() {
-                histories.look(&made, row, &mut values);
-                histories.remember(&made, row);
+                histories.look(Realm::COMMON, &made, row, &mut values);
+                histories.remember(Realm::COMMON, &made, row);
             }
             spent += started.elapsed();
             rows += made.rows();

@@ -1,10 +1,11 @@
 //! `GET /v1/decisions/{id}/explanation`: what each detector's score was made of, beside what is usual.
 
-use super::refused;
+use super::{find, refused};
 use crate::decision::{Decision, VoteOf};
 use crate::engine::Engine;
 use crate::explaining;
 use crate::http::score::json;
+use crate::http::shown::Shown;
 use crate::http::{Problem, Service};
 use crate::ledger::Ledger;
 use axum::extract::rejection::PathRejection;
@@ -28,7 +29,7 @@ struct OfDetector<'a> {
     detector: &'a str,
     model_version: u64,
     #[serde(flatten)]
-    vote: Vote,
+    vote: Option<Vote>,
     /// The highest contribution first.
     #[serde(skip_serializing_if = "Option::is_none")]
     features: Option<Vec<OfFeature<'a>>>,
@@ -41,8 +42,9 @@ struct OfFeature<'a> {
     name: &'a str,
     /// Before scaling; none if it was missing.
     value: Option<f64>,
-    /// To the raw score, as the plugin says it.
-    contribution: f64,
+    /// To the raw score, as the plugin says it: all of them together may tell it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contribution: Option<f64>,
     /// In the rows that the model has learnt from.
     usual: Option<Typical>,
     /// In the entity's latest decisions without this one.
@@ -52,33 +54,35 @@ struct OfFeature<'a> {
 
 pub(in crate::http) async fn explanation(
     State(service): State<Arc<Service>>,
+    shown: Shown,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let id = super::id(id)?;
     let reading = move |service: &Service| {
-        let found = service.ledger.decision(id).map_err(|error| refused(&error))?.ok_or_else(Problem::no_decision)?;
+        let found = find(service, &shown, id)?;
         let usual_here = usual_here(&service.ledger, &found.decision)?;
-        json(&explained(&service.engine, &found.decision, &usual_here))
+        json(&explained(&shown, &service.engine, &found.decision, &usual_here))
     };
     service.reading(reading).await
 }
 
 fn usual_here(ledger: &Ledger, decision: &Decision) -> Result<IndexMap<String, Typical>, Problem> {
     let Some(entity) = &decision.entity else { return Ok(IndexMap::new()) };
-    let mut others = ledger.latest(entity, explaining::LATEST + 1).map_err(|error| refused(&error))?;
+    let mut others = ledger.latest(decision.tenant.as_deref(), entity, explaining::LATEST + 1).map_err(|error| refused(&error))?;
     others.retain(|other| other.id != decision.id);
     others.truncate(explaining::LATEST);
     Ok(explaining::usual(&others))
 }
 
-fn explained<'a>(engine: &'a Engine, decision: &'a Decision, usual_here: &IndexMap<String, Typical>) -> Explanation<'a> {
+fn explained<'a>(shown: &Shown, engine: &'a Engine, decision: &'a Decision, usual_here: &IndexMap<String, Typical>) -> Explanation<'a> {
     let inputs = engine.inputs(&decision.features);
     let of_vote = |vote: &'a VoteOf| {
         let (features, not_explained) = match of_detector(engine, &inputs, vote) {
-            Ok((detector, contributions)) => (Some(features(engine, detector, decision, &contributions, usual_here)), None),
+            Ok((detector, contributions)) => (Some(features(shown, engine, detector, decision, &contributions, usual_here)), None),
             Err(why) => (None, Some(why)),
         };
-        OfDetector { detector: &vote.detector, model_version: vote.model_version, vote: vote.vote, features, not_explained }
+        let told = shown.score(vote.vote);
+        OfDetector { detector: &vote.detector, model_version: vote.model_version, vote: told, features, not_explained }
     };
     Explanation { decision: decision.id, detectors: decision.votes.iter().map(of_vote).collect() }
 }
@@ -98,6 +102,7 @@ fn of_detector(engine: &Engine, inputs: &[Matrix], vote: &VoteOf) -> Result<(usi
 }
 
 fn features<'a>(
+    shown: &Shown,
     engine: &'a Engine,
     detector: usize,
     decision: &Decision,
@@ -109,9 +114,11 @@ fn features<'a>(
         let value = decision.features.get(name).copied().flatten();
         let usual = engine.plan().typical(detector, column);
         let words = explaining::words(name, value, usual.as_ref(), source);
-        OfFeature { name, value, contribution: *contribution, usual, usual_here: usual_here.get(name).copied(), words }
+        let told =
+            OfFeature { name, value, contribution: shown.score(*contribution), usual, usual_here: usual_here.get(name).copied(), words };
+        (*contribution, told)
     };
-    let mut features: Vec<OfFeature<'a>> = engine.sources(detector).zip(contributions).map(feature).collect();
-    features.sort_by(|a, b| b.contribution.total_cmp(&a.contribution));
-    features
+    let mut features: Vec<(f64, OfFeature<'a>)> = engine.sources(detector).zip(contributions).map(feature).collect();
+    features.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    features.into_iter().map(|(_, feature)| feature).collect()
 }

@@ -1,9 +1,11 @@
 //! `POST /v1/decisions/{id}/label`: what somebody says that the truth about a decision is.
 
 use super::refused;
+use crate::access::Caller;
 use crate::decision::{Label, LabelRecord};
 use crate::http::problem::Wrong;
 use crate::http::score::json;
+use crate::http::shown::Shown;
 use crate::http::{Problem, Service};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
@@ -34,22 +36,26 @@ const MOST_LABELS: usize = 100;
 #[serde(deny_unknown_fields)]
 struct Said {
     label: Label,
-    by: String,
+    #[serde(default)]
+    by: Option<String>,
     #[serde(default)]
     note: Option<String>,
 }
 
 pub(in crate::http) async fn label(
     State(service): State<Arc<Service>>,
+    shown: Shown,
     id: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Response, Problem> {
     let id = super::id(id)?;
-    let said = said(&read(&service, body).await?)?;
+    let said = said(&read(&service, body).await?, shown.caller())?;
+    // Whoever proved who they are says it in their own name; anybody else gives one.
+    let by = said.by.unwrap_or_else(|| shown.caller().name().to_owned());
     // A moment has the precision that the index has.
     let at = Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or_default();
-    let record = LabelRecord { decision: id, label: said.label, by: said.by, at, note: said.note };
-    let (record, stored) = service.reading(move |service| append(service, record)).await?;
+    let record = LabelRecord { decision: id, label: said.label, by, at, note: said.note };
+    let (record, stored) = service.reading(move |service| append(service, &shown, record)).await?;
     match stored.await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(not_stored(&error)),
@@ -62,8 +68,8 @@ pub(in crate::http) async fn label(
 
 type Stored = oneshot::Receiver<Result<(), AppendError>>;
 
-fn append(service: &Service, record: LabelRecord) -> Result<(LabelRecord, Stored), Problem> {
-    let known = labels(service, record.decision)?;
+fn append(service: &Service, shown: &Shown, record: LabelRecord) -> Result<(LabelRecord, Stored), Problem> {
+    let known = labels(service, shown, record.decision)?;
     if known >= MOST_LABELS {
         return Err(Problem::too_many_labels(MOST_LABELS));
     }
@@ -74,9 +80,9 @@ fn append(service: &Service, record: LabelRecord) -> Result<(LabelRecord, Stored
     Ok((record, stored))
 }
 
-/// How many labels a decision has.
-fn labels(service: &Service, id: Uuid) -> Result<usize, Problem> {
-    let labels = service.ledger.labels_of(id).map_err(|error| refused(&error))?;
+/// How many labels a decision has, if it is there for the caller.
+fn labels(service: &Service, shown: &Shown, id: Uuid) -> Result<usize, Problem> {
+    let labels = service.ledger.labels_of(&shown.whose(), id).map_err(|error| refused(&error))?;
     labels.ok_or_else(Problem::no_decision)
 }
 
@@ -94,7 +100,7 @@ async fn read(service: &Service, body: Body) -> Result<Bytes, Problem> {
     }
 }
 
-fn said(body: &[u8]) -> Result<Said, Problem> {
+fn said(body: &[u8], caller: &Caller) -> Result<Said, Problem> {
     if !body.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() {
         // Derived types take a list for an object.
         return Err(Problem::invalid_label(vec![wrong("", "must be an object, as in {\"label\": \"fraud\", \"by\": \"somebody\"}")]));
@@ -109,22 +115,30 @@ fn said(body: &[u8]) -> Result<Said, Problem> {
         }
     })?;
     deserializer.end().map_err(|error| Problem::not_json(&error))?;
-    let wrong = mistakes(&said);
+    let wrong = mistakes(&said, caller);
     if wrong.is_empty() { Ok(said) } else { Err(Problem::invalid_label(wrong)) }
 }
 
-fn mistakes(said: &Said) -> Vec<Wrong> {
-    let length = |text: &str| text.chars().count();
-    let mut found = Vec::new();
-    if !(1..=LONGEST_NAME).contains(&length(&said.by)) || said.by.trim().is_empty() || said.by.chars().any(char::is_control) {
-        found.push(wrong("/by", &format!("must say who says so, in 1 to {LONGEST_NAME} characters")));
-    }
-    if let Some(note) = &said.note
-        && length(note) > LONGEST_NOTE
+fn mistakes(said: &Said, caller: &Caller) -> Vec<Wrong> {
+    let mut found = Vec::from_iter(mistake_in_name(said.by.as_deref(), caller));
+    if let Some(length) = said.note.as_ref().map(|note| note.chars().count())
+        && length > LONGEST_NOTE
     {
-        found.push(wrong("/note", &format!("must have at most {LONGEST_NOTE} characters, not {}", length(note))));
+        found.push(wrong("/note", &format!("must have at most {LONGEST_NOTE} characters, not {length}")));
     }
     found
+}
+
+/// Nobody who is known speaks for somebody else.
+fn mistake_in_name(by: Option<&str>, caller: &Caller) -> Option<Wrong> {
+    let is_name = |by: &str| (1..=LONGEST_NAME).contains(&by.chars().count()) && !by.trim().is_empty() && !by.chars().any(char::is_control);
+    match by {
+        None if caller.is_known() => None,
+        None => Some(wrong("", "missing field `by`")),
+        Some(by) if caller.is_known() => (by != caller.name())
+            .then(|| wrong("/by", &format!("must be left out, or be the caller's own name, which is {}", caller.name()))),
+        Some(by) => (!is_name(by)).then(|| wrong("/by", &format!("must say who says so, in 1 to {LONGEST_NAME} characters"))),
+    }
 }
 
 /// Both may repeat what the client wrote.
@@ -136,17 +150,38 @@ fn wrong(pointer: &str, detail: &str) -> Wrong {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Roles;
+    use synod_identity::Principal;
+
+    fn anonymous() -> Caller {
+        Caller::anonymous(&[], &Roles::default())
+    }
 
     fn refusal(body: &str) -> serde_json::Value {
-        serde_json::to_value(said(body.as_bytes()).unwrap_err()).unwrap()
+        serde_json::to_value(said(body.as_bytes(), &anonymous()).unwrap_err()).unwrap()
+    }
+
+    #[test]
+    fn nobody_who_is_known_speaks_for_somebody_else() {
+        let [roles, scopes] = [const { std::collections::BTreeSet::new() }; 2];
+        let principal = Principal { subject: "ana".into(), issuer: "bank".into(), tenant: None, roles, scopes, expires: 0 };
+        let ana = Caller::known(principal, &Roles::default());
+        let said = |body: &str| super::said(body.as_bytes(), &ana);
+        assert_eq!(said(r#"{"label": "fraud"}"#).unwrap().by, None);
+        assert_eq!(said(r#"{"label": "fraud", "by": "bank:ana"}"#).unwrap().by.as_deref(), Some("bank:ana"));
+        for by in ["ana", "bank:bob", "", "anonymous"] {
+            let problem = serde_json::to_value(said(&format!(r#"{{"label": "fraud", "by": "{by}"}}"#)).unwrap_err()).unwrap();
+            assert_eq!((&problem["code"], &problem["errors"][0]["pointer"]), (&"invalid_label".into(), &"/by".into()), "{problem}");
+            assert!(problem["detail"].as_str().unwrap().ends_with("which is bank:ana"), "{problem}");
+        }
     }
 
     #[test]
     fn a_label_is_read() {
-        let said = said(br#" {"label": "legitimate", "by": "ana", "note": null}"#).unwrap();
-        assert_eq!((said.label, said.by.as_str(), said.note), (Label::Legitimate, "ana", None));
+        let said = said(br#" {"label": "legitimate", "by": "ana", "note": null}"#, &anonymous()).unwrap();
+        assert_eq!((said.label, said.by.as_deref(), said.note), (Label::Legitimate, Some("ana"), None));
         let longest = format!(r#"{{"by": "{}", "note": "{}", "label": "unsure"}}"#, "ä".repeat(100), "ö".repeat(1000));
-        assert_eq!(super::said(longest.as_bytes()).unwrap().label, Label::Unsure);
+        assert_eq!(super::said(longest.as_bytes(), &anonymous()).unwrap().label, Label::Unsure);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `GET /v1/quality`: how well the policy and the detectors did, as far as people said what the truth was.
 
-use super::query::{OF_TIMES, Query};
+use super::query::{OF_QUALITY, Query};
 use super::refused;
 use crate::http::score::json;
+use crate::http::shown::Shown;
 use crate::http::{Problem, Service};
 use axum::extract::State;
 use axum::http::Uri;
@@ -70,9 +71,14 @@ impl Measured {
     }
 }
 
-pub(in crate::http) async fn quality(State(service): State<Arc<Service>>, uri: Uri) -> Result<Response, Problem> {
-    let times = Query::read(uri.query(), &OF_TIMES)?.times()?;
-    service.reading(move |service| json(&answer(&service.ledger.quality(times.0, times.1).map_err(|error| refused(&error))?, times))).await
+pub(in crate::http) async fn quality(State(service): State<Arc<Service>>, shown: Shown, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::read(uri.query(), &OF_QUALITY)?;
+    let (times, whose) = (query.times()?, query.whose(&shown)?);
+    let reading = move |service: &Service| {
+        let quality = service.ledger.quality(&whose, times.0, times.1).map_err(|error| refused(&error))?;
+        json(&answer(&quality, times))
+    };
+    service.reading(reading).await
 }
 
 fn answer(quality: &Quality, times: (Option<i64>, Option<i64>)) -> Answer<'_> {

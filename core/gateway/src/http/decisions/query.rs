@@ -3,19 +3,37 @@
 use super::refused;
 use crate::decision::Label;
 use crate::http::Problem;
+use crate::http::shown::Shown;
 use crate::ledger::Ledger;
 use jiff::Timestamp;
 use std::ops::RangeInclusive;
 use synod_detection::Outcome;
-use synod_store::{Cursor, Filter, VoteFilter};
+use synod_store::{Cursor, Filter, VoteFilter, Whose};
 
 /// What decisions can be asked for by.
-pub(in crate::http) const OF_DECISIONS: [&str; 12] =
-    ["entity", "outcome", "anomalous", "detector", "vote", "from", "until", "minimum_score", "maximum_score", "label", "limit", "cursor"];
+pub(in crate::http) const OF_DECISIONS: [&str; 13] = [
+    "entity",
+    "outcome",
+    "anomalous",
+    "detector",
+    "vote",
+    "from",
+    "until",
+    "minimum_score",
+    "maximum_score",
+    "label",
+    "tenant",
+    "limit",
+    "cursor",
+];
+/// Those that say something of scores.
+const OF_SCORES: [&str; 4] = ["minimum_score", "maximum_score", "detector", "vote"];
 /// How a list that is limited by its path is paged.
-pub(in crate::http) const OF_PAGES: [&str; 2] = ["limit", "cursor"];
-/// From when to when.
-pub(in crate::http) const OF_TIMES: [&str; 2] = ["from", "until"];
+pub(in crate::http) const OF_PAGES: [&str; 3] = ["limit", "cursor", "tenant"];
+/// From when to when, and whose.
+pub(in crate::http) const OF_QUALITY: [&str; 3] = ["from", "until", "tenant"];
+/// Whose.
+pub(in crate::http) const OF_ENTITIES: [&str; 1] = ["tenant"];
 
 /// Bytes of a value.
 pub(in crate::http) const LONGEST_VALUE: usize = 256;
@@ -102,13 +120,32 @@ impl Query {
         Ok((cursor, limit.unwrap_or(USUAL_LIMIT)))
     }
 
+    /// Whose decisions are meant. A caller of the whole installation may ask for those of one tenant, or with an empty text for those of
+    /// none; a caller with a tenant has its own.
+    ///
+    /// # Errors
+    /// When a caller asks for another tenant, whether there is such a tenant or not.
+    pub(in crate::http) fn whose(&self, shown: &Shown) -> Result<Whose, Problem> {
+        match (shown.whose(), self.get("tenant")) {
+            (whose, None) => Ok(whose),
+            (Whose::Tenant(own), Some(asked)) if own != asked => {
+                Err(Problem::bad_query("`tenant` must be left out: the caller sees its own tenant's decisions, and no others"))
+            }
+            (_, Some("")) => Ok(Whose::WithoutTenant),
+            (_, Some(tenant)) => Ok(Whose::Tenant(tenant.to_owned())),
+        }
+    }
+
     /// All of [`OF_DECISIONS`].
     ///
     /// # Errors
-    /// The first value that is wrong, with its name and what is allowed.
-    pub(in crate::http) fn search(&self, ledger: &Ledger) -> Result<Search, Problem> {
+    /// The first value that is wrong, with its name and what is allowed; or that the caller may not search by it.
+    pub(in crate::http) fn search(&self, ledger: &Ledger, shown: &Shown) -> Result<Search, Problem> {
+        if OF_SCORES.iter().any(|name| self.get(name).is_some()) {
+            shown.search_by_scores()?;
+        }
         let (cursor, limit) = self.page()?;
-        let filter = Filter { entity: self.entity(ledger)?, ..self.filter()? };
+        let filter = Filter { entity: self.entity(ledger)?, ..self.filter(self.whose(shown)?)? };
         Ok(Search { filter, cursor, limit })
     }
 
@@ -119,7 +156,7 @@ impl Query {
     }
 
     /// Everything but the entity, which is looked for in its stored form.
-    fn filter(&self) -> Result<Filter, Problem> {
+    fn filter(&self, whose: Whose) -> Result<Filter, Problem> {
         let (from, until) = self.times()?;
         let outcomes = [Outcome::Approve, Outcome::Review, Outcome::Block].map(|outcome| (outcome.name(), outcome as u8));
         let labels = [("fraud", Label::Fraud), ("legitimate", Label::Legitimate), ("unsure", Label::Unsure)];
@@ -128,6 +165,7 @@ impl Query {
             return Err(Problem::bad_query("`maximum_score` must not be below `minimum_score`"));
         }
         Ok(Filter {
+            whose,
             entity: None,
             outcome: self.word("outcome", &outcomes)?,
             anomalous: self.word("anomalous", &[("true", true), ("false", false)])?,
@@ -225,9 +263,10 @@ mod tests {
     fn a_whole_filter_is_read() {
         let text = "outcome=block&anomalous=true&detector=forest&vote=abstained&from=2026-01-01T00:00:00Z&until=2026-01-01T01:00:00%2B01:00\
                     &minimum_score=0.25&maximum_score=1&label=unsure&limit=200";
-        let filter = query(text).filter().unwrap();
+        let filter = query(text).filter(Whose::All).unwrap();
         let start = Timestamp::from_second(1_767_225_600).unwrap().as_microsecond();
         let expected = Filter {
+            whose: Whose::All,
             entity: None,
             outcome: Some(2),
             anomalous: Some(true),
@@ -239,7 +278,7 @@ mod tests {
             label: Some(2),
         };
         assert_eq!((filter, query(text).page().unwrap().1), (expected, 200));
-        assert_eq!((query("").filter().unwrap(), query("").page().unwrap()), (Filter::default(), (None, 50)));
+        assert_eq!((query("").filter(Whose::All).unwrap(), query("").page().unwrap()), (Filter::of(Whose::All), (None, 50)));
     }
 
     #[test]
@@ -259,7 +298,7 @@ mod tests {
             ("minimum_score=0.5&maximum_score=0.25", "`maximum_score` must not be below `minimum_score`"),
         ];
         for (text, expected) in table {
-            let detail = detail(query(text).filter());
+            let detail = detail(query(text).filter(Whose::All));
             assert!(detail.contains(expected), "{text}: {detail}");
         }
         for text in ["limit=0", "limit=201", "limit=-1", "limit=ten", "limit="] {

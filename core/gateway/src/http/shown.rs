@@ -1,0 +1,218 @@
+//! What a caller is shown: whose decisions, and what of them. Every answer that tells of decisions is made by this, so that here is all that
+//! is withheld, and from whom.
+//!
+//! What is told in part is a list of what may be told: what a record gets later is withheld until it is added here.
+
+use super::guard;
+use super::{Problem, Service};
+use crate::access::{Caller, Permission};
+use crate::decision::{AbstentionOf, Decision, LabelRecord, RequestKey, Standing, Verdict, VoteOf};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::sync::Arc;
+use synod_detection::{Outcome, Rule};
+use synod_store::Whose;
+use uuid::Uuid;
+
+/// A caller, as far as answers depend on it.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    caller: Caller,
+    scores: bool,
+    explanations: bool,
+}
+
+impl FromRequestParts<Arc<Service>> for Shown {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Service>) -> Result<Self, Problem> {
+        // Each request has a caller; one that had none would be shown nothing.
+        parts.extensions.get::<Caller>().map(Self::to).ok_or_else(Problem::internal)
+    }
+}
+
+impl Shown {
+    /// What this caller is shown.
+    pub(super) fn to(caller: &Caller) -> Self {
+        let may = |permission| caller.may(&permission);
+        Self { scores: may(Permission::ReadScores), explanations: may(Permission::ReadExplanations), caller: caller.clone() }
+    }
+
+    /// Who calls.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Whose decisions there are for the caller.
+    pub(super) fn whose(&self) -> Whose {
+        self.caller.tenant().map_or(Whose::All, |tenant| Whose::Tenant(tenant.to_owned()))
+    }
+
+    /// Refuses to search by scores or votes: what is found would tell them.
+    ///
+    /// # Errors
+    /// When the caller is not shown scores.
+    pub(super) fn search_by_scores(&self) -> Result<(), Problem> {
+        if self.scores { Ok(()) } else { Err(guard::lacks(&self.caller, &Permission::ReadScores)) }
+    }
+
+    /// A score, a threshold, a vote, or what one could be reckoned from.
+    pub(super) fn score<T>(&self, value: T) -> Option<T> {
+        self.scores.then_some(value)
+    }
+
+    /// Why a decision is what it is.
+    pub(super) fn explanation<T>(&self, value: T) -> Option<T> {
+        self.explanations.then_some(value)
+    }
+
+    /// What a decision came to.
+    pub(super) fn verdict<'a>(&self, verdict: &'a Verdict) -> ShownVerdict<'a> {
+        match self.scores {
+            true => ShownVerdict::Whole(verdict),
+            false => ShownVerdict::Outcome {
+                anomalous: verdict.anomalous,
+                outcome: verdict.outcome,
+                policy: verdict.policy,
+                too_few_votes: verdict.too_few_votes,
+            },
+        }
+    }
+
+    /// A detector's vote, to a caller who asked for nothing else.
+    pub(super) fn vote(&self, vote: VoteOf) -> ShownVote {
+        match self.scores {
+            true => ShownVote::Whole(vote),
+            false => ShownVote::Answer { detector: vote.detector, anomalous: vote.vote.anomalous, model_version: vote.model_version },
+        }
+    }
+
+    /// Who did not vote.
+    pub(super) fn abstentions<'a>(&self, abstentions: &'a [AbstentionOf]) -> Vec<ShownAbstention<'a>> {
+        let one = |abstention: &'a AbstentionOf| ShownAbstention {
+            detector: Cow::Borrowed(&abstention.detector),
+            reason: Cow::Borrowed(&abstention.reason),
+            detail: self.score(Cow::Borrowed(abstention.detail.as_str())),
+            model_version: abstention.model_version,
+        };
+        abstentions.iter().map(one).collect()
+    }
+
+    /// That a detector did not vote, to a caller who asked for nothing else.
+    pub(super) fn abstention(&self, abstention: AbstentionOf) -> ShownAbstention<'static> {
+        ShownAbstention {
+            detector: Cow::Owned(abstention.detector),
+            reason: Cow::Owned(abstention.reason),
+            detail: self.score(Cow::Owned(abstention.detail)),
+            model_version: abstention.model_version,
+        }
+    }
+
+    /// A decision as it is recorded.
+    pub(super) fn decision<'a>(&self, decision: &'a Decision) -> ShownDecision<'a> {
+        match self.scores && self.explanations {
+            true => ShownDecision::Whole(decision),
+            false => ShownDecision::Part(Box::new(self.part(decision))),
+        }
+    }
+
+    fn part<'a>(&self, decision: &'a Decision) -> Part<'a> {
+        Part {
+            id: decision.id,
+            event: decision.event.as_deref(),
+            entity: decision.entity.as_deref(),
+            tenant: decision.tenant.as_deref(),
+            principal: decision.principal.as_deref(),
+            request: decision.request.as_ref(),
+            content: &decision.content,
+            at: decision.at,
+            decided: decision.decided,
+            row: &decision.row,
+            past: decision.past,
+            features: self.explanation(&decision.features),
+            configuration: &decision.configuration,
+            verdict: self.verdict(&decision.verdict),
+            votes: self.score(&decision.votes),
+            abstentions: self.abstentions(&decision.abstentions),
+            reasons: self.explanation(decision.reasons.as_slice()).filter(|reasons| !reasons.is_empty()),
+        }
+    }
+
+    /// A decision with what was said about it.
+    pub(super) fn labelled<'a>(&self, decision: &'a Decision, labels: &'a [LabelRecord]) -> ShownLabelled<'a> {
+        ShownLabelled { decision: self.decision(decision), labels }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum ShownVerdict<'a> {
+    Whole(&'a Verdict),
+    Outcome { anomalous: bool, outcome: Outcome, policy: Rule, too_few_votes: bool },
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum ShownVote {
+    Whole(VoteOf),
+    Answer { detector: String, anomalous: bool, model_version: u64 },
+}
+
+#[derive(Serialize)]
+pub(super) struct ShownAbstention<'a> {
+    detector: Cow<'a, str>,
+    reason: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<Cow<'a, str>>,
+    model_version: u64,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum ShownDecision<'a> {
+    Whole(&'a Decision),
+    Part(Box<Part<'a>>),
+}
+
+/// What may be told of a [`Decision`].
+#[derive(Serialize)]
+pub(super) struct Part<'a> {
+    id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<&'a RequestKey>,
+    content: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
+    decided: Timestamp,
+    row: &'a Map<String, Value>,
+    past: Standing,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    features: Option<&'a IndexMap<String, Option<f64>>>,
+    configuration: &'a str,
+    verdict: ShownVerdict<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    votes: Option<&'a Vec<VoteOf>>,
+    abstentions: Vec<ShownAbstention<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasons: Option<&'a [String]>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ShownLabelled<'a> {
+    #[serde(flatten)]
+    decision: ShownDecision<'a>,
+    labels: &'a [LabelRecord],
+}
