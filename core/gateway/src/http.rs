@@ -79,7 +79,7 @@ pub struct Service {
 
 impl Service {
     /// A service of these detectors, whose decisions go to this ledger. `configuration` is the digest under which it was archived.
-    pub fn new(config: Config, configuration: String, engine: Engine, ledger: Arc<Ledger>, identity: Arc<Identity>) -> Arc<Self> {
+    pub fn new(config: Config, configuration: String, engine: Arc<Engine>, ledger: Arc<Ledger>, identity: Arc<Identity>) -> Arc<Self> {
         let metrics = Metrics::new(engine.detectors(), &engine.history().keys().map(|names| names.join("+")).collect::<Vec<_>>());
         let inferences = Statistics::new(engine.detectors().len());
         let proxies = limits::proxies(&config.listen);
@@ -88,7 +88,6 @@ impl Service {
         let of_reads = QueueLimits { places: READS_AT_A_TIME, length: WAITING_READS, age: LONGEST_WAIT };
         let reads = Gate::new(&of_reads, std::iter::empty());
         let document = openapi::Document::new(&config);
-        let engine = Arc::new(engine);
         let gates = acts::Gates::default();
         Arc::new(Self {
             engine,

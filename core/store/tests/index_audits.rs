@@ -3,7 +3,7 @@
 // A test that cannot go on should panic; the lint excuses only the test functions themselves.
 #![allow(clippy::unwrap_used)]
 
-use synod_store::{AuditFact, AuditFilter, DataDirectory, Fact, Filter, Index, IndexError, IndexReader, Place};
+use synod_store::{AuditFact, AuditFilter, DataDirectory, Fact, Filter, Index, IndexError, IndexReader, Place, Whose};
 
 const ACTIONS: [&str; 3] = ["credential.refused", "key.created", "'; DROP TABLE audits; --"];
 const NAMES: [Option<&str>; 3] = [None, Some("ana"), Some("bank:x\n\"y\"")];
@@ -86,6 +86,6 @@ fn a_cursor_belongs_to_its_filter_and_no_decisions_are_found() {
     let next = reader.audits(&AuditFilter::default(), None, 2).unwrap().next;
     let other = AuditFilter { actor: Some("ana".into()), ..AuditFilter::default() };
     assert!(matches!(reader.audits(&other, next.as_ref(), 2), Err(IndexError::OtherFilter)));
-    assert!(matches!(reader.decisions(&Filter::default(), next.as_ref(), 2), Err(IndexError::OtherFilter)));
-    assert_eq!(reader.decisions(&Filter::default(), None, 9).unwrap().found, []);
+    assert!(matches!(reader.decisions(&Filter::of(Whose::All), next.as_ref(), 2), Err(IndexError::OtherFilter)));
+    assert_eq!(reader.decisions(&Filter::of(Whose::All), None, 9).unwrap().found, []);
 }

@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let configuration = at.archive()?;
     let opened = Ledger::open(&at.config, &at.directory)?;
     let identity = Identity::open(&at.config, &at.directory)?;
-    let service = Service::new(at.config, configuration, engine, opened.ledger.clone(), identity.clone());
+    let service = Service::new(at.config, configuration, Arc::new(engine), opened.ledger.clone(), identity.clone());
 
     // Operators are answered by a thread of their own, so that health and metrics never wait behind a batch.
     let administration = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;

@@ -11,7 +11,6 @@ use crate::config::{self, Config};
 use crate::engine::{Engine, live_models};
 use crate::identity::Identity;
 use crate::ledger::{Ledger, Opened};
-use crate::telemetry::metrics::Metrics;
 use axum::Extension;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -29,7 +28,6 @@ use synod_identity::Principal;
 use synod_store::{Archive, DataDirectory, Registry, Secret};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
 
 /// `second` abstains where the device is missing.
 const CONFIGURATION: &str = "version: 1
@@ -227,17 +225,9 @@ fn open(folder: &Path) -> (Arc<Service>, Opened) {
     let Fitted { config, engine, .. } = fitted();
     let directory = DataDirectory::open(folder.join("data")).unwrap();
     let opened = Ledger::open(config, &directory).unwrap();
-    let service = Service {
-        engine: Arc::clone(engine),
-        ledger: Arc::clone(&opened.ledger),
-        configuration: Archive::open(&directory).unwrap().put(config.source.as_bytes()).unwrap(),
-        config: config.clone(),
-        metrics: Metrics::new(engine.detectors(), &engine.history().keys().map(|names| names.join("+")).collect::<Vec<_>>()),
-        identity: Identity::new(&config.identity),
-        batches: Arc::new(Semaphore::new(4)),
-        reads: Arc::new(Semaphore::new(4)),
-    };
-    (Arc::new(service), opened)
+    let configuration = Archive::open(&directory).unwrap().put(config.source.as_bytes()).unwrap();
+    let identity = Identity::open(config, &directory).unwrap();
+    (Service::new(config.clone(), configuration, Arc::clone(engine), Arc::clone(&opened.ledger), identity), opened)
 }
 
 fn copy(from: &Path, to: &Path) {
