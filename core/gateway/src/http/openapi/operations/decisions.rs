@@ -46,7 +46,13 @@ fn filter(config: &Config) -> Vec<Parameter> {
     ];
     // Where rows have no entity, nobody can be asked for.
     let entity = config.schema.entity().map(|_| entity);
-    entity.into_iter().chain(others).chain(times()).collect()
+    entity.into_iter().chain(others).chain(times()).chain([tenant()]).collect()
+}
+
+/// Whose decisions. A caller with a tenant may only name its own.
+pub(super) fn tenant() -> Parameter {
+    let words = "Whose; empty for those of no tenant. A caller of a tenant sees that one's in any case, and can name no other.";
+    query("tenant", words, text().max_length(Some(LONGEST_VALUE)))
 }
 
 pub(super) fn times() -> Vec<Parameter> {
@@ -130,6 +136,7 @@ pub(super) fn quality(config: &Config) -> Description {
     let words = "Precision, recall and F1 of the policy and of each detector over the labelled decisions.";
     Description::new("getQuality", DECISIONS, "How well it did", words)
         .parameters(times())
+        .parameters([tenant()])
         .answer(200, json("The measures, and of what they are.", named("Quality")))
         .problems(of_query())
         .problems(of_reading(config))
@@ -144,7 +151,8 @@ pub(super) fn entity() -> Description {
         "What is known of an entity",
         "What is remembered of whom rows are about, and the latest decisions.",
     )
-    .parameters([key])
+    .parameters([key, tenant()])
+    .problems(of_query())
     .answer(200, json("What is known.", named("Entity")))
     .problems([Problem::no_entity(), Problem::no_entities("rows have no entity: declare `schema.entity`"), Problem::too_many_reads()])
 }

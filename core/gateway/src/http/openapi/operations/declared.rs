@@ -44,6 +44,7 @@ pub(in crate::http::openapi) fn describe(config: &Config, index: usize, route: &
         Serves::Decisions => new("decisions", "Decisions, newest first.")
             .parameters(entity(route))
             .parameters(decisions::pages("decisions"))
+            .parameters([decisions::tenant()])
             .answer(200, json("A page of decisions.", list(answer(config, route))).header("Link", decisions::next_page()))
             .problems(decisions::of_query())
             .problems([Problem::bad_cursor("`cursor`: this is not a cursor")])
@@ -104,18 +105,16 @@ fn shape(config: &Config, serves: Serves, answer: Answer) -> Shape {
         // In a list of decisions, null where too few detectors voted to say so.
         Answer::Anomalous if serves == Serves::Decisions => nullable(truth(), Type::Boolean).into(),
         Answer::Anomalous => truth().into(),
-        Answer::Score => score().into(),
-        Answer::RawScore => of(Type::Number).into(),
-        // A rule that counts votes has none.
-        Answer::Threshold if serves == Serves::Detector => of(Type::Number).into(),
-        Answer::Threshold => nullable(of(Type::Number), Type::Number).into(),
+        // Null where they are withheld from the caller; a rule that counts votes has no threshold at all.
+        Answer::Score => nullable(score(), Type::Number).into(),
+        Answer::RawScore | Answer::Threshold => nullable(of(Type::Number), Type::Number).into(),
         Answer::Outcome => named("Outcome").into(),
         Answer::Id | Answer::Entity => ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null])).into(),
         Answer::Detector => name_of_detector(config).into(),
         Answer::Decision => uuid().into(),
         Answer::Decided => moment().into(),
         Answer::At => nullable(moment(), Type::String).into(),
-        Answer::Reasons => list(text()).into(),
+        Answer::Reasons => list(text()).schema_type(or_null(Type::Array)).into(),
         Answer::Row => named("StoredRow").into(),
     }
 }
