@@ -27,6 +27,17 @@ need_tools() {
     [ ${#packages[@]} -eq 0 ] || need "${packages[@]}"
 }
 
+# What the dependencies are held to, by .deny.toml. Known vulnerabilities are looked up where their list can be fetched.
+check_dependencies() {
+    cargo deny --version >/dev/null 2>&1 || { say "installing cargo-deny"; cargo install --locked --debug cargo-deny; }
+    cargo deny --log-level error check bans licenses sources
+    if cargo deny --log-level error fetch db >/dev/null 2>&1; then
+        cargo deny --log-level error check advisories
+    else
+        say "known vulnerabilities are skipped: their list cannot be fetched here"
+    fi
+}
+
 # h2spec, the conformance suite of HTTP/2, from its Go module. Where there is no go, its test is skipped and says so.
 need_h2spec() {
     mkdir -p "$CARGO_TARGET_DIR/tools"

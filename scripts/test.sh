@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole test suite: format, lints, plugins, all tests with the real binary, and the two example installations.
+# The whole test suite: format, lints, dependencies, plugins, all tests with the real binary, and the example installations.
 #
 # usage: scripts/test.sh [ARGUMENTS OF cargo test]
 #
@@ -16,13 +16,13 @@ say "format"
 cargo fmt --all -- --check
 say "lints"
 cargo clippy --workspace --all-targets -- -D warnings
+say "dependencies"
+check_dependencies
 say "plugins and test guests, as WebAssembly"
 scripts/plugins.sh
 SYNOD_PLUGINS_DIST=$root/tests/guests/dist scripts/plugins.sh hostile template
-say "Python, for the clients of other systems"
+say "Python, for the clients of other systems and for schemathesis"
 python3 -c 'import ensurepip, venv' 2>/dev/null || need python3 python3-venv
-# Without it the test of the OpenAPI document by schemathesis says why it is skipped.
-python3 -m ensurepip --version >/dev/null 2>&1 || need python3-venv
 scripts/schemathesis.sh >/dev/null
 say "tests"
 cargo build --workspace --bins

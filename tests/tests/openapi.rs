@@ -252,7 +252,8 @@ fn every_path_says_which_methods_it_knows() {
     for (path, expected) in known {
         let told = send(server.data, "PATCH", &path, &[], b"");
         told.problem(405, "method_not_allowed");
-        let allowed: BTreeSet<String> = told.header("allow").expect("it says which").split(',').map(|name| name.trim().to_owned()).collect();
+        let allowed: BTreeSet<String> =
+            told.header("allow").expect("it says which").split(',').map(|name| name.trim().to_owned()).collect();
         assert_eq!(allowed, expected, "{path}");
     }
 }
