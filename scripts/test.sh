@@ -27,6 +27,12 @@ scripts/schemathesis.sh >/dev/null
 say "tests"
 cargo build --workspace --bins
 cargo test --workspace "$@"
+say "alert rules"
+need prometheus
+for rules in alertmanager/rules/*.test.yaml; do
+    promtool check rules "${rules%.test.yaml}.yaml"
+    promtool test rules "$rules"
+done
 say "example configurations"
 for example in config/examples/*.yaml; do
     directory=$(mktemp -d)

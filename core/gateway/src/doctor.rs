@@ -2,8 +2,12 @@
 //! of the graver kind, unless it is told that this is for trying things out.
 
 use crate::config::{Config, Durability, Storing};
+use crate::listening::CertificateSource;
 use std::fmt;
+use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use synod_detection::Kind;
 
 /// How grave a finding is.
@@ -41,7 +45,7 @@ impl fmt::Display for Finding {
 /// All findings of a configuration, the gravest first.
 pub fn findings(config: &Config) -> Vec<Finding> {
     let checks = [anonymous(config), plain(config), administration(config), issuer(config), durability(config), card_numbers(config)];
-    let mut found: Vec<Finding> = checks.into_iter().flatten().collect();
+    let mut found: Vec<Finding> = checks.into_iter().flatten().chain(secrets(config)).collect();
     found.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
     found
 }
@@ -84,6 +88,24 @@ fn issuer(config: &Config) -> Option<Finding> {
         consequence: format!("the metadata of the authorisation server name {}, where no client can call", server.issuer),
         mend: "set it to the URL that clients know",
     })
+}
+
+/// Files with secrets that anybody on the machine can read.
+fn secrets(config: &Config) -> Vec<Finding> {
+    let key = config.listen.tls.as_ref().and_then(|tls| match &tls.certificate {
+        CertificateSource::Files(files) => Some(("listen.tls.key", files.key.as_path())),
+        CertificateSource::Acme(_) => None,
+    });
+    let login = config.identity.login.as_ref().and_then(|login| login.client_secret_file.as_deref());
+    let files = key.into_iter().chain(login.map(|file| ("identity.login.client_secret_file", file)));
+    let readable = files.filter(|(_, file)| fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o007 != 0));
+    let finding = |(key, file): (&'static str, &Path)| Finding {
+        gravity: Gravity::Warning,
+        key,
+        consequence: format!("everybody on this machine can use {}", file.display()),
+        mend: "give it to the service's own user alone: chmod 600",
+    };
+    readable.map(finding).collect()
 }
 
 fn durability(config: &Config) -> Option<Finding> {
