@@ -13,6 +13,8 @@ mod problem;
 mod routes;
 mod score;
 mod shown;
+#[cfg(test)]
+mod tests;
 
 pub use guard::Needs;
 pub use problem::Problem;

@@ -1,25 +1,31 @@
 //! How quick the index is, and how large: folds 1,000,000 decisions in transactions of several sizes and then asks for some.
 //!
 //! ```text
-//! cargo run --release -p synod-store --example index_speed [decisions]
+//! cargo run --release -p synod-store --example index_speed [decisions [tenants]]
 //! ```
 //!
 //! Half of what it folds has an event id that is random (as a client's UUID is) and one in ten a key; an entity has twenty decisions on
-//! average, three detectors vote, 3 % are anomalous, and one vote in 20,000 is an abstention of the second detector.
+//! average, three detectors vote, 3 % are anomalous, and one vote in 20,000 is an abstention of the second detector. With tenants, half of
+//! all decisions are the first one's, half of the others the second one's, and so on.
 
 // A measurement that cannot go on should panic.
 #![allow(clippy::unwrap_used)]
 
 use std::hint::black_box;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
-use synod_store::{Cursor, DataDirectory, DecisionFact, Fact, Filter, Index, IndexReader, Place, VoteFilter};
+use synod_store::{Cursor, DataDirectory, DecisionFact, Fact, Filter, Index, IndexReader, Place, VoteFilter, Whose};
 
 /// Bytes of a record in the log, which offsets count.
 const RECORD: u64 = 500;
 const LOOK_UPS: u64 = 20_000;
 
+static TENANTS: OnceLock<Vec<String>> = OnceLock::new();
+
 fn main() {
-    let decisions = std::env::args().nth(1).map_or(1_000_000, |count| count.parse().unwrap());
+    let argument = |place, usual| std::env::args().nth(place).map_or(usual, |count| count.parse().unwrap());
+    let decisions = argument(1, 1_000_000);
+    TENANTS.set((0..argument(2, 0)).map(|tenant| format!("tenant-{tenant}")).collect()).unwrap();
     println!("transaction | rows a second | CPU µs a row | bytes a row");
     let mut last = None;
     for transaction in [1, 100, 1000] {
@@ -27,6 +33,13 @@ fn main() {
     }
     let (_folder, index) = last.unwrap();
     look_up(&index.reader().unwrap(), decisions);
+    for tenant in [0, TENANTS.get().unwrap().len().wrapping_sub(1)] {
+        look_up_of(&index.reader().unwrap(), tenant, decisions);
+    }
+}
+
+fn all() -> Filter {
+    Filter::of(Whose::All)
 }
 
 /// Folds everything and says what it took. Making the facts up is measured alone and taken off.
@@ -64,36 +77,53 @@ fn measure(work: impl FnOnce()) -> (Duration, Duration) {
 fn look_up(reader: &IndexReader, decisions: u64) {
     let any = |turn: u64| Row::new(mix(turn) % decisions);
     let known = || (0..LOOK_UPS).map(any).filter(Row::has_event).map(|row| row.event).collect();
-    time("by_event, hit", known, |event: &String| reader.by_event(event).unwrap().is_some());
+    time("by_event, hit", known, |event: &String| reader.by_event(None, event).unwrap().is_some());
     time(
         "by_event, miss",
         || (0..LOOK_UPS).map(|turn| format!("no such event {turn}")).collect(),
-        |event: &String| reader.by_event(event).unwrap().is_none(),
+        |event: &String| reader.by_event(None, event).unwrap().is_none(),
     );
-    time("by_id", || (0..LOOK_UPS).map(|turn| any(turn).id()).collect(), |id: &[u8; 16]| reader.by_id(*id).unwrap().is_some());
+    time("by_id", || (0..LOOK_UPS).map(|turn| any(turn).id()).collect(), |id: &[u8; 16]| reader.by_id(&Whose::All, *id).unwrap().is_some());
     time(
         "by_key",
         || (0..LOOK_UPS).map(any).filter(Row::has_key).map(|row| row.key()).collect(),
         |key: &[u8; 32]| !reader.by_key(*key).unwrap().is_empty(),
     );
     let page = |filter: &Filter| reader.decisions(filter, None, 50).is_ok();
-    let entity = |turn| Filter { entity: Some(any(turn).entity), ..Filter::default() };
+    let entity = |turn| Filter { entity: Some(any(turn).entity), ..all() };
     time("first page of 50, entity", || (0..LOOK_UPS / 10).map(entity).collect(), page);
-    let vote = |vote| move |_| Filter { vote: Some(("second".to_owned(), vote)), ..Filter::default() };
+    let vote = |vote| move |_| Filter { vote: Some(("second".to_owned(), vote)), ..all() };
     time("first page of 50, rare vote (abstained)", || (0..500).map(vote(VoteFilter::Abstained)).collect(), page);
     time("first page of 50, yes", || (0..500).map(vote(VoteFilter::Yes)).collect(), page);
-    time("first page of 50, no filter", || (0..500).map(|_| Filter::default()).collect(), page);
+    time("first page of 50, no filter", || (0..500).map(|_| all()).collect(), page);
     // What a client would hold that has paged through half of everything.
-    let first = reader.decisions(&Filter::default(), None, 1).unwrap().next.unwrap().to_string();
+    let first = reader.decisions(&all(), None, 1).unwrap().next.unwrap().to_string();
     let deep: Cursor = format!("{:016x}{}", decisions / 2, &first[16..]).parse().unwrap();
-    time("page of 50 in the middle, no filter", || vec![deep; 500], |deep| reader.decisions(&Filter::default(), Some(deep), 50).is_ok());
+    time("page of 50 in the middle, no filter", || vec![deep; 500], |deep| reader.decisions(&all(), Some(deep), 50).is_ok());
     let hour = |turn| {
         let from = any(turn).decided;
-        Filter { from: Some(from), until: Some(from + 3_600_000_000), ..Filter::default() }
+        Filter { from: Some(from), until: Some(from + 3_600_000_000), ..all() }
     };
     time("first page of 50, an hour in the past", || (0..500).map(hour).collect(), page);
-    let nothing = |_| Filter { lowest: Some(2.0), ..Filter::default() };
+    let nothing = |_| Filter { lowest: Some(2.0), ..all() };
     time("a page that no index helps and nothing fits", || (0..20).map(nothing).collect(), page);
+}
+
+/// What one tenant asks: the first has most of the decisions, and the last next to none.
+fn look_up_of(reader: &IndexReader, tenant: usize, decisions: u64) {
+    let Some(name) = TENANTS.get().unwrap().get(tenant).map(String::as_str) else { return };
+    println!("{name}, which has {} decisions", (0..decisions).filter(|row| Row::new(*row).tenant() == Some(name)).count());
+    let any = |turn: u64| Row::new(mix(turn) % decisions);
+    let own = || Filter::of(Whose::exactly(Some(name)));
+    let page = |filter: &Filter| reader.decisions(filter, None, 50).is_ok();
+    let events = || (0..LOOK_UPS).map(|turn| any(turn).event).collect();
+    time("by_event, of any tenant", events, |event: &String| reader.by_event(Some(name), event).unwrap().is_some());
+    time("first page of 50, entity", || (0..2_000).map(|turn| Filter { entity: Some(any(turn).entity), ..own() }).collect(), page);
+    let vote = |vote| Filter { vote: Some(("second".to_owned(), vote)), ..own() };
+    time("first page of 50, rare vote (abstained)", || vec![vote(VoteFilter::Abstained); 500], page);
+    time("first page of 50, yes", || vec![vote(VoteFilter::Yes); 500], page);
+    time("first page of 50, blocked", || vec![Filter { outcome: Some(2), ..own() }; 500], page);
+    time("first page of 50, no filter", || vec![own(); 500], page);
 }
 
 /// Prints the mean CPU time of one call, in microseconds.
@@ -140,6 +170,11 @@ impl Row {
         key
     }
 
+    fn tenant(&self) -> Option<&'static str> {
+        let last = TENANTS.get()?.len().checked_sub(1)?;
+        TENANTS.get()?.get((mix(self.random).trailing_ones() as usize).min(last)).map(String::as_str)
+    }
+
     fn has_event(&self) -> bool {
         self.random & 1 << 40 == 0
     }
@@ -162,6 +197,7 @@ impl Row {
         DecisionFact {
             place: Place { sequence: self.sequence, segment: offset >> 26, offset: offset & ((1 << 26) - 1) },
             id: self.id(),
+            tenant: self.tenant(),
             event: self.has_event().then_some(&self.event),
             key: self.has_key().then(|| self.key()),
             content: self.key(),

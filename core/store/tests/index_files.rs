@@ -14,7 +14,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use synod_store::{DataDirectory, Filter, Index, IndexError, Opened};
+use synod_store::{DataDirectory, Filter, Index, IndexError, Opened, Whose};
 use tempfile::TempDir;
 
 fn open(folder: &Path) -> Result<(Index, Opened), IndexError> {
@@ -87,7 +87,7 @@ fn a_copy_from_between_two_transactions_is_whole() {
         assert_eq!(opened, Opened { next: oracle.next(), rebuilt: None });
         let reader = copied.reader().unwrap();
         assert_eq!(reader.check().unwrap(), None);
-        assert_eq!(find_all(&reader, &Filter::default(), 1000), oracle.find(&Filter::default()));
+        assert_eq!(find_all(&reader, &Filter::of(Whose::All), 1000), oracle.find(&Filter::of(Whose::All)));
     }
     assert!(checkpoints > 2, "some copies were made after a checkpoint: {checkpoints}");
 }
@@ -224,11 +224,11 @@ fn use_everything(index: &mut Index, oracle: &Oracle) -> Vec<IndexError> {
     let reader = index.reader().unwrap();
     errors.extend(oracle.filters().iter().filter_map(|filter| reader.decisions(filter, None, usize::MAX).err()));
     for decision in oracle.decisions() {
-        errors.extend(reader.by_id(decision.id).err());
+        errors.extend(reader.by_id(&Whose::exactly(decision.tenant), decision.id).err());
         errors.extend(reader.labels(decision.id).err());
-        errors.extend(reader.by_event("plain").err());
+        errors.extend(reader.by_event(Some("north"), "plain").err());
     }
-    errors.extend(reader.quality(None, None).err());
+    errors.extend(reader.quality(&Whose::WithoutTenant, None, None).err());
     errors.extend(reader.check().err());
     let mut more = oracle.clone();
     more.grow(200);
@@ -299,9 +299,9 @@ fn what_was_folded_survives_kills_at_any_moment() {
         assert!(opened.next >= folded, "{folded} was folded, and {} is the next", opened.next);
         let reader = index.reader().unwrap();
         assert_eq!(reader.check().unwrap(), None);
-        let expected = oracle.find(&Filter::default());
+        let expected = oracle.find(&Filter::of(Whose::All));
         let expected = &expected[expected.partition_point(|found| found.place.sequence >= opened.next)..];
-        assert_eq!(find_all(&reader, &Filter::default(), 10_000), expected);
+        assert_eq!(find_all(&reader, &Filter::of(Whose::All), 10_000), expected);
     }
     assert!(folded > 1_000 && folded < KILLED_RECORDS as u64, "there was something to be killed within: {folded}");
 }

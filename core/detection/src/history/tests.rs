@@ -108,9 +108,13 @@ fn by_definition(events: &[Event], row: usize) -> Vec<f64> {
     ]
 }
 
-fn events() -> impl Strategy<Value = Vec<Event>> {
+fn event() -> impl Strategy<Value = Event> {
     // Few accounts, hours and amounts, so that keys and times meet often; whole amounts have exact sums in any order.
-    prop::collection::vec((0..3_u8, 0..30_i64, (1..50_u8).prop_map(f64::from), prop::option::of(0..3_u8)), 1..40)
+    (0..3_u8, 0..30_i64, (1..50_u8).prop_map(f64::from), prop::option::of(0..3_u8))
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    prop::collection::vec(event(), 1..40)
 }
 
 fn same(one: f64, other: f64) -> bool {
@@ -159,7 +163,7 @@ proptest! {
             let rows: Vec<Event> = (0..3).flat_map(|account| [(account, 100, 1.0, Some(0)), (account, 30, 1.0, Some(1)), (account, 30, 1.0, Some(2))]).collect();
             let probes = batch(&rows);
             let mut values = PastValues::new(histories.plan().width());
-            (0..rows.len()).for_each(|row| histories.peek(&probes, row, &mut values));
+            (0..rows.len()).for_each(|row| histories.peek(Realm::COMMON, &probes, row, &mut values));
             (0..rows.len()).flat_map(|row| bits(values.row(row))).collect::<Vec<_>>()
         };
         prop_assert_eq!(kept(&events), kept(&shuffled));
@@ -199,10 +203,10 @@ proptest! {
         let mut histories = histories(Bounds { lateness: 1000 * HOUR, ..Bounds::default() });
         let (kept, taken) = (batch(&events), batch(&more));
         histories.observe(&kept, 0..events.len());
-        (0..more.len()).for_each(|row| { histories.remember(&taken, row); });
-        (0..more.len()).rev().for_each(|row| histories.take_back(&taken, row));
+        (0..more.len()).for_each(|row| { histories.remember(Realm::COMMON, &taken, row); });
+        (0..more.len()).rev().for_each(|row| histories.take_back(Realm::COMMON, &taken, row));
         let mut values = PastValues::new(histories.plan().width());
-        (0..more.len()).for_each(|row| histories.look(&taken, row, &mut values));
+        (0..more.len()).for_each(|row| histories.look(Realm::COMMON, &taken, row, &mut values));
         let expected: Vec<Vec<u64>> = (0..more.len()).map(|row| {
             let mut all = events.clone();
             all.push(more[row]);
@@ -210,6 +214,39 @@ proptest! {
         }).collect();
         for (row, expected) in expected.iter().enumerate() {
             prop_assert_eq!(&bits(values.row(row)), expected);
+        }
+    }
+}
+
+/// What rows of several realms get and leave, told apart by their realm: values, and what a snapshot holds.
+fn in_realms(events: &[(bool, Event)], realms: [Realm; 2], bounds: Bounds) -> [PastValues; 2] {
+    let mut histories = histories(bounds);
+    let mut values = [(); 2].map(|()| PastValues::new(histories.plan().width()));
+    let batch = batch(&events.iter().map(|(_, event)| *event).collect::<Vec<_>>());
+    for (row, (second, _)) in events.iter().enumerate() {
+        let second = usize::from(*second);
+        histories.look(realms[second], &batch, row, &mut values[second]);
+        histories.remember(realms[second], &batch, row);
+        // A row that comes to nothing leaves nothing, in its own realm and in the other.
+        histories.remember(realms[1 - second], &batch, row);
+        histories.take_back(realms[1 - second], &batch, row);
+    }
+    values
+}
+
+proptest! {
+    #[test]
+    fn realms_do_not_see_each_other(events in prop::collection::vec((any::<bool>(), event()), 1..60), common in any::<bool>()) {
+        let bounds = Bounds { lateness: 1000 * HOUR, ..Bounds::default() };
+        let realms = [if common { Realm::COMMON } else { Realm::of([1; 16]) }, Realm::of([2; 16])];
+        let together = in_realms(&events, realms, bounds);
+        for (second, together) in together.iter().enumerate() {
+            let own: Vec<Event> = events.iter().filter(|(of, _)| usize::from(*of) == second).map(|(_, event)| *event).collect();
+            let alone = histories(bounds).observe(&batch(&own), 0..own.len());
+            for row in 0..own.len() {
+                prop_assert_eq!(bits(together.row(row)), bits(alone.row(row)), "as if alone, and without any realm");
+                prop_assert_eq!(together.seen(row), alone.seen(row));
+            }
         }
     }
 }
@@ -262,7 +299,7 @@ fn sizes_are_counted_as_they_change() {
     let rows: Vec<Event> = (0..60).map(|row| ((row % 5) as u8, row / 3, 1.0, Some((row % 3) as u8))).collect();
     let batch = batch(&rows);
     histories.observe(&batch, 0..rows.len());
-    histories.take_back(&batch, 59);
+    histories.take_back(Realm::COMMON, &batch, 59);
     let mut bytes = Vec::new();
     histories
         .write(|piece| {
