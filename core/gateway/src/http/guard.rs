@@ -3,6 +3,7 @@
 use super::{Problem, Service};
 use crate::access::{Caller, Permission};
 use crate::identity::{CredentialRefused, Credentials};
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -64,12 +65,19 @@ pub(super) fn guarded(route: MethodRouter<Arc<Service>>, needs: Needs) -> Method
     }
 }
 
-async fn authorise(State(needs): State<Arc<Needs>>, parameters: RawPathParams, request: Request, next: Next) -> Response {
+async fn authorise(
+    State(needs): State<Arc<Needs>>,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Response {
     let permission = match &*needs {
         Needs::Nothing => return next.run(request).await,
         Needs::The(permission) => permission.clone(),
         Needs::ScoreOfNamedDetector => {
-            let named = parameters.iter().find(|(name, _)| *name == "detector").map(|(_, name)| name);
+            // A name that is no text is that of no detector; the route says so to whoever may call it.
+            let parameters = parameters.ok();
+            let named = parameters.iter().flatten().find(|(name, _)| *name == "detector").map(|(_, name)| name);
             Permission::ScoreDetector(named.unwrap_or_default().to_owned())
         }
     };
