@@ -22,6 +22,7 @@ EXCUSES = [
     ("invalid_key", "role", "which roles there are is no matter of the document"),
     ("invalid_key", "permission", "what a permission can be is no matter of the document"),
     ("invalid_key", "must have 1 to 255 bytes", "maxLength counts characters, the service bytes; and no blanks at the ends"),
+    ("invalid_key", "expected u64", "to JSON Schema 1.0 is an integer, to the service it is none"),
     ("invalid_key", "may live from a second to", "the longest life is configured"),
     ("invalid_key", "is longer than a key may live", "the longest life is configured"),
     ("models_are_fixed", "", "it is always refused"),
@@ -61,7 +62,7 @@ def close(schema, part):
         close(value, part=False)
     for key in ("oneOf", "anyOf", "allOf"):
         for value in schema.get(key, []):
-            close(value, part=key == "allOf")
+            close(value, part=part or key == "allOf")
     for key in ("items", "additionalProperties"):
         if isinstance(schema.get(key), dict):
             close(schema[key], part=False)
