@@ -100,6 +100,7 @@ impl AuditOutcome {
 /// An audit record. Fields are added and never changed: old records must stay readable. Its texts are short and hold no control characters,
 /// no card numbers and no credentials; they cannot be set in any other way than by the functions below.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(description = "Who did what, when and from where.")]
 pub struct AuditRecord {
     /// Its own id, a UUIDv7.
     id: Uuid,
