@@ -23,7 +23,6 @@ schema:
 features:
   amount: {expression: amount}
   count: {history: count, over: 30d}
-decisions: {durability: written}
 detectors:
   forest:
 ";

@@ -58,7 +58,7 @@ actions! {
     SERVICE_STOPPING = "service.stopping";
     /// A configuration is in force. `target` is its SHA-256.
     CONFIGURATION_LOADED = "configuration.loaded";
-    /// The certificate was read again, or could not be. `target` is its file.
+    /// The certificate, or the authorities of clients, were read again, or could not be. `target` says which.
     CERTIFICATE_RELOADED = "certificate.reloaded";
 }
 

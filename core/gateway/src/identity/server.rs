@@ -126,10 +126,11 @@ impl AuthorisationServer {
     /// When the keys cannot be read, used or made.
     pub fn open(config: TokenServer, directory: &DataDirectory, now: u64) -> Result<Self, ServerError> {
         let kept = KeptList::of(directory);
-        let made = settle(&kept, config.algorithm, now)?;
+        // The first key is part of the installation; later ones are audited.
+        settle(&kept, config.algorithm, now)?;
         let seen = Mutex::new(kept.stamp());
         let keys = ArcSwap::from_pointee(read(&kept, &config, 1)?);
-        Ok(Self { config, kept, keys, seen, made_key: AtomicBool::new(made) })
+        Ok(Self { config, kept, keys, seen, made_key: AtomicBool::new(false) })
     }
 
     /// Its name: what `iss` and `aud` of its tokens are.
