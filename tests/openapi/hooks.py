@@ -19,6 +19,7 @@ EXCUSES = [
     ("bad_query", "`maximum_score` must not be below `minimum_score`", "a relation between two parameters"),
     ("bad_query", "must have at most 256 bytes", "maxLength counts characters, the service bytes"),
     ("invalid_row", "text of at most", "maxLength counts characters, the service bytes"),
+    ("invalid_label", "missing field `by`", "only somebody without a credential has to say who they are"),
     ("invalid_key", "role", "which roles there are is no matter of the document"),
     ("invalid_key", "permission", "what a permission can be is no matter of the document"),
     ("invalid_key", "must have 1 to 255 bytes", "maxLength counts characters, the service bytes; and no blanks at the ends"),
