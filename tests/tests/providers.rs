@@ -58,7 +58,7 @@ fn score(server: &Server, token: &str) -> Answer {
     send(server.data, "POST", "/v1/score", &headers, ROW.as_bytes())
 }
 
-/// Insists that a credential is refused, and that the log says why.
+/// Insists that a credential is refused, and that the metrics say why.
 #[track_caller]
 fn refused(server: &Server, token: &str, reason: &str) {
     let before = refusals(server, reason);
@@ -72,9 +72,8 @@ fn refused(server: &Server, token: &str, reason: &str) {
     }
 }
 
-fn refusals(server: &Server, reason: &str) -> usize {
-    let wanted = |event: &Value| event["message"] == "a credential was refused" && event["reason"] == reason;
-    server.events().iter().filter(|event| wanted(event)).count()
+fn refusals(server: &Server, reason: &str) -> u64 {
+    counted(server, &format!("synod_credentials_refused_total{{reason=\"{reason}\"}}"))
 }
 
 /// A counter or gauge of the metrics; 0 if it is not there.
@@ -384,7 +383,7 @@ impl Console {
     #[track_caller]
     fn refused(&self, browser: &mut Browser, callback: &str, reason: &str) {
         browser.get(callback).problem(403, "login_failed");
-        let wanted = |event: &Value| event["message"] == "a login was refused" && event["reason"] == reason;
+        let wanted = |event: &Value| event["action"] == "credential.refused" && event["reason"] == reason;
         let _ = self.server.await_event(wanted);
         assert!(counted(&self.server, &format!("synod_console_logins_total{{result=\"{reason}\"}}")) > 0, "{reason}");
         browser.get(&format!("{}/console/session", self.url)).problem(401, "no_credential");
