@@ -3,12 +3,52 @@
 
 use crate::fault::{Doing, Fault};
 use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+/// The name that servers have in their certificates.
+pub(crate) const NAME: &str = "localhost";
+
+/// What is read from and written to, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// Where a server is, and how it is spoken to.
+#[derive(Clone)]
+pub(crate) struct Address {
+    pub(crate) socket: SocketAddr,
+    pub(crate) tls: Option<TlsConnector>,
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.socket, if self.tls.is_some() { " by TLS" } else { "" })
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(socket: SocketAddr) -> Self {
+        Self { socket, tls: None }
+    }
+}
+
+/// What believes this certificate and no other.
+pub(crate) fn connector(certificate: CertificateDer<'static>) -> Result<TlsConnector, Fault> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).doing("the certificate")?;
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions();
+    Ok(TlsConnector::from(Arc::new(builder.doing("TLS")?.with_root_certificates(roots).with_no_client_auth())))
+}
 
 /// A connection that carries one request at a time.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     received: Vec<u8>,
 }
 
@@ -19,9 +59,12 @@ pub(crate) struct Answer<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// The bytes of a request: POST with this body, or GET without one.
-pub(crate) fn request(path: &str, body: Option<&str>) -> Vec<u8> {
-    let head = "Host: localhost\r\nAccept: */*\r\n";
+/// The bytes of a request: POST with this body, or GET without one; `credential` is what follows `Authorization: `.
+pub(crate) fn request(path: &str, body: Option<&str>, credential: Option<&str>) -> Vec<u8> {
+    let mut head = format!("Host: {NAME}\r\nAccept: */*\r\n");
+    if let Some(credential) = credential {
+        head += &format!("Authorization: {credential}\r\n");
+    }
     match body {
         Some(body) => {
             let length = body.len();
@@ -33,9 +76,16 @@ pub(crate) fn request(path: &str, body: Option<&str>) -> Vec<u8> {
 
 impl Connection {
     /// Connects.
-    pub(crate) async fn open(address: SocketAddr) -> Result<Self, Fault> {
-        let stream = TcpStream::connect(address).await.doing("cannot connect")?;
+    pub(crate) async fn open(address: &Address) -> Result<Self, Fault> {
+        let stream = TcpStream::connect(address.socket).await.doing("cannot connect")?;
         stream.set_nodelay(true).doing("cannot connect")?;
+        let stream: Box<dyn Stream> = match &address.tls {
+            None => Box::new(stream),
+            Some(connector) => {
+                let name = ServerName::try_from(NAME).doing("the server's name")?;
+                Box::new(connector.connect(name, stream).await.doing("no handshake")?)
+            }
+        };
         Ok(Self { stream, received: Vec::with_capacity(64 << 10) })
     }
 
@@ -43,6 +93,8 @@ impl Connection {
     pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<Answer<'_>, Fault> {
         self.stream.write_all(request).await.doing("cannot send")?;
         self.received.clear();
+        // What is encrypted is sent when it is flushed.
+        self.stream.flush().await.doing("cannot send")?;
         while answer(&self.received)?.is_none() {
             if self.stream.read_buf(&mut self.received).await.doing("cannot receive")? == 0 {
                 return Err("the server closed the connection".into());
@@ -95,8 +147,8 @@ mod tests {
 
     #[test]
     fn a_request_states_the_length_of_its_body() {
-        let text = String::from_utf8(request("/a", Some("{}"))).unwrap();
+        let text = String::from_utf8(request("/a", Some("{}"), None)).unwrap();
         assert!(text.starts_with("POST /a HTTP/1.1\r\n") && text.ends_with("Content-Length: 2\r\n\r\n{}"));
-        assert!(request("/a", None).ends_with(b"\r\n\r\n"));
+        assert!(request("/a", None, Some("Bearer b")).ends_with(b"Authorization: Bearer b\r\n\r\n"));
     }
 }

@@ -3,10 +3,9 @@
 //! To wake a sleeping client costs a server many microseconds on a virtual machine, more than the whole of a small request; and the slower
 //! the server, the oftener the client sleeps. So a client with a processor of its own stays awake, and no target is charged for waking it.
 
-use crate::connection::Connection;
+use crate::connection::{Address, Connection};
 use crate::fault::{Doing, Fault};
 use crate::processor::Spent;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -17,7 +16,7 @@ const LATE: Duration = Duration::from_secs(30);
 /// What to ask, how often, and whom.
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Address,
     /// The process whose time is counted.
     pub(crate) process: u32,
     /// Sent one after the other, again from the first after the last.
@@ -50,7 +49,7 @@ impl Load {
     async fn measure_patiently(&self) -> Result<Measured, Fault> {
         let mut open = Vec::with_capacity(self.connections);
         for _ in 0..self.connections {
-            let mut connection = Connection::open(self.address).await?;
+            let mut connection = Connection::open(&self.address).await?;
             ask(&mut connection, &self.requests[0]).await?;
             open.push(connection);
         }

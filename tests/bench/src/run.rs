@@ -1,16 +1,21 @@
 //! One run: all servers are up together, and asked in turns, so that what the machine does besides happens to all of them.
 
-use crate::connection::{Connection, request};
+use crate::connection::{Address, Connection, NAME, connector, request};
 use crate::fault::{Doing, Fault};
 use crate::load::{Load, Measured};
 use crate::pinning::Pinning;
 use crate::report::{Report, Round};
 use crate::server::{self, Server};
-use crate::target::{TARGETS, Target, Which, read_rows};
+use crate::target::{Credential, TARGETS, Target, Which, read_rows};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use std::path::PathBuf;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::TlsConnector;
 
 /// Asked for before each measurement: processor, connections and sandboxes are warm when it begins.
 const WARM_UP: Duration = Duration::from_millis(200);
@@ -84,7 +89,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), Fault> {
 
 async fn measure(settings: &Settings, pinning: Pinning) -> Result<Report, Fault> {
     let rows = read_rows(&settings.rows)?;
-    let servers = Servers::start(settings, pinning)?;
+    let servers = Servers::start(settings, pinning).await?;
     let asked: Vec<&Target> =
         TARGETS.iter().filter(|target| target.server == Which::Bare || target.name.contains(&settings.only)).collect();
     for target in &asked {
@@ -106,18 +111,18 @@ async fn measure(settings: &Settings, pinning: Pinning) -> Result<Report, Fault>
 }
 
 async fn one(servers: &Servers, target: &Target, rows: &[String], connections: usize, seconds: f64) -> Result<Measured, Fault> {
-    let server = servers.get(target.server);
-    let (requests, duration) = (target.requests(rows), Duration::from_secs_f64(seconds));
+    let (requests, duration) = (target.requests(rows, servers.credential(target)), Duration::from_secs_f64(seconds));
     let awake = servers.pinning == Pinning::Apart;
-    let load = Load { address: server.data, process: server.process(), requests, connections, duration, awake };
+    let process = servers.get(target.server).process();
+    let load = Load { address: servers.address(target.server), process, requests, connections, duration, awake };
     Load { duration: WARM_UP, ..load.clone() }.measure().await?;
     load.measure().await
 }
 
 /// Whether each of the requests is answered as it must be.
 async fn check(servers: &Servers, target: &Target, rows: &[String]) -> Result<(), Fault> {
-    let mut connection = Connection::open(servers.get(target.server).data).await?;
-    for request in target.requests(rows).iter() {
+    let mut connection = Connection::open(&servers.address(target.server)).await?;
+    for request in target.requests(rows, servers.credential(target)).iter() {
         let answer = connection.ask(request).await?;
         let text = String::from_utf8_lossy(answer.body);
         if answer.status != 200 {
@@ -138,31 +143,49 @@ struct Servers {
     synod: Server,
     quiet: Server,
     unstored: Server,
+    encrypted: Server,
+    connector: TlsConnector,
+    /// What follows `Authorization: `.
+    key: String,
+    token: String,
+    encrypted_token: String,
 }
 
 impl Servers {
-    fn start(settings: &Settings, pinning: Pinning) -> Result<Self, Fault> {
+    async fn start(settings: &Settings, pinning: Pinning) -> Result<Self, Fault> {
         let beside = |ending: &str| settings.data_directory.with_added_extension(ending);
         let mut bare = pinning.server(std::env::current_exe().doing("cannot find myself")?);
         bare.arg("bare");
         let bare = Server::start(bare, beside("bare.log"))?;
-        let unstored = beside("unstored.yaml");
         let text = std::fs::read_to_string(&settings.config).doing(settings.config.display())?;
-        std::fs::write(&unstored, text + "\ndecisions: {durability: none}\n").doing(unstored.display())?;
+        let (certificate, connector) = certificate(&settings.data_directory)?;
+        let configured = |name: &str, more: &str| {
+            let path = beside(name);
+            std::fs::write(&path, format!("{text}\ndecisions: {{durability: none}}\n{more}")).doing(path.display()).map(|()| path)
+        };
+        let unstored = configured("unstored.yaml", "")?;
+        let encrypted = configured("encrypted.yaml", &format!("listen: {{tls: {certificate}}}\n"))?;
         let plugins = std::path::absolute("plugins/dist").doing("plugins/dist")?;
-        let synod = |name: &str, access: &str, config: &std::path::Path| {
+        let key = key(settings)?;
+        let synod = |name: &str, access: &str, config: &Path| {
             let folder = beside(name);
             server::copy(&settings.data_directory, &folder)?;
             let mut command = pinning.server(&settings.synod);
             command.env("SYNOD_PLUGINS__DIRECTORY", &plugins);
-            command.arg("serve").arg("--config").arg(config).arg("--data-directory").arg(&folder);
+            // Some targets come with a credential and some without.
+            command.arg("serve").arg("--dev").env("SYNOD_IDENTITY__ANONYMOUS", r#"["admin"]"#);
+            command.arg("--config").arg(config).arg("--data-directory").arg(&folder);
             command.env("SYNOD_LISTEN__DATA", "127.0.0.1:0").env("SYNOD_LISTEN__ADMINISTRATION", "127.0.0.1:0");
             command.env("SYNOD_LOGGING__ACCESS", access);
             Server::start(command, beside(&format!("{name}.log")))
         };
         let quiet = synod("quiet", "false", &settings.config)?;
         let unstored = synod("unstored", "true", &unstored)?;
-        Ok(Self { pinning, bare, synod: synod("synod", "true", &settings.config)?, quiet, unstored })
+        let encrypted = synod("encrypted", "true", &encrypted)?;
+        let token = token(unstored.data.into(), &key).await?;
+        let encrypted_token = self::token(Address { socket: encrypted.data, tls: Some(connector.clone()) }, &key).await?;
+        let synod = synod("synod", "true", &settings.config)?;
+        Ok(Self { pinning, bare, synod, quiet, unstored, encrypted, connector, key: format!("Bearer {key}"), token, encrypted_token })
     }
 
     fn get(&self, which: Which) -> &Server {
@@ -171,15 +194,30 @@ impl Servers {
             Which::Synod => &self.synod,
             Which::Quiet => &self.quiet,
             Which::Unstored => &self.unstored,
+            Which::Encrypted => &self.encrypted,
+        }
+    }
+
+    fn address(&self, which: Which) -> Address {
+        Address { socket: self.get(which).data, tls: (which == Which::Encrypted).then(|| self.connector.clone()) }
+    }
+
+    fn credential(&self, target: &Target) -> Option<&str> {
+        match target.credential {
+            Credential::None => None,
+            Credential::Key => Some(&self.key),
+            // Each installation signs with its own key.
+            Credential::Token if target.server == Which::Encrypted => Some(&self.encrypted_token),
+            Credential::Token => Some(&self.token),
         }
     }
 
     /// A verdict that some detectors abstained from is answered with 200 too, but was cheaper. Synod's own count tells.
     async fn check_abstentions(&self) -> Result<(), Fault> {
-        for server in [&self.synod, &self.quiet, &self.unstored] {
+        for server in [&self.synod, &self.quiet, &self.unstored, &self.encrypted] {
             let address = server.administration.ok_or("synod does not say where its metrics are")?;
-            let mut connection = Connection::open(address).await?;
-            let metrics = connection.ask(&request("/metrics", None)).await?;
+            let mut connection = Connection::open(&address.into()).await?;
+            let metrics = connection.ask(&request("/metrics", None, None)).await?;
             let text = String::from_utf8_lossy(metrics.body);
             if let Some(line) = text.lines().find(|line| line.starts_with("synod_detector_abstentions_total")) {
                 return Err(format!("a detector abstained while it was measured: {line}").into());
@@ -190,4 +228,40 @@ impl Servers {
         }
         Ok(())
     }
+}
+
+/// A certificate for this run: the text of the configuration that names it, and what believes it.
+fn certificate(folder: &Path) -> Result<(String, TlsConnector), Fault> {
+    let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).doing("a certificate")?;
+    let [pem, key] = ["certificate.pem", "key.pem"].map(|name| folder.with_added_extension(name));
+    std::fs::write(&pem, made.cert.pem()).doing(pem.display())?;
+    std::fs::write(&key, made.signing_key.serialize_pem()).doing(key.display())?;
+    let [pem, key] = [&pem, &key].map(|path| std::path::absolute(path).map(|path| path.display().to_string()));
+    let text = format!("{{certificate: \"{}\", key: \"{}\"}}", pem.doing("a path")?, key.doing("a path")?);
+    Ok((text, connector(made.cert.der().clone())?))
+}
+
+/// An API key of the installation, made before its folder is copied.
+fn key(settings: &Settings) -> Result<String, Fault> {
+    let mut command = Command::new(&settings.synod);
+    command.args(["keys", "create", "--role", "scorer", "--config"]).arg(&settings.config);
+    let output = command.arg("--data-directory").arg(&settings.data_directory).output().doing("synod keys create")?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+        false => Err(format!("synod keys create: {}", String::from_utf8_lossy(&output.stderr)).into()),
+    }
+}
+
+/// What follows `Authorization: ` with an access token for the key.
+async fn token(address: Address, key: &str) -> Result<String, Fault> {
+    let id = key.split('_').nth(1).ok_or("a key has an id")?;
+    let basic = format!("Basic {}", STANDARD.encode(format!("{id}:{key}")));
+    let form = "grant_type=client_credentials";
+    let request = String::from_utf8(request("/oauth2/token", Some(form), Some(&basic))).doing("a request")?;
+    let request = request.replacen("application/json", "application/x-www-form-urlencoded", 1);
+    let mut connection = Connection::open(&address).await?;
+    let answer = connection.ask(request.as_bytes()).await?;
+    let told: Value = serde_json::from_slice(answer.body).doing("/oauth2/token")?;
+    let token = told["access_token"].as_str().ok_or_else(|| format!("no token: {told}"))?;
+    Ok(format!("Bearer {token}"))
 }

@@ -25,6 +25,18 @@ pub(crate) enum Which {
     Quiet,
     /// Synod that stores no decisions.
     Unstored,
+    /// The same, by TLS.
+    Encrypted,
+}
+
+/// What a request proves who sends it with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Credential {
+    None,
+    /// An API key.
+    Key,
+    /// An access token, signed by Synod.
+    Token,
 }
 
 /// A request that is measured.
@@ -35,6 +47,7 @@ pub(crate) struct Target {
     pub(crate) path: &'static str,
     /// Rows of a request; with none it is a GET.
     pub(crate) rows: usize,
+    pub(crate) credential: Credential,
     /// The bare target with the same bodies.
     pub(crate) beside: &'static str,
     /// What is wrong with an answer, if something is.
@@ -48,25 +61,29 @@ const DECLARED: &str = "/predict_isolation_forest";
 
 /// All that is measured, in this order in each round.
 #[rustfmt::skip]
-pub(crate) const TARGETS: [Target; 9] = [
-    Target { name: BARE_ONE, server: Which::Bare, path: bare::ONE, rows: 1, beside: BARE_ONE, wrong: no_flag },
-    Target { name: "synod /healthz (no row)", server: Which::Synod, path: "/healthz", rows: 0, beside: BARE_ONE, wrong: nothing },
-    Target { name: "synod /predict_isolation_forest", server: Which::Synod, path: DECLARED, rows: 1, beside: BARE_ONE, wrong: no_declared },
-    Target { name: "synod /v1/detectors/…/score", server: Which::Synod, path: DETECTOR, rows: 1, beside: BARE_ONE, wrong: no_vote },
-    Target { name: "synod /v1/score", server: Which::Synod, path: "/v1/score", rows: 1, beside: BARE_ONE, wrong: no_verdict },
-    Target { name: "synod /v1/score, no access log", server: Which::Quiet, path: "/v1/score", rows: 1, beside: BARE_ONE, wrong: no_verdict },
-    Target { name: "synod /v1/score, nothing stored", server: Which::Unstored, path: "/v1/score", rows: 1, beside: BARE_ONE, wrong: no_verdict },
-    Target { name: BARE_BATCH, server: Which::Bare, path: bare::SEVERAL, rows: BATCH, beside: BARE_BATCH, wrong: no_flags },
-    Target { name: "synod /v1/score, 100 rows", server: Which::Synod, path: "/v1/score", rows: BATCH, beside: BARE_BATCH, wrong: no_verdicts },
+pub(crate) const TARGETS: [Target; 12] = [
+    Target { name: BARE_ONE, server: Which::Bare, path: bare::ONE, rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_flag },
+    Target { name: "synod /healthz (no row)", server: Which::Synod, path: "/healthz", rows: 0, credential: Credential::None, beside: BARE_ONE, wrong: nothing },
+    Target { name: "synod /predict_isolation_forest", server: Which::Synod, path: DECLARED, rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_declared },
+    Target { name: "synod /v1/detectors/…/score", server: Which::Synod, path: DETECTOR, rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_vote },
+    Target { name: "synod /v1/score", server: Which::Synod, path: "/v1/score", rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_verdict },
+    Target { name: "synod /v1/score, no access log", server: Which::Quiet, path: "/v1/score", rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_verdict },
+    Target { name: "synod /v1/score, nothing stored", server: Which::Unstored, path: "/v1/score", rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_verdict },
+    Target { name: "synod /v1/score, nothing stored, API key", server: Which::Unstored, path: "/v1/score", rows: 1, credential: Credential::Key, beside: BARE_ONE, wrong: no_verdict },
+    Target { name: "synod /v1/score, nothing stored, access token", server: Which::Unstored, path: "/v1/score", rows: 1, credential: Credential::Token, beside: BARE_ONE, wrong: no_verdict },
+    Target { name: "synod /v1/score, nothing stored, access token, TLS", server: Which::Encrypted, path: "/v1/score", rows: 1, credential: Credential::Token, beside: BARE_ONE, wrong: no_verdict },
+    Target { name: BARE_BATCH, server: Which::Bare, path: bare::SEVERAL, rows: BATCH, credential: Credential::None, beside: BARE_BATCH, wrong: no_flags },
+    Target { name: "synod /v1/score, 100 rows", server: Which::Synod, path: "/v1/score", rows: BATCH, credential: Credential::None, beside: BARE_BATCH, wrong: no_verdicts },
 ];
 
 impl Target {
     /// The requests that are sent in turns: all rows, so that no server's processor learns a few of them by heart.
-    pub(crate) fn requests(&self, rows: &[String]) -> Arc<[Vec<u8>]> {
+    pub(crate) fn requests(&self, rows: &[String], credential: Option<&str>) -> Arc<[Vec<u8>]> {
+        let request = |body: Option<&str>| request(self.path, body, credential);
         match self.rows {
-            0 => Arc::new([request(self.path, None)]),
-            1 => rows.iter().map(|row| request(self.path, Some(row))).collect(),
-            several => rows.chunks_exact(several).map(|list| request(self.path, Some(&format!("[{}]", list.join(","))))).collect(),
+            0 => Arc::new([request(None)]),
+            1 => rows.iter().map(|row| request(Some(row))).collect(),
+            several => rows.chunks_exact(several).map(|list| request(Some(&format!("[{}]", list.join(","))))).collect(),
         }
     }
 }
@@ -153,7 +170,7 @@ mod tests {
     #[test]
     fn a_batch_has_its_rows_and_the_next_batch_the_next_rows() {
         let rows: Vec<String> = (0..250).map(|row| row.to_string()).collect();
-        let requests = TARGETS[8].requests(&rows);
+        let requests = TARGETS[11].requests(&rows, None);
         let body = |request: &[u8]| String::from_utf8(request.to_vec()).unwrap().split_once("\r\n\r\n").unwrap().1.to_owned();
         let second: Vec<usize> = serde_json::from_str(&body(&requests[1])).unwrap();
         assert_eq!((second.len(), second[0]), (BATCH, BATCH));
