@@ -160,6 +160,11 @@ fn insecure_settings_are_named_and_not_served() {
         ("listen: {data: '0.0.0.0:0'}", "insecure: listen.tls: credentials and rows cross the network to 0.0.0.0:0 in the clear", true),
         ("listen: {administration: '0.0.0.0:0'}", "warning: listen.administration: whoever reaches 0.0.0.0:0 reads the metrics", false),
         ("decisions: {durability: none}", "warning: decisions.durability: no decision can be found", false),
+        (
+            "identity: {issuers: {bank: {issuer: 'https://bank.example', audiences: [synod]}}}",
+            "warning: identity.issuers: whoever the provider of `bank`",
+            false,
+        ),
         ("listen: {tls: {certificate: server.pem, key: server.key}}", "warning: listen.tls.key: everybody on this machine can use", false),
     ];
     let (pem, key) = Authority::new("servers").certificate(2090);

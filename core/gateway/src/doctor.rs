@@ -45,7 +45,7 @@ impl fmt::Display for Finding {
 /// All findings of a configuration, the gravest first.
 pub fn findings(config: &Config) -> Vec<Finding> {
     let checks = [anonymous(config), plain(config), administration(config), issuer(config), durability(config), card_numbers(config)];
-    let mut found: Vec<Finding> = checks.into_iter().flatten().chain(secrets(config)).collect();
+    let mut found: Vec<Finding> = checks.into_iter().flatten().chain(secrets(config)).chain(trusting(config)).collect();
     found.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
     found
 }
@@ -88,6 +88,18 @@ fn issuer(config: &Config) -> Option<Finding> {
         consequence: format!("the metadata of the authorisation server name {}, where no client can call", server.issuer),
         mend: "set it to the URL that clients know",
     })
+}
+
+/// Identity providers whose own names of roles count as ours.
+fn trusting(config: &Config) -> Vec<Finding> {
+    let unmapped = config.identity.providers.iter().filter(|provider| provider.roles.is_empty());
+    let finding = |name: &str| Finding {
+        gravity: Gravity::Warning,
+        key: "identity.issuers",
+        consequence: format!("whoever the provider of `{name}` gives a role named `admin` is one here"),
+        mend: "say with `roles` which of its roles mean which of ours",
+    };
+    unmapped.map(|provider| finding(&provider.name)).collect()
 }
 
 /// Files with secrets that anybody on the machine can read.

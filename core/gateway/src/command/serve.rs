@@ -52,8 +52,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let (stop, stopped) = watch::channel(());
     // Before anybody is told that Synod is ready: from then on it can be asked to stop.
     let asked = data.block_on(async { AskedToStop::listen() }).map_err(no_runtime)?;
-    let reread = data.block_on(async { signal(SignalKind::hangup()) }).map_err(no_runtime)?;
-    let renew = tls.as_ref().map(|_| data.block_on(async { signal(SignalKind::hangup()) })).transpose().map_err(no_runtime)?;
+    follow(&data, &service, identity, tls.clone())?;
     let administration_listener = bind(&administration, listen.administration, "listen.administration")?;
     let data_listener = bind(&data, listen.data, "listen.data")?;
     let redirect_listener = listen.redirect.map(|address| bind(&data, address, "listen.redirect")).transpose()?;
@@ -73,15 +72,6 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let listening = Listening { audience: Audience::Operators, limits, drain, tls: None };
     let operators = std::thread::spawn(move || administration.block_on(listening.serve(administration_listener, routes, stopped)));
     data.spawn(look_after(service.clone()));
-    data.spawn(identity.clone().follow(reread));
-    data.block_on(async { identity.providers().start() });
-    if let Some((tls, asked)) = tls.clone().zip(renew) {
-        let service = service.clone();
-        data.spawn(tls.follow(asked, move |what, is_read| {
-            let outcome = if is_read { AuditOutcome::Allowed } else { AuditOutcome::Failed };
-            service.audit(&AuditRecord::new(Action::CERTIFICATE_RELOADED, outcome).to(what));
-        }));
-    }
     let redirecting = redirect_listener.zip(tls.clone()).map(|(listener, tls)| {
         let port = data_listener.local_addr().map_or(listen.data.port(), |address| address.port());
         let listening = Listening { audience: Audience::Unencrypted, limits, drain, tls: None };
@@ -110,6 +100,21 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     data.shutdown_timeout(drain);
     service.record_refusals(true);
     opened.close();
+    Ok(())
+}
+
+/// Follows what may change while the service runs: files of keys and certificates, the keys of identity providers.
+fn follow(data: &Runtime, service: &Arc<Service>, identity: Arc<Identity>, tls: Option<Arc<Tls>>) -> Result<(), CommandError> {
+    let asked = || data.block_on(async { signal(SignalKind::hangup()) }).map_err(no_runtime);
+    data.block_on(async { identity.providers().start() });
+    data.spawn(identity.follow(asked()?));
+    if let Some(tls) = tls {
+        let service = service.clone();
+        data.spawn(tls.follow(asked()?, move |what, is_read| {
+            let outcome = if is_read { AuditOutcome::Allowed } else { AuditOutcome::Failed };
+            service.audit(&AuditRecord::new(Action::CERTIFICATE_RELOADED, outcome).to(what));
+        }));
+    }
     Ok(())
 }
 
