@@ -18,7 +18,7 @@ mod recovery;
 mod snapshots;
 mod stored;
 
-pub use audits::AuditRecords;
+pub use audits::{AuditRecords, audit_alone};
 pub use reading::{Labelled, ReadError};
 pub use recent::Known;
 pub use recovery::{Opened, RecoveryError, newest, rebuild_index, spelled_head};

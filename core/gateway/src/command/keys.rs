@@ -3,12 +3,14 @@
 use super::audit::print_json;
 use super::installation::configuration;
 use super::{CommandError, chain};
+use crate::auditing::{Action, AuditOutcome, AuditRecord};
 use crate::cli::{Common, CreateKey, Format, Keys, ListKeys, RevokeKey, RotateKey, RotateSigning};
 use crate::config::Config;
-use crate::identity::keys::{ApiKeys, KeyState, KeyView, KeysError, MadeKey, Manager, NewKey, moment};
+use crate::identity::keys::{ApiKeys, COMMAND_LINE, KeyState, KeyView, KeysError, MadeKey, Manager, NewKey, moment};
 use crate::identity::now;
 use crate::identity::server::rotate_signing;
-use synod_store::{DataDirectory, KeyEntry};
+use crate::ledger::audit_alone;
+use synod_store::{DataDirectory, DataDirectoryError, KeyEntry, ServerLock};
 
 pub(super) fn run(arguments: &Keys) -> Result<(), CommandError> {
     match arguments {
@@ -38,19 +40,51 @@ impl From<KeysError> for CommandError {
     }
 }
 
-fn open(common: &Common) -> Result<(Config, DataDirectory), CommandError> {
-    let config = configuration(common)?;
-    let directory = DataDirectory::open(&config.data_directory)?;
-    Ok((config, directory))
+/// Where keys are changed. A server that runs there notices what is done, and audits it; where none runs, the command does.
+struct Place {
+    config: Config,
+    directory: DataDirectory,
+    /// Held where no server runs, so that none starts in between.
+    alone: Option<ServerLock>,
 }
 
-/// The keys that there are. A data directory that is made just now has none, and a mistyped name would be no fault.
-fn known(common: &Common) -> Result<ApiKeys, CommandError> {
-    let config = configuration(common)?;
-    if !config.data_directory.join("FORMAT").is_file() {
-        return Err(CommandError::Usage(format!("{} is no data directory", config.data_directory.display())));
+impl Place {
+    fn open(common: &Common) -> Result<Self, CommandError> {
+        let config = configuration(common)?;
+        let directory = DataDirectory::open(&config.data_directory)?;
+        let alone = match directory.lock_exclusive() {
+            Ok(lock) => Some(lock),
+            Err(DataDirectoryError::InUse { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { config, directory, alone })
     }
-    Ok(ApiKeys::open(&config, &DataDirectory::open(&config.data_directory)?)?)
+
+    /// The same, where there must be something already: a mistyped name would be no fault otherwise.
+    fn known(common: &Common) -> Result<Self, CommandError> {
+        must_be_there(&configuration(common)?)?;
+        Self::open(common)
+    }
+
+    fn keys(&self) -> Result<ApiKeys, CommandError> {
+        Ok(ApiKeys::open(&self.config, &self.directory)?)
+    }
+
+    fn audit(&self, action: Action, target: &str) -> Result<(), CommandError> {
+        if self.alone.is_none() {
+            return Ok(());
+        }
+        let record = AuditRecord::new(action, AuditOutcome::Allowed).to(target).because(COMMAND_LINE);
+        let audited = audit_alone(&self.config, &self.directory, &record);
+        audited.map_err(|error| CommandError::Failed(format!("it was done to {target}, and cannot be audited: {}", chain(&error))))
+    }
+}
+
+fn must_be_there(config: &Config) -> Result<(), CommandError> {
+    match config.data_directory.join("FORMAT").is_file() {
+        true => Ok(()),
+        false => Err(CommandError::Usage(format!("{} is no data directory", config.data_directory.display()))),
+    }
 }
 
 fn create(arguments: &CreateKey) -> Result<(), CommandError> {
@@ -61,14 +95,17 @@ fn create(arguments: &CreateKey) -> Result<(), CommandError> {
         label: arguments.label.clone(),
         lifetime: arguments.expires,
     };
-    let (config, directory) = open(&arguments.common)?;
-    let made = ApiKeys::open(&config, &directory)?.create(new, Manager::CommandLine, now())?;
+    let place = Place::open(&arguments.common)?;
+    let made = place.keys()?.create(new, Manager::CommandLine, now())?;
+    place.audit(Action::KEY_CREATED, &made.entry.id)?;
     show(&made);
     Ok(())
 }
 
 fn rotate(arguments: &RotateKey) -> Result<(), CommandError> {
-    let made = known(&arguments.common)?.rotate(&arguments.id, arguments.overlap, Manager::CommandLine, now())?;
+    let place = Place::known(&arguments.common)?;
+    let made = place.keys()?.rotate(&arguments.id, arguments.overlap, Manager::CommandLine, now())?;
+    place.audit(Action::KEY_ROTATED, &made.entry.id)?;
     show(&made);
     eprintln!("{} holds for {} seconds more", arguments.id, arguments.overlap.as_secs());
     Ok(())
@@ -81,13 +118,17 @@ fn show(made: &MadeKey) {
 }
 
 fn revoke(arguments: &RevokeKey) -> Result<(), CommandError> {
-    let entry = known(&arguments.common)?.revoke(&arguments.id, Manager::CommandLine, now())?;
+    let place = Place::known(&arguments.common)?;
+    let entry = place.keys()?.revoke(&arguments.id, Manager::CommandLine, now())?;
+    place.audit(Action::KEY_REVOKED, &entry.id)?;
     eprintln!("the key {} is revoked; a running server notices within a second", entry.id);
     Ok(())
 }
 
 fn list(arguments: &ListKeys) -> Result<(), CommandError> {
-    let entries = known(&arguments.common)?.list(Manager::CommandLine)?;
+    let config = configuration(&arguments.common)?;
+    must_be_there(&config)?;
+    let entries = ApiKeys::open(&config, &DataDirectory::open(&config.data_directory)?)?.list(Manager::CommandLine)?;
     let now = now();
     match arguments.format {
         Format::Json => print_json(&entries.iter().map(|entry| KeyView::new(entry, now)).collect::<Vec<_>>())?,
@@ -114,9 +155,10 @@ fn table(entries: &[KeyEntry], now: u64) -> String {
 }
 
 fn rotate_signing_key(arguments: &RotateSigning) -> Result<(), CommandError> {
-    let (config, directory) = open(&arguments.common)?;
-    let server = config.identity.server.ok_or_else(|| CommandError::Usage("identity.server is not enabled".into()))?;
-    let id = rotate_signing(&directory, server.algorithm, arguments.at_once, now())?;
+    let place = Place::open(&arguments.common)?;
+    let server = place.config.identity.server.as_ref().ok_or_else(|| CommandError::Usage("identity.server is not enabled".into()))?;
+    let id = rotate_signing(&place.directory, server.algorithm, arguments.at_once, now())?;
+    place.audit(Action::SIGNING_KEY_CREATED, &id)?;
     match arguments.at_once {
         true => eprintln!("the key {id} signs from now on; tokens that others have signed are refused"),
         false => eprintln!("the key {id} is published, and signs in ten minutes"),

@@ -24,7 +24,7 @@ const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 const MOST_ENTRIES: usize = 32;
 
 /// The name of whoever can write the data directory.
-const COMMAND_LINE: &str = "command line";
+pub(crate) const COMMAND_LINE: &str = "command line";
 
 /// Why a key is not made, rotated or revoked, or keys cannot be read.
 #[derive(Debug, Error)]

@@ -1,10 +1,11 @@
 //! Audit records in the log: how they get there, and how they are found.
 
-use super::Ledger;
 use super::reading::{ReadError, position};
+use super::{Ledger, RecoveryError};
 use crate::auditing::AuditRecord;
+use crate::config::{Config, Durability};
 use crate::decision::RecordKind;
-use synod_store::{AppendError, AuditFilter, Cursor, Entry, LogError, Place};
+use synod_store::{AppendError, AuditFilter, Cursor, DataDirectory, Entry, Log, LogError, LogSettings, Place};
 
 /// A page of audit records, newest first.
 #[derive(Debug)]
@@ -48,4 +49,23 @@ impl Ledger {
             }
         }
     }
+}
+
+/// Audits something where no server runs: the caller holds the server's lock. Whoever serves next finds it in the log. Where nothing is stored
+/// there is nothing to do.
+///
+/// # Errors
+/// When the log cannot be opened or written.
+pub fn audit_alone(config: &Config, directory: &DataDirectory, record: &AuditRecord) -> Result<(), RecoveryError> {
+    if config.decisions.durability == Durability::None {
+        return Ok(());
+    }
+    let (log, _) = Log::open(directory, LogSettings { segment_bytes: config.decisions.segment, ..LogSettings::default() })?;
+    let bytes = serde_json::to_vec(record).unwrap_or_default();
+    let entry = Entry::new(RecordKind::Audit as u8, record.at().as_microsecond(), bytes)?;
+    let (sender, stored) = std::sync::mpsc::channel();
+    log.append(vec![entry], move |result| drop(sender.send(result)));
+    // It is told before the log is closed.
+    log.close()?;
+    stored.recv().map_or(Ok(()), |result| result.map(|_| ()).map_err(RecoveryError::from))
 }

@@ -16,8 +16,8 @@ use std::time::Instant;
 use synod_detection::history::{Histories, Realm};
 use synod_detection::{Schema, decode_rows};
 use synod_store::{
-    DataDirectory, Index, IndexError, Log, LogError, LogReader, LogSettings, Record, Recovery, Secret, SecretError, SnapshotFileError,
-    Snapshots,
+    AppendError, DataDirectory, Index, IndexError, Log, LogError, LogReader, LogSettings, Record, Recovery, Secret, SecretError,
+    SnapshotFileError, Snapshots,
 };
 use thiserror::Error;
 
@@ -27,6 +27,9 @@ pub enum RecoveryError {
     /// The log.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// A record that cannot be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
     /// The index.
     #[error(transparent)]
     Index(#[from] IndexError),
