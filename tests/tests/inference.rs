@@ -201,7 +201,8 @@ fn both_protocols_are_spoken_on_one_encrypted_port() {
     let server = Server::start(&at);
     let what = json!({"address": server.data, "authority": at.path("authority.pem"), "model": "forest", "columns": columns_of_numbers()});
     triton(&python, "encrypted", &what);
-    assert!(!server.stop().iter().any(|event| event["level"] == "ERROR"));
+    let lines = server.stop();
+    assert!(!lines.iter().any(|event| event["level"] == "ERROR"), "{lines:?}");
 }
 
 /// A certificate authority that only this test trusts.

@@ -240,7 +240,10 @@ impl Identity {
                     server.look(at_once, now());
                 }
             };
-            if let Err(error) = tokio::task::spawn_blocking(look).await {
+            // At the end of the service it is cancelled, which is no fault.
+            if let Err(error) = tokio::task::spawn_blocking(look).await
+                && error.is_panic()
+            {
                 tracing::error!(%error, "looking for other keys failed");
             }
         }

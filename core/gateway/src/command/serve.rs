@@ -193,7 +193,10 @@ async fn look_after(service: Arc<Service>) {
         let service = service.clone();
         // A detector that did not start may do so later, for instance when memory is free again.
         let tried = tokio::task::spawn_blocking(move || service.engine().detectors().iter().all(Detector::start_pool));
-        if let Err(error) = tried.await {
+        // At the end of the service it is cancelled, which is no fault.
+        if let Err(error) = tried.await
+            && error.is_panic()
+        {
             tracing::error!(%error, "starting the detectors failed");
         }
     }

@@ -185,7 +185,10 @@ impl Tls {
                 Some(()) = asked.recv() => true,
             };
             let (tls, told) = (self.clone(), told.clone());
-            if let Err(error) = tokio::task::spawn_blocking(move || tls.look(now, &*told)).await {
+            // At the end of the service it is cancelled, which is no fault.
+            if let Err(error) = tokio::task::spawn_blocking(move || tls.look(now, &*told)).await
+                && error.is_panic()
+            {
                 tracing::error!(%error, "looking for another certificate failed");
             }
         }
