@@ -1,9 +1,11 @@
 //! A request's body, whole, within its limits.
 
+use super::problem::Wrong;
 use super::{Problem, Service, limits};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, HeaderName, header};
 use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
 
 /// Room that is made at once; more comes with what arrives.
 const FIRST_ROOM: usize = 64 << 10;
@@ -97,6 +99,28 @@ async fn collect(service: &Service, mut body: Body, (limit, too_large): (usize, 
         }
     }
     Ok(if gathered.is_empty() { first } else { gathered.into() })
+}
+
+/// Reads a body that has to be one object of this type, as in `example`. What does not fit is told with its pointer, by `invalid`.
+///
+/// # Errors
+/// When it is no JSON, or another value.
+pub(super) fn object<T: DeserializeOwned>(bytes: &[u8], example: &str, invalid: fn(Vec<Wrong>) -> Problem) -> Result<T, Problem> {
+    if !bytes.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
+        // Derived types take a list for an object.
+        return Err(invalid(vec![Wrong::cut("", &format!("must be an object, as in {example}"))]));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let read: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let escaped = |step: &serde_path_to_error::Segment| step.to_string().replace('~', "~0").replace('/', "~1");
+        let pointer = error.path().iter().map(|step| format!("/{}", escaped(step))).collect::<String>();
+        match error.inner().is_data() {
+            true => invalid(vec![Wrong::cut(&pointer, &error.inner().to_string())]),
+            false => Problem::not_json(error.inner()),
+        }
+    })?;
+    deserializer.end().map_err(|error| Problem::not_json(&error))?;
+    Ok(read)
 }
 
 #[cfg(test)]

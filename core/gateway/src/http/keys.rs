@@ -23,8 +23,6 @@ use utoipa::ToSchema;
 
 /// Bytes of a body.
 const LONGEST_BODY: usize = 16 << 10;
-/// Characters of what is said about a mistake.
-const LONGEST_DETAIL: usize = 300;
 /// How long a key that is rotated still holds, if nothing is said.
 const OVERLAP: Duration = Duration::from_hours(24);
 
@@ -161,7 +159,7 @@ fn refused(error: KeysError) -> Problem {
     match error {
         KeysError::Wrong { field, detail } => {
             let field = if field == "expires" { "expires_in" } else { field };
-            Problem::invalid_key(vec![wrong(&format!("/{field}"), &detail)])
+            Problem::invalid_key(vec![Wrong::cut(&format!("/{field}"), &detail)])
         }
         KeysError::BeyondOwn(_) | KeysError::OtherTenant => Problem::forbidden_key(error.to_string()),
         KeysError::NoKey => Problem::no_key(),
@@ -184,26 +182,6 @@ async fn read(service: &Service, body: Body) -> Result<Bytes, Problem> {
     body::read_at_most(service, body, limit, Problem::key_too_large).await
 }
 
-fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    if !body.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() {
-        // Derived types take a list for an object.
-        return Err(Problem::invalid_key(vec![wrong("", "must be an object, as in {\"roles\": [\"scorer\"]}")]));
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let read: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let escaped = |step: &serde_path_to_error::Segment| step.to_string().replace('~', "~0").replace('/', "~1");
-        let pointer = error.path().iter().map(|step| format!("/{}", escaped(step))).collect::<String>();
-        match error.inner().is_data() {
-            true => Problem::invalid_key(vec![wrong(&pointer, &error.inner().to_string())]),
-            false => Problem::not_json(error.inner()),
-        }
-    })?;
-    deserializer.end().map_err(|error| Problem::not_json(&error))?;
-    Ok(read)
-}
-
-/// Both may repeat what the client wrote.
-fn wrong(pointer: &str, detail: &str) -> Wrong {
-    let [pointer, detail] = [pointer, detail].map(|text| text.chars().take(LONGEST_DETAIL).collect());
-    Wrong { pointer, detail }
+fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    body::object(bytes, r#"{"roles": ["scorer"]}"#, Problem::invalid_key)
 }

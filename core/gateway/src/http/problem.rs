@@ -18,6 +18,9 @@ const DETAILS: usize = 5;
 /// So many wrong values are told of a request or a row at most.
 const MOST_ERRORS: usize = 100;
 
+/// Characters of what is said about a mistake, where that repeats what the client wrote.
+const LONGEST_DETAIL: usize = 300;
+
 /// One wrong value.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Wrong {
@@ -27,6 +30,14 @@ pub struct Wrong {
     /// What is wrong, and what is allowed.
     #[serde(serialize_with = "redaction::serialize")]
     pub detail: String,
+}
+
+impl Wrong {
+    /// One whose texts may repeat what the client wrote, and are cut.
+    pub(super) fn cut(pointer: &str, detail: &str) -> Self {
+        let [pointer, detail] = [pointer, detail].map(|text| text.chars().take(LONGEST_DETAIL).collect());
+        Self { pointer, detail }
+    }
 }
 
 /// What went wrong, for the client.

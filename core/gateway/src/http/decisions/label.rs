@@ -26,8 +26,6 @@ const LONGEST_BODY: usize = 16 << 10;
 pub(in crate::http) const LONGEST_NAME: usize = 100;
 /// Characters of a note.
 pub(in crate::http) const LONGEST_NOTE: usize = 1000;
-/// Characters of what is said about a mistake.
-const LONGEST_DETAIL: usize = 300;
 /// Labels of one decision: whoever asks for it is told all of them.
 const MOST_LABELS: usize = 100;
 
@@ -108,21 +106,8 @@ async fn read(service: &Service, body: Body) -> Result<Bytes, Problem> {
     body::read_at_most(service, body, limit, Problem::label_too_large).await
 }
 
-fn said(body: &[u8], caller: &Caller) -> Result<Said, Problem> {
-    if !body.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() {
-        // Derived types take a list for an object.
-        return Err(Problem::invalid_label(vec![wrong("", "must be an object, as in {\"label\": \"fraud\", \"by\": \"somebody\"}")]));
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let said: Said = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let escaped = |step: &serde_path_to_error::Segment| step.to_string().replace('~', "~0").replace('/', "~1");
-        let pointer = error.path().iter().map(|step| format!("/{}", escaped(step))).collect::<String>();
-        match error.inner().is_data() {
-            true => Problem::invalid_label(vec![wrong(&pointer, &error.inner().to_string())]),
-            false => Problem::not_json(error.inner()),
-        }
-    })?;
-    deserializer.end().map_err(|error| Problem::not_json(&error))?;
+fn said(bytes: &[u8], caller: &Caller) -> Result<Said, Problem> {
+    let said: Said = body::object(bytes, r#"{"label": "fraud", "by": "somebody"}"#, Problem::invalid_label)?;
     let wrong = mistakes(&said, caller);
     if wrong.is_empty() { Ok(said) } else { Err(Problem::invalid_label(wrong)) }
 }
@@ -132,7 +117,7 @@ fn mistakes(said: &Said, caller: &Caller) -> Vec<Wrong> {
     if let Some(length) = said.note.as_ref().map(|note| note.chars().count())
         && length > LONGEST_NOTE
     {
-        found.push(wrong("/note", &format!("must have at most {LONGEST_NOTE} characters, not {length}")));
+        found.push(Wrong::cut("/note", &format!("must have at most {LONGEST_NOTE} characters, not {length}")));
     }
     found
 }
@@ -142,17 +127,11 @@ fn mistake_in_name(by: Option<&str>, caller: &Caller) -> Option<Wrong> {
     let is_name = |by: &str| (1..=LONGEST_NAME).contains(&by.chars().count()) && !by.trim().is_empty() && !by.chars().any(char::is_control);
     match by {
         None if caller.is_known() => None,
-        None => Some(wrong("", "missing field `by`")),
+        None => Some(Wrong::cut("", "missing field `by`")),
         Some(by) if caller.is_known() => (by != caller.name())
-            .then(|| wrong("/by", &format!("must be left out, or be the caller's own name, which is {}", caller.name()))),
-        Some(by) => (!is_name(by)).then(|| wrong("/by", &format!("must say who says so, in 1 to {LONGEST_NAME} characters"))),
+            .then(|| Wrong::cut("/by", &format!("must be left out, or be the caller's own name, which is {}", caller.name()))),
+        Some(by) => (!is_name(by)).then(|| Wrong::cut("/by", &format!("must say who says so, in 1 to {LONGEST_NAME} characters"))),
     }
-}
-
-/// Both may repeat what the client wrote.
-fn wrong(pointer: &str, detail: &str) -> Wrong {
-    let [pointer, detail] = [pointer, detail].map(|text| text.chars().take(LONGEST_DETAIL).collect());
-    Wrong { pointer, detail }
 }
 
 #[cfg(test)]
