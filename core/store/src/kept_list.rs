@@ -90,9 +90,20 @@ pub struct KeptList<T> {
     entries: PhantomData<fn() -> T>,
 }
 
-/// What is known of a file without reading it; it changes whenever the list does.
+/// What is known of a file without reading it; it changes whenever the file does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileStamp(Option<(u64, std::time::SystemTime, u64)>);
+
+impl FileStamp {
+    /// That of a file as it is now, which may be none.
+    pub fn of(path: &Path) -> Self {
+        let stamp = |metadata: fs::Metadata| {
+            let changed = metadata.modified().unwrap_or(std::time::SystemTime::UNIX_EPOCH);
+            (inode(&metadata), changed, metadata.len())
+        };
+        Self(fs::metadata(path).ok().map(stamp))
+    }
+}
 
 #[derive(Serialize)]
 struct Written<'a, T> {
@@ -128,11 +139,7 @@ impl<T: Kept> KeptList<T> {
 
     /// What the file is known by. To be asked for before it is read: what changes in between is then read again.
     pub fn stamp(&self) -> FileStamp {
-        let stamp = |metadata: fs::Metadata| {
-            let changed = metadata.modified().unwrap_or(std::time::SystemTime::UNIX_EPOCH);
-            (inode(&metadata), changed, metadata.len())
-        };
-        FileStamp(fs::metadata(&self.path).ok().map(stamp))
+        FileStamp::of(&self.path)
     }
 
     /// All entries; none if there was no change yet.

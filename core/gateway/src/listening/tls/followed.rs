@@ -1,9 +1,9 @@
 //! Files that are read again when they change.
 
 use super::TlsError;
-use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
 use std::path::{Path, PathBuf};
+use synod_store::FileStamp;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 
 /// Files of which something is made.
@@ -21,14 +21,11 @@ pub(super) trait Files {
     fn taken(&self, _made: &Self::Made) {}
 }
 
-/// What is known of a file without reading it; it changes whenever the file does.
-type Stamp = Option<(i64, i64, u64, u64)>;
-
 /// Files and what was made of them last.
 #[derive(Debug)]
 pub(super) struct Followed<F: Files> {
     files: F,
-    seen: Vec<Stamp>,
+    seen: Vec<FileStamp>,
     made: F::Made,
 }
 
@@ -73,9 +70,8 @@ impl<F: Files> Followed<F> {
     }
 }
 
-fn stamps(files: &impl Files) -> Vec<Stamp> {
-    let stamp = |metadata: Metadata| (metadata.mtime(), metadata.mtime_nsec(), metadata.len(), metadata.ino());
-    files.paths().into_iter().map(|path| fs::metadata(path).ok().map(stamp)).collect()
+fn stamps(files: &impl Files) -> Vec<FileStamp> {
+    files.paths().into_iter().map(FileStamp::of).collect()
 }
 
 /// A file's contents. `key` is the last part of the key that names it.
