@@ -289,6 +289,8 @@ impl Ledger {
                     Ok(())
                 }
                 Err(error) => {
+                    // Before anybody hears of it: whoever tries again at once must not find the claims of this attempt.
+                    drop(hold);
                     ledger.counts.refused.fetch_add(ids.len() as u64, Ordering::Relaxed);
                     Err(error)
                 }
