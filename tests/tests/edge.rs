@@ -99,9 +99,16 @@ fn tenants_share_a_server_and_nothing_else() {
     let event = &told["events"][0];
     assert_eq!((&event["target"], &event["tenant"], &event["route"]), (&json!("read:decisions"), &json!("north"), &json!("/v1/decisions")));
     assert_eq!(soon(|| denied(&south_reader), |answer| answer.status == 200).json()["events"], json!([]));
-    // Six keys that commands made before there was a server, and one beside it.
+    // So are those that only what is asked shows: a search by scores.
+    let outcomes = key(&at, "--role viewer --scope read:decisions");
+    let search = || call(&server, "GET", "/v1/decisions?minimum_score=0.5", &outcomes, "");
+    soon(search, |answer| answer.status == 403).problem(403, "forbidden");
+    let told = soon(|| denied(&operator), |answer| answer.json()["events"].as_array().is_some_and(|events| events.len() > 1)).json();
+    assert_eq!((&told["events"][0]["target"], &told["events"][0]["tenant"]), (&json!("read:scores"), &Value::Null));
+
+    // Six keys that commands made before there was a server, and two beside it.
     let made = || call(&server, "GET", "/v1/audit?action=key.created", &operator, "");
-    let made = soon(made, |answer| answer.json()["events"].as_array().unwrap().len() == 7).json();
+    let made = soon(made, |answer| answer.json()["events"].as_array().unwrap().len() == 8).json();
     assert!(made["events"].as_array().unwrap().iter().all(|event| event["reason"] == "command line"), "{made}");
     server.stop();
     // Everything is there after a restart, and comes out again.

@@ -4,7 +4,7 @@
 
 use super::access::RequestId;
 use super::{Problem, Service};
-use crate::access::Caller;
+use crate::access::{Caller, Permission};
 use crate::auditing::{Action, AuditOutcome, AuditRecord, Gate, Refused};
 use crate::limiting::ClientAddress;
 use axum::extract::{FromRequestParts, MatchedPath};
@@ -49,17 +49,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Origin {
         Ok(Self::of(&parts.extensions))
     }
 }
-
-/// An act that a route has done, in its answer's extensions: it is audited before the answer goes out.
-#[derive(Debug, Clone)]
-pub(super) struct Done {
-    pub(super) action: Action,
-    pub(super) target: Option<String>,
-}
-
-/// That a permission was denied, in the answer's extensions.
-#[derive(Debug, Clone)]
-pub(super) struct Denied(pub(super) String);
 
 /// What bounds the refusals that are recorded.
 #[derive(Debug)]
@@ -106,9 +95,10 @@ impl Service {
     }
 
     /// Audits that somebody known was denied a permission, within the same bounds.
-    pub fn deny_permission(&self, caller: &Caller, permission: &str, origin: &Origin) {
+    pub fn deny_permission(&self, caller: &Caller, permission: &Permission, origin: &Origin) {
         let reason = "no_permission";
-        let record = || origin.record(Action::PERMISSION_DENIED, AuditOutcome::Denied).by(caller).to(permission).because(reason);
+        let record =
+            || origin.record(Action::PERMISSION_DENIED, AuditOutcome::Denied).by(caller).to(&permission.to_string()).because(reason);
         self.refuse(&self.gates.permissions, reason, origin, record);
     }
 

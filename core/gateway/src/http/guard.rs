@@ -1,9 +1,8 @@
 //! Who is let through: each request's caller is found out once, and each route says what it needs of a caller.
 
-use super::acts::{Denied, Done, Origin};
+use super::acts::Origin;
 use super::{Problem, Service, console, oauth};
 use crate::access::{Caller, Permission};
-use crate::auditing::{Action, AuditOutcome};
 use crate::identity::{CredentialRefused, Credentials};
 use crate::inference::POLICY;
 use crate::listening::ClientCertificate;
@@ -50,8 +49,11 @@ pub(super) async fn identify(State(service): State<Arc<Service>>, mut request: R
     match caller {
         Ok(caller) => {
             request.extensions_mut().insert(caller.clone());
-            let response = next.run(request).await;
-            let mut response = audited(&service, &caller, &origin, response).await;
+            let mut response = next.run(request).await;
+            // Wherever it was found out: by the route, by what it was asked, or by a message of gRPC.
+            if let Some(permission) = response.extensions().get().and_then(Problem::denied) {
+                service.deny_permission(&caller, permission, &origin);
+            }
             // For the line that is written about the request.
             response.extensions_mut().insert(caller);
             response
@@ -60,20 +62,6 @@ pub(super) async fn identify(State(service): State<Arc<Service>>, mut request: R
             service.refuse_credential(refused.reason, &origin);
             Problem::invalid_credential().into_response()
         }
-    }
-}
-
-/// The answer, once what it says was done or denied is audited.
-async fn audited(service: &Arc<Service>, caller: &Caller, origin: &Origin, response: Response) -> Response {
-    if let Some(Denied(permission)) = response.extensions().get() {
-        service.deny_permission(caller, permission, origin);
-    }
-    let Some(Done { action, target }) = response.extensions().get().cloned() else { return response };
-    let record = origin.record(action, AuditOutcome::Allowed).by(caller);
-    let record = target.iter().fold(record, |record, target| record.to(target));
-    match service.audited(&record).await {
-        Ok(()) => response,
-        Err(problem) => problem.into_response(),
     }
 }
 
@@ -114,18 +102,9 @@ async fn authorise(State(needs): State<Arc<Needs>>, parameters: Parameters, requ
         Needs::ScoreOfNamedModel => score_of_model(&parameter("model").unwrap_or_default()),
     };
     match permitted(request.extensions().get(), &permission) {
-        Ok(()) => done(&permission, parameter("id"), next.run(request).await),
-        Err(problem) => denied(request.extensions().get(), &permission, problem),
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
     }
-}
-
-/// The answer to somebody who may not; that somebody known may not is audited.
-fn denied(caller: Option<&Caller>, permission: &Permission, problem: Problem) -> Response {
-    let mut response = problem.into_response();
-    if caller.is_some_and(Caller::is_known) {
-        response.extensions_mut().insert(Denied(permission.to_string()));
-    }
-    response
 }
 
 /// What it takes to score by a model.
@@ -145,14 +124,6 @@ pub(super) fn permitted(caller: Option<&Caller>, permission: &Permission) -> Res
 /// What a caller is told who may not: one without a credential might have one that allows it.
 pub(super) fn lacks(caller: &Caller, permission: &Permission) -> Problem {
     if caller.is_known() { Problem::forbidden(permission) } else { Problem::no_credential() }
-}
-
-/// Marks the answer of an act that its route does not audit itself.
-fn done(permission: &Permission, target: Option<String>, mut response: Response) -> Response {
-    if *permission == Permission::LabelDecisions && response.status().is_success() {
-        response.extensions_mut().insert(Done { action: Action::LABEL_SET, target });
-    }
-    response
 }
 
 #[cfg(test)]

@@ -49,13 +49,17 @@ pub struct Problem {
     status: u16,
     code: &'static str,
     #[serde(serialize_with = "redaction::serialize")]
-    detail: String,
+    #[schema(value_type = String)]
+    detail: Box<str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Wrong>,
     #[serde(skip)]
     retry_after: Option<u32>,
     #[serde(skip)]
     challenge: Option<Challenge>,
+    /// What somebody known may not.
+    #[serde(skip)]
+    denied: Option<Box<Permission>>,
 }
 
 /// The `type`, with the members that belong to it.
@@ -96,8 +100,8 @@ impl Challenge {
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        let (status, detail) = (status.as_u16(), detail.into());
-        Self { kind: Kind::Blank, title, status, code, detail, errors: Vec::new(), retry_after: None, challenge: None }
+        let (status, detail) = (status.as_u16(), detail.into().into_boxed_str());
+        Self { kind: Kind::Blank, title, status, code, detail, errors: Vec::new(), retry_after: None, challenge: None, denied: None }
     }
 
     /// No such path.
@@ -122,7 +126,12 @@ impl Problem {
     /// Somebody who may not.
     pub fn forbidden(permission: &Permission) -> Self {
         let detail = format!("this needs the permission {permission}, which the caller does not have");
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)
+        Self { denied: Some(Box::new(permission.clone())), ..Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail) }
+    }
+
+    /// The permission that was denied, if that is what went wrong.
+    pub(super) fn denied(&self) -> Option<&Permission> {
+        self.denied.as_deref()
     }
 
     /// A login that cannot be begun at the moment.

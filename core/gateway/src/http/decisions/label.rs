@@ -2,7 +2,9 @@
 
 use super::refused;
 use crate::access::Caller;
+use crate::auditing::{Action, AuditOutcome};
 use crate::decision::{Label, LabelRecord};
+use crate::http::acts::Origin;
 use crate::http::problem::Wrong;
 use crate::http::score::json;
 use crate::http::shown::Shown;
@@ -53,6 +55,7 @@ pub(in crate::http) struct Said {
 pub(in crate::http) async fn label(
     State(service): State<Arc<Service>>,
     shown: Shown,
+    origin: Origin,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
@@ -65,12 +68,14 @@ pub(in crate::http) async fn label(
     // A moment has the precision that the index has.
     let at = Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or_default();
     let record = LabelRecord { decision: id, label: said.label, by, at, note: said.note };
+    let act = origin.record(Action::LABEL_SET, AuditOutcome::Allowed).by(shown.caller()).to(&id.to_string());
     let (record, stored) = service.reading(move |service| append(service, &shown, record)).await?;
     match stored.await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(not_stored(&error)),
         Err(_) => return Err(Problem::internal()),
     }
+    service.audited(&act).await?;
     let mut response = json(&record)?;
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
