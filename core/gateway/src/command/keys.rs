@@ -4,7 +4,7 @@ use super::audit::print_json;
 use super::installation::configuration;
 use super::{CommandError, chain};
 use crate::auditing::{Action, AuditOutcome, AuditRecord};
-use crate::cli::{Common, CreateKey, Format, Keys, ListKeys, RevokeKey, RotateKey, RotateSigning};
+use crate::cli::{CreateKey, Format, Keys, ListKeys, RevokeKey, RotateKey, RotateSigning};
 use crate::config::Config;
 use crate::identity::keys::{ApiKeys, COMMAND_LINE, KeyState, KeyView, KeysError, MadeKey, Manager, NewKey, moment};
 use crate::identity::now;
@@ -49,8 +49,7 @@ struct Place {
 }
 
 impl Place {
-    fn open(common: &Common) -> Result<Self, CommandError> {
-        let config = configuration(common)?;
+    fn open(config: Config) -> Result<Self, CommandError> {
         let directory = DataDirectory::open(&config.data_directory)?;
         let alone = match directory.lock_exclusive() {
             Ok(lock) => Some(lock),
@@ -61,9 +60,9 @@ impl Place {
     }
 
     /// The same, where there must be something already: a mistyped name would be no fault otherwise.
-    fn known(common: &Common) -> Result<Self, CommandError> {
-        must_be_there(&configuration(common)?)?;
-        Self::open(common)
+    fn known(config: Config) -> Result<Self, CommandError> {
+        must_be_there(&config)?;
+        Self::open(config)
     }
 
     fn keys(&self) -> Result<ApiKeys, CommandError> {
@@ -95,7 +94,7 @@ fn create(arguments: &CreateKey) -> Result<(), CommandError> {
         label: arguments.label.clone(),
         lifetime: arguments.expires,
     };
-    let place = Place::open(&arguments.common)?;
+    let place = Place::open(configuration(&arguments.common)?)?;
     let made = place.keys()?.create(new, Manager::CommandLine, now())?;
     place.audit(Action::KEY_CREATED, &made.entry.id)?;
     show(&made);
@@ -103,7 +102,7 @@ fn create(arguments: &CreateKey) -> Result<(), CommandError> {
 }
 
 fn rotate(arguments: &RotateKey) -> Result<(), CommandError> {
-    let place = Place::known(&arguments.common)?;
+    let place = Place::known(configuration(&arguments.common)?)?;
     let made = place.keys()?.rotate(&arguments.id, arguments.overlap, Manager::CommandLine, now())?;
     place.audit(Action::KEY_ROTATED, &made.entry.id)?;
     show(&made);
@@ -118,7 +117,7 @@ fn show(made: &MadeKey) {
 }
 
 fn revoke(arguments: &RevokeKey) -> Result<(), CommandError> {
-    let place = Place::known(&arguments.common)?;
+    let place = Place::known(configuration(&arguments.common)?)?;
     let entry = place.keys()?.revoke(&arguments.id, Manager::CommandLine, now())?;
     place.audit(Action::KEY_REVOKED, &entry.id)?;
     eprintln!("the key {} is revoked; a running server notices within a second", entry.id);
@@ -155,7 +154,7 @@ fn table(entries: &[KeyEntry], now: u64) -> String {
 }
 
 fn rotate_signing_key(arguments: &RotateSigning) -> Result<(), CommandError> {
-    let place = Place::open(&arguments.common)?;
+    let place = Place::open(configuration(&arguments.common)?)?;
     let server = place.config.identity.server.as_ref().ok_or_else(|| CommandError::Usage("identity.server is not enabled".into()))?;
     let id = rotate_signing(&place.directory, server.algorithm, arguments.at_once, now())?;
     place.audit(Action::SIGNING_KEY_CREATED, &id)?;
