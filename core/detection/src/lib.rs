@@ -8,6 +8,7 @@ mod calendar;
 mod calibration;
 mod consensus;
 mod decode;
+pub mod drift;
 mod encoding;
 mod expression;
 mod feature;
