@@ -33,4 +33,4 @@ pub use scale::{Scale, Scaling, quantile};
 pub use schema::{Field, Kind, Schema, SchemaError, TimeFormat};
 pub use time::parse as moment;
 pub use value::Value;
-pub use view::{Matrix, Plan, Typical, View};
+pub use view::{Matrix, Plan, Seen, Typical, View};

@@ -158,6 +158,17 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    /// What every process is measured by has names of its own, by which dashboards of others know them.
+    const PROCESS: [&str; 7] = [
+        "process_cpu_seconds",
+        "process_max_fds",
+        "process_open_fds",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "process_threads",
+        "process_virtual_memory_bytes",
+    ];
+
     #[test]
     fn names_are_spelled_by_the_rules() {
         let families: BTreeSet<&str> = ALL.iter().map(|name| name.family).collect();
@@ -166,6 +177,7 @@ mod tests {
             let word = |text: &str| {
                 !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())
             };
+            assert!(name.family.starts_with("synod_") || PROCESS.contains(&name.family), "{name:?}");
             assert!(word(name.family) && name.labels.iter().all(|label| word(label)), "{name:?}");
             assert!(["_total", "_info", "_count", "_sum", "_bucket"].iter().all(|end| !name.family.ends_with(end)), "{name:?}");
             assert!(!name.help.ends_with('.') && name.help.starts_with(|first: char| first.is_uppercase()), "{name:?}");

@@ -136,10 +136,7 @@ fn a_reference_survives_being_stored_and_nonsense_is_refused() {
         let text = serde_json::to_string(&reference).unwrap();
         assert_eq!(serde_json::from_str::<Reference>(&text).unwrap(), reference, "{text}");
     }
-    assert_eq!(
-        serde_json::to_string(&Reference::of_categories(&[1.0, 0.0], 2)).unwrap(),
-        r#"{"categories":2,"counts":[1,0,0,0]}"#
-    );
+    assert_eq!(serde_json::to_string(&Reference::of_categories(&[1.0, 0.0], 2)).unwrap(), r#"{"categories":2,"counts":[1,0,0,0]}"#);
     for text in [
         r#"{"edges":[1.0],"counts":[1,2]}"#,
         r#"{"edges":[2.0,1.0],"counts":[1,2,3,4]}"#,
