@@ -94,6 +94,13 @@ pub enum Command {
         synod keys list --format json\n  synod keys rotate 3f9a0c51d2e87b46 --overlap 24h\n  synod keys revoke 3f9a0c51d2e87b46"
     )]
     Keys(Keys),
+    /// List breakers that are open, and reset them.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  synod breaker list --config synod.yaml\n  synod breaker reset 5f9a0c51d2e87b46\n\n\
+        An open breaker turns `block` into `review`, because the policy blocked more than `outcomes.breaker` allows. Look why, then reset it."
+    )]
+    Breaker(Breaker),
     /// Say what an installation of this configuration will take: memory, disk, time to recover.
     #[command(after_help = "Examples:\n  synod size --entities 100000 --events-per-day 500000\n  \
         synod size --entities 100000 --events-per-day 500000 --keys TERMINAL_ID=2000 --days 90 --format json")]
@@ -628,6 +635,40 @@ pub struct RotateSigning {
     /// After a leak: the new key signs at once, and the tokens of all others are refused.
     #[arg(long)]
     pub at_once: bool,
+}
+
+/// `synod breaker`
+#[derive(Debug, Subcommand)]
+pub enum Breaker {
+    /// List the open ones.
+    #[command(after_help = "Example:\n  synod breaker list --config synod.yaml --format json")]
+    List(ListBreakers),
+    /// Close one: what the policy blocks is blocked again. It counts from nothing.
+    #[command(after_help = "Example:\n  synod breaker reset 5f9a0c51d2e87b46\n\n\
+        A running server notices within a second, and audits it; where none runs, this does.")]
+    Reset(ResetBreaker),
+}
+
+/// `synod breaker list`
+#[derive(Debug, Args)]
+pub struct ListBreakers {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// How it is written.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// `synod breaker reset`
+#[derive(Debug, Args)]
+pub struct ResetBreaker {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// The breaker's id, as the list has it.
+    #[arg(value_name = "ID")]
+    pub id: String,
 }
 
 /// `synod size`

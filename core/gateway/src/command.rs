@@ -2,6 +2,7 @@
 
 mod audit;
 mod backtest;
+mod breaker;
 mod check;
 mod dataset;
 mod doctor;
@@ -14,6 +15,7 @@ mod init;
 mod installation;
 mod keys;
 mod picture;
+mod place;
 mod progress;
 mod replay;
 mod score;
@@ -164,6 +166,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Index(arguments) => index::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
+        Command::Breaker(arguments) => breaker::run(&arguments),
         Command::Size(arguments) => size::run(&arguments),
     }
 }

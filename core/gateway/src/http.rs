@@ -5,6 +5,7 @@ mod acts;
 mod answer;
 mod audit;
 mod body;
+mod breakers;
 mod console;
 mod decisions;
 mod declared;
@@ -32,6 +33,7 @@ pub use guard::Needs;
 pub use problem::Problem;
 pub use routes::{Entry, ROUTES};
 
+use crate::breaking::Breakers;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::identity::Identity;
@@ -60,6 +62,7 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 pub struct Service {
     engine: Arc<Engine>,
     ledger: Arc<Ledger>,
+    breakers: Arc<Breakers>,
     /// SHA-256 of the configuration.
     configuration: String,
     config: Config,
@@ -79,7 +82,14 @@ pub struct Service {
 
 impl Service {
     /// A service of these detectors, whose decisions go to this ledger. `configuration` is the digest under which it was archived.
-    pub fn new(config: Config, configuration: String, engine: Arc<Engine>, ledger: Arc<Ledger>, identity: Arc<Identity>) -> Arc<Self> {
+    pub fn new(
+        config: Config,
+        configuration: String,
+        engine: Arc<Engine>,
+        ledger: Arc<Ledger>,
+        breakers: Arc<Breakers>,
+        identity: Arc<Identity>,
+    ) -> Arc<Self> {
         let metrics = Metrics::new(engine.detectors(), &engine.history().keys().map(|names| names.join("+")).collect::<Vec<_>>());
         let inferences = Statistics::new(engine.detectors().len());
         let proxies = limits::proxies(&config.listen);
@@ -92,6 +102,7 @@ impl Service {
         Arc::new(Self {
             engine,
             ledger,
+            breakers,
             configuration,
             config,
             metrics,
@@ -114,6 +125,11 @@ impl Service {
     /// Where decisions are kept.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    /// What keeps policies from blocking too much.
+    pub fn breakers(&self) -> &Arc<Breakers> {
+        &self.breakers
     }
 
     /// What credentials are verified with.

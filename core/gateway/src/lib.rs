@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod auditing;
+pub mod breaking;
 pub mod cli;
 pub mod command;
 pub mod config;

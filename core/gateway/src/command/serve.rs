@@ -3,6 +3,7 @@
 use super::CommandError;
 use super::installation::{Installation, configuration};
 use crate::auditing::{Action, AuditOutcome, AuditRecord};
+use crate::breaking::Breakers;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::doctor::{Gravity, findings};
@@ -44,7 +45,9 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let configuration = at.archive()?;
     let opened = Ledger::open(&at.config, &at.directory)?;
     let identity = Identity::open(&at.config, &at.directory)?;
-    let service = Service::new(at.config, configuration, Arc::new(engine), opened.ledger.clone(), identity.clone());
+    let breakers = Breakers::open(at.config.breaker, &at.directory).map_err(|error| CommandError::Failed(chain(&error)))?;
+    let (engine, breakers) = (Arc::new(engine), Arc::new(breakers));
+    let service = Service::new(at.config, configuration, engine, opened.ledger.clone(), breakers, identity.clone());
 
     // Operators are answered by a thread of their own, so that health and metrics never wait behind a batch.
     let administration = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
@@ -72,6 +75,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let listening = Listening { audience: Audience::Operators, limits, drain, tls: None };
     let operators = std::thread::spawn(move || administration.block_on(listening.serve(administration_listener, routes, stopped)));
     data.spawn(look_after(service.clone()));
+    data.spawn(follow_breakers(service.clone()));
     let redirecting = redirect_listener.zip(tls.clone()).map(|(listener, tls)| {
         let port = data_listener.local_addr().map_or(listen.data.port(), |address| address.port());
         let listening = Listening { audience: Audience::Unencrypted, limits, drain, tls: None };
@@ -99,6 +103,8 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let _ = keeper.join();
     data.shutdown_timeout(drain);
     service.record_refusals(true);
+    service.breakers().look();
+    service.breakers().take_acts().iter().for_each(|act| service.audit(act));
     opened.close();
     Ok(())
 }
@@ -199,6 +205,27 @@ async fn look_after(service: Arc<Service>) {
         {
             tracing::error!(%error, "starting the detectors failed");
         }
+    }
+}
+
+/// Follows what commands do to breakers, and audits openings until the log has them.
+async fn follow_breakers(service: Arc<Service>) {
+    let mut rounds = tokio::time::interval(ROUND);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        let breakers = service.breakers().clone();
+        // It reads a file, and may write one.
+        if tokio::task::spawn_blocking(move || breakers.look()).await.is_err() {
+            continue;
+        }
+        for record in service.breakers().unrecorded() {
+            let breakers = service.breakers().clone();
+            if service.audited(&record).await.is_ok() {
+                let _ = tokio::task::spawn_blocking(move || breakers.recorded(&record)).await;
+            }
+        }
+        service.breakers().take_acts().iter().for_each(|act| service.audit(act));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::guard::{Needs, guarded};
 use super::openapi::{self, pages};
-use super::{Service, audit, console, decisions, detectors, entities, health, inference, keys, oauth, score};
+use super::{Service, audit, breakers, console, decisions, detectors, entities, health, inference, keys, oauth, score};
 use crate::access::Permission as P;
 use crate::listening::Audience;
 use axum::Router;
@@ -58,6 +58,8 @@ pub static ROUTES: &[Entry] = &[
     entry(DATA, "GET", "/.well-known/jwks.json", Needs::Nothing, || get(oauth::key_set)),
     entry(DATA, "GET", "/.well-known/oauth-authorization-server", Needs::Nothing, || get(oauth::metadata)),
     entry(DATA, "GET", "/v1/audit", Needs::The(P::ReadAudit), || get(audit::list)),
+    entry(DATA, "GET", "/v1/breakers", Needs::The(P::OperateService), || get(breakers::list)),
+    entry(DATA, "POST", "/v1/breakers/{id}/reset", Needs::The(P::OperateService), || post(breakers::reset)),
     // The console: logging in needs nothing, and everything else there asks who is logged in.
     entry(DATA, "GET", "/console/login", Needs::Nothing, || get(console::login)),
     entry(DATA, "GET", "/console/callback", Needs::Nothing, || get(console::callback)),

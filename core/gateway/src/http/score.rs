@@ -86,8 +86,8 @@ pub(super) struct Told {
 pub(super) async fn decide(service: &Arc<Service>, batch: Batch, asked: Asked) -> Result<Vec<Result<Told, Problem>>, Problem> {
     let rows = batch.rows();
     let expected = service.engine.expected(rows) + FOR_A_ROW * rows as u32;
-    let (ledger, configuration) = (service.ledger.clone(), service.configuration.clone());
-    let work = move |engine: &Engine| deciding::decide(engine, &ledger, &configuration, &batch, &asked);
+    let (ledger, breakers, configuration) = (service.ledger.clone(), service.breakers.clone(), service.configuration.clone());
+    let work = move |engine: &Engine| deciding::decide(engine, &ledger, Some(&breakers), &configuration, &batch, &asked);
     let deciding = service.scoring(Need::All, rows, expected, work).await?.map_err(|error| refused(&error))?;
     service.metrics.judged(&deciding.judged, &deciding.calls);
     match tokio::time::timeout(service.config.limits.timeout, deciding.receipt).await {

@@ -5,7 +5,7 @@ use super::{operations, row};
 use crate::config::Config;
 use crate::decision::LabelRecord;
 use crate::http::problem::Problem;
-use crate::http::{answer, audit, console, decisions, detectors, entities, health, inference, keys, oauth, shown};
+use crate::http::{answer, audit, breakers, console, decisions, detectors, entities, health, inference, keys, oauth, shown};
 use crate::identity::keys::KeyView;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Schema;
@@ -34,6 +34,7 @@ pub(super) fn all(config: &Config) -> ComponentsBuilder {
     schemas.add::<oauth::Told<'_>>();
     schemas.add::<oauth::Refusal>();
     schemas.add::<audit::Page>();
+    schemas.add::<breakers::Listed>();
     schemas.add::<console::WhoAmI<'_>>();
     schemas.add::<inference::IndexOf>();
     schemas.add::<inference::InferenceRequest<'_>>();
