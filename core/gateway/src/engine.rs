@@ -3,7 +3,7 @@
 
 mod detector;
 
-pub use detector::{Call, Detector, Identity};
+pub use detector::{Call, Detector, Identity, Trouble};
 
 use crate::config::Config;
 use crate::fitting::Model;

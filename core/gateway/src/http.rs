@@ -25,6 +25,7 @@ mod redirect;
 mod routes;
 mod score;
 mod shown;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +37,7 @@ pub use routes::{Entry, ROUTES};
 use crate::breaking::Breakers;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::health::{Health, Report};
 use crate::identity::Identity;
 use crate::inference::Statistics;
 use crate::ledger::Ledger;
@@ -45,8 +47,10 @@ use crate::telemetry::metrics::{Limit, Metrics};
 use axum::Router;
 use axum::http::HeaderValue;
 use axum::middleware::{from_fn, from_fn_with_state};
+use jiff::Timestamp;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use synod_store::Space;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// Reads of decisions that are done at a time: fewer than the index has readers, so that one is left for scoring.
@@ -68,6 +72,8 @@ pub struct Service {
     config: Config,
     metrics: Metrics,
     identity: Arc<Identity>,
+    health: Health,
+    started: (Timestamp, Instant),
     gates: acts::Gates,
     /// Of the Open Inference Protocol.
     inferences: Statistics,
@@ -107,6 +113,8 @@ impl Service {
             config,
             metrics,
             identity,
+            health: Health::default(),
+            started: (Timestamp::now(), Instant::now()),
             gates,
             inferences,
             document,
@@ -150,6 +158,24 @@ impl Service {
     /// What judges rows.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// How well each part is, as it was seen a moment ago.
+    pub fn health(&self) -> Arc<Report> {
+        self.health.report(self)
+    }
+
+    /// Looks how well each part is. May wait for the disk; to be called every second.
+    pub fn look_at_health(&self) {
+        self.health.look(self);
+    }
+
+    /// The room that there is for the data directory. May wait for the disk.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn space(&self) -> std::io::Result<Space> {
+        Space::of(&self.config.data_directory)
     }
 
     /// Lets a request in to the detectors, once they have sandboxes for it.

@@ -14,6 +14,7 @@ pub mod engine;
 pub mod explaining;
 pub mod fitting;
 pub mod generate;
+pub mod health;
 mod hexadecimal;
 pub mod http;
 pub mod identity;

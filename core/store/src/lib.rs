@@ -20,6 +20,7 @@ mod private_folder;
 mod registry;
 mod secret;
 mod snapshot;
+mod space;
 mod table;
 
 pub use archive::{Archive, ArchiveError};
@@ -42,4 +43,5 @@ pub use private_folder::PrivateFolder;
 pub use registry::{Published, Registry, RegistryError, Stored};
 pub use secret::{Secret, SecretError};
 pub use snapshot::{Snapshot, SnapshotFileError, Snapshots};
+pub use space::Space;
 pub use table::{Cell, ColumnSpec, Format, Kind, Row, Table, TableError, TableWriter};

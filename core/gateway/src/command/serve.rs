@@ -29,6 +29,8 @@ const ROUND: Duration = Duration::from_secs(1);
 const LINES_A_ROUND: usize = 20;
 /// How often older decisions are looked for that need not be kept.
 const RETENTION: Duration = Duration::from_secs(10);
+/// How often a log that cannot be written is tried again. A service that is not ready is sent no rows that would try it.
+const PROBE: Duration = Duration::from_secs(2);
 /// How often a detector that did not start is tried again.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -76,6 +78,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let operators = std::thread::spawn(move || administration.block_on(listening.serve(administration_listener, routes, stopped)));
     data.spawn(look_after(service.clone()));
     data.spawn(follow_breakers(service.clone()));
+    data.spawn(look_at_health(service.clone()));
     let redirecting = redirect_listener.zip(tls.clone()).map(|(listener, tls)| {
         let port = data_listener.local_addr().map_or(listen.data.port(), |address| address.port());
         let listening = Listening { audience: Audience::Unencrypted, limits, drain, tls: None };
@@ -170,10 +173,14 @@ impl AskedToStop {
 /// Takes snapshots of the histories and drops what need not be kept, until the service stops.
 fn keep(service: &Service, stopped: &watch::Receiver<()>) {
     let decisions = service.config().decisions;
-    let mut last = Instant::now();
+    let (mut last, mut last_probe) = (Instant::now(), Instant::now());
     while !stopped.has_changed().unwrap_or(true) {
         std::thread::sleep(ROUND);
         service.ledger().snapshot_if_due(decisions.snapshot_after);
+        if last_probe.elapsed() >= PROBE {
+            service.probe_log();
+            last_probe = Instant::now();
+        }
         if last.elapsed() >= RETENTION {
             service.ledger().retain(&decisions);
             last = Instant::now();
@@ -226,6 +233,21 @@ async fn follow_breakers(service: Arc<Service>) {
             }
         }
         service.breakers().take_acts().iter().for_each(|act| service.audit(act));
+    }
+}
+
+/// Looks how well each part is. While a look waits for a disk that hangs, what was seen before is told.
+async fn look_at_health(service: Arc<Service>) {
+    let mut rounds = tokio::time::interval(ROUND);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        let service = service.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || service.look_at_health()).await
+            && error.is_panic()
+        {
+            tracing::error!(%error, "looking at the parts of the service failed");
+        }
     }
 }
 

@@ -365,6 +365,12 @@ impl Connections {
         self.certificate_end.get_or_create(&ListenerLabels { listener: Audience::Clients.name() }).set(end);
     }
 
+    /// When the certificate ends that is served, if there is one and that is known.
+    pub fn certificate_end(&self) -> Option<jiff::Timestamp> {
+        let end = self.certificate_end.get(&ListenerLabels { listener: Audience::Clients.name() }).map(|end| end.get());
+        end.and_then(|end| jiff::Timestamp::from_second(end).ok())
+    }
+
     /// Notes what came of an order of a certificate.
     pub fn ordered(&self, order: Order) {
         self.orders.get_or_create(&order.labels()).inc();
@@ -660,6 +666,11 @@ impl Metrics {
     /// Notes a credential that did not hold. `reason` is a word of the code.
     pub fn credential_refused(&self, reason: &'static str) {
         self.credentials_refused.get_or_create(&CredentialLabels { reason }).inc();
+    }
+
+    /// Rows that were judged since the start, by their outcomes.
+    pub fn outcomes(&self) -> [(Outcome, u64); 3] {
+        [Outcome::Approve, Outcome::Review, Outcome::Block].map(|outcome| (outcome, self.outcomes[outcome as usize].get()))
     }
 
     /// Notes an access token that was given.

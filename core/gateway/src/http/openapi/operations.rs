@@ -61,6 +61,7 @@ pub(super) fn describe(config: &Config, method: &str, path: &str) -> Option<Desc
         ("GET", "/v1/audit") => audit::list(config),
         ("GET", "/v1/breakers") => breakers::list(),
         ("POST", "/v1/breakers/{id}/reset") => breakers::reset(),
+        ("GET", "/v1/status") => service::status(),
         ("GET", "/console/login") => console::login(config),
         ("GET", "/console/callback") => console::callback(config),
         ("GET", "/console/session") => console::session(config),
