@@ -6,6 +6,7 @@ use super::score::json;
 use super::{Problem, Service};
 use crate::access::{Caller, Permission};
 use crate::engine::Detector;
+use crate::telemetry::metrics::Exposition;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
@@ -39,9 +40,10 @@ struct PartReadiness<'a> {
 
 /// Ready is when every detector can vote and decisions can be stored. A provider that is down makes no other instance better than this one.
 fn readiness(service: &Service) -> Readiness<'_> {
-    let of = |detector: &'_ Detector| detector.is_ready();
-    let detectors: Vec<_> =
-        service.engine.detectors().iter().map(|detector| PartReadiness { name: detector.name(), ready: of(detector) }).collect();
+    fn of(detector: &Detector) -> PartReadiness<'_> {
+        PartReadiness { name: detector.name(), ready: detector.is_ready() }
+    }
+    let detectors: Vec<_> = service.engine.detectors().iter().map(of).collect();
     let storing = service.ledger.log_facts().is_none_or(|facts| facts.failing_since.is_none());
     let issuers = service.identity.providers().readiness();
     let issuers = issuers.into_iter().map(|(name, ready)| PartReadiness { name, ready }).collect();
@@ -96,12 +98,14 @@ fn wants_text(headers: &HeaderMap) -> bool {
     kinds.find(|kind| ["text/plain", "text/*", "application/json", "*/*"].contains(kind)).is_some_and(|kind| kind.starts_with("text/"))
 }
 
-pub(super) async fn metrics(State(service): State<Arc<Service>>) -> impl IntoResponse {
+pub(super) async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> impl IntoResponse {
     service.metrics.limits.show(&service.limiting.keys(), service.limiting.memory().held());
     service.metrics.limits.queue("scoring", service.gate.facts());
     service.metrics.limits.queue("reads", service.reads.facts());
-    let text = service.metrics.text(service.engine.detectors(), &service.ledger.facts());
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let exposition = Exposition::accepted(accept);
+    let metrics = service.metrics.encoded(exposition, service.engine.detectors(), &service.ledger.facts(), &service.breakers.facts());
+    ([(header::CONTENT_TYPE, exposition.content_type())], metrics)
 }
 
 #[cfg(test)]
