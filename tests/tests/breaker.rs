@@ -19,7 +19,7 @@ fn fitted() -> Installation {
     let template = guests().join("template.wasm");
     let configuration = patient(&three_numbers(&format!("  robust:\n    plugin: {}\n", template.display())));
     let at =
-        Installation::new(&format!("{configuration}outcomes: {{block: 0.5, breaker: {{maximum_share: 0.2, window: 1h, minimum: 20}}}}\n"));
+        Installation::new(&format!("{configuration}outcomes: {{block: 0.3, breaker: {{maximum_share: 0.2, window: 1h, minimum: 20}}}}\n"));
     at.write("rows.csv", three_numbers_csv(300));
     at.run("fit --data rows.csv").ok();
     at

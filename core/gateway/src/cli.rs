@@ -62,6 +62,14 @@ pub enum Command {
     /// Serve: score requests over HTTP.
     #[command(after_help = "Example:\n  synod serve --config synod.yaml")]
     Serve(Serve),
+    /// Ask a running server whether it is ready: the exit code is 0 if it is, 1 if not.
+    #[command(
+        after_help = "Examples:\n  synod health --config synod.yaml\n  synod health --url http://127.0.0.1:8081 --timeout 2s --verbose\n\n\
+        In a Dockerfile: HEALTHCHECK CMD [\"synod\", \"health\"]\n\n\
+        Without --url the server is asked at the configuration's `listen.administration`. One line says why it is not ready, and what else is\n\
+        not well. Whatever is wrong, even with the command line's values, the exit code is 1."
+    )]
+    Health(Health),
     /// Say which settings are insecure, and what mends them.
     #[command(after_help = "Example:\n  synod doctor --config synod.yaml")]
     Doctor(Common),
@@ -127,6 +135,23 @@ pub struct Serve {
     /// Serve although settings are insecure (`synod doctor` names them): for trying things out, where nobody else can call.
     #[arg(long)]
     pub dev: bool,
+}
+
+/// `synod health`
+#[derive(Debug, Clone, Args)]
+pub struct Health {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// Where the server is; its listener for operators is asked.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// How long to wait for the answer.
+    #[arg(long, value_name = "TIME SPAN", value_parser = time_span, default_value = "3s")]
+    pub timeout: Duration,
+    /// Write how each part is, a line for each.
+    #[arg(long)]
+    pub verbose: bool,
 }
 
 /// `synod init`

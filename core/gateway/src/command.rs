@@ -10,6 +10,7 @@ mod evaluate;
 mod export;
 mod fit;
 mod generate;
+mod health;
 mod index;
 mod init;
 mod installation;
@@ -158,6 +159,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Backtest(arguments) => backtest::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),

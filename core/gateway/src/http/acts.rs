@@ -125,7 +125,7 @@ impl Service {
         let record =
             AuditRecord::new(Action::LOG_RECOVERED, AuditOutcome::Allowed).because(&format!("it could not be written since {since}"));
         let told = record.clone();
-        self.ledger.audit(&record, move |stored| {
+        self.ledger.audit_with_room(&record, move |stored| {
             if stored.is_ok() {
                 told.tell();
             }
