@@ -38,6 +38,8 @@ pub struct Deciding {
     pub judged: Vec<JudgedRow>,
     /// What the detectors' calls took.
     pub calls: Vec<Call>,
+    /// The values of the features that they rest on, a row for each.
+    pub features: Matrix,
     /// Comes when the decisions are durable.
     pub receipt: oneshot::Receiver<Result<(), AppendError>>,
 }
@@ -68,7 +70,7 @@ pub fn decide(
         judged.rows.iter().enumerate().map(|(fresh, row)| record.decision(fresh, row, degraded[fresh])).collect();
     let rows = admission.rows.iter().map(|row| decided(*row, &admission, ledger)).collect();
     let receipt = ledger.commit(admission, &decisions);
-    Ok(Deciding { rows, decisions, judged: judged.rows, calls: judged.calls, receipt })
+    Ok(Deciding { rows, decisions, judged: judged.rows, calls: judged.calls, features: judged.features, receipt })
 }
 
 /// What an open breaker makes milder, of the rows of one request in their order.

@@ -40,7 +40,7 @@ use crate::engine::Engine;
 use crate::health::{Health, Report};
 use crate::identity::Identity;
 use crate::inference::Statistics;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, ReadError};
 use crate::limiting::{Gate, Limiting, Need, Pass, Proxies, QueueLimits};
 use crate::listening::{Audience, Tls};
 use crate::telemetry::metrics::{Limit, Metrics};
@@ -50,7 +50,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use synod_store::Space;
+use synod_store::Whose;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// Reads of decisions that are done at a time: fewer than the index has readers, so that one is left for scoring.
@@ -96,7 +96,8 @@ impl Service {
         breakers: Arc<Breakers>,
         identity: Arc<Identity>,
     ) -> Arc<Self> {
-        let metrics = Metrics::new(engine.detectors(), &engine.history().keys().map(|names| names.join("+")).collect::<Vec<_>>());
+        let histories: Vec<String> = engine.history().keys().map(|names| names.join("+")).collect();
+        let metrics = Metrics::new(engine.detectors(), engine.plan().seen(), &histories, config.drift);
         let inferences = Statistics::new(engine.detectors().len());
         let proxies = limits::proxies(&config.listen);
         let limiting = Limiting::new(&config.quotas, config.limits.memory);
@@ -170,12 +171,23 @@ impl Service {
         self.health.look(self);
     }
 
-    /// The room that there is for the data directory. May wait for the disk.
+    /// Notes how many threads answer clients.
+    pub fn note_workers(&self, threads: usize) {
+        self.metrics.workers(threads);
+    }
+
+    /// Has the metrics say how well the policy and the detectors did on the decisions since a moment, in microseconds since 1970, that people
+    /// labelled: those of all tenants together. Reads each of them.
     ///
     /// # Errors
-    /// When the system does not say.
-    pub fn space(&self) -> std::io::Result<Space> {
-        Space::of(&self.config.data_directory)
+    /// When the index cannot be read.
+    pub fn measure_quality(&self, since: i64) -> Result<(), ReadError> {
+        match self.ledger.quality(&Whose::All, Some(since), None) {
+            Ok(quality) => self.metrics.labels.show(&quality),
+            Err(ReadError::NotStored) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Lets a request in to the detectors, once they have sandboxes for it.

@@ -33,7 +33,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use synod_detection::history::{Histories, HistoryFacts, PastValues, Realm};
 use synod_detection::{Batch, Schema};
-use synod_store::{AppendError, Entry, LogFacts, Position, Secret};
+use synod_store::{AppendError, DataDirectory, Entry, LogFacts, Position, Secret, Space};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -92,6 +92,7 @@ pub struct Ledger {
     state: Mutex<State>,
     changed: Condvar,
     storage: Option<Storage>,
+    directory: DataDirectory,
     counts: Counts,
 }
 
@@ -148,6 +149,8 @@ pub struct LedgerFacts {
     pub log: Option<LogFacts>,
     /// Records of the log that the index does not know yet.
     pub index_behind: u64,
+    /// The file system of the data directory, if the system says how large it is.
+    pub disk: Option<Space>,
 }
 
 /// Rows that were taken in. Dropped before it is committed, it undoes what was done for them.
@@ -317,7 +320,16 @@ impl Ledger {
             histories: self.state().histories.facts(),
             log: self.storage.as_ref().map(|storage| storage.log.facts()),
             index_behind: self.index_behind(),
+            disk: self.directory.space().ok(),
         }
+    }
+
+    /// How large the file system of the data directory is. May wait for the disk.
+    ///
+    /// # Errors
+    /// When the system does not say so.
+    pub fn space(&self) -> std::io::Result<Space> {
+        self.directory.space()
     }
 
     /// What an operator wants to know of the log, if decisions are stored.

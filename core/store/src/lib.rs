@@ -20,13 +20,12 @@ mod private_folder;
 mod registry;
 mod secret;
 mod snapshot;
-mod space;
 mod table;
 
 pub use archive::{Archive, ArchiveError};
 pub use breakers::BreakerEntry;
 pub use code_cache::{CodeCache, CodeCacheError, Lookup};
-pub use data_directory::{DataDirectory, DataDirectoryError, ServerLock};
+pub use data_directory::{DataDirectory, DataDirectoryError, ServerLock, Space};
 pub use digest::{FileDigest, digest};
 pub use index::{
     AuditFact, AuditFilter, AuditPage, Confusion, Cursor, CursorError, DecisionFact, Fact, Filter, Found, Index, IndexError, IndexReader,
@@ -43,5 +42,4 @@ pub use private_folder::PrivateFolder;
 pub use registry::{Published, Registry, RegistryError, Stored};
 pub use secret::{Secret, SecretError};
 pub use snapshot::{Snapshot, SnapshotFileError, Snapshots};
-pub use space::Space;
 pub use table::{Cell, ColumnSpec, Format, Kind, Row, Table, TableError, TableWriter};

@@ -75,12 +75,12 @@ fn histories(service: &Service) -> Vec<Part> {
 
 fn disk(service: &Service) -> Vec<Part> {
     let part = Part::ok("disk");
-    vec![match service.space() {
+    vec![match service.ledger().space() {
         Err(error) => part.degraded(format!("the space of the data directory is not known: {error}")),
         Ok(space) => {
             let needed = SEGMENTS * service.config().decisions.segment;
-            let is_little = (space.available as f64) < LITTLE_SPACE * space.total as f64 || space.available < needed;
-            let told = || format!("{} MiB of {} MiB are free for the data directory", space.available >> 20, space.total >> 20);
+            let is_little = (space.free as f64) < LITTLE_SPACE * space.size as f64 || space.free < needed;
+            let told = || format!("{} MiB of {} MiB are free for the data directory", space.free >> 20, space.size >> 20);
             if is_little { part.degraded(told()) } else { part }
         }
     }]

@@ -30,7 +30,8 @@ pub(super) fn ready() -> Description {
         let lines = ContentBuilder::new().schema(Some(text())).build();
         ResponseBuilder::new().description(words).content("application/json", readiness()).content("text/plain", lines)
     };
-    let verbose = parameter(ParameterIn::Query, "verbose", "To be told of each part.", one_of(["", "1", "true"]));
+    let verbose =
+        parameter(ParameterIn::Query, "verbose", "Empty, `1` or `true`: to be told of each part. Anything else asks for nothing.", text());
     Description::new("isReady", SERVICE, "Whether it is ready", words)
         .parameters([verbose])
         .answer(200, answer("It is."))
