@@ -7,11 +7,13 @@ pub mod http2;
 mod installation;
 mod server;
 pub mod table;
+mod tampering;
 pub mod tls;
 
 pub use http::{Answer, Connection, send};
 pub use installation::{Installation, Ran};
 pub use server::Server;
+pub use tampering::tamper;
 
 use std::path::{Path, PathBuf};
 

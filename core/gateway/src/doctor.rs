@@ -8,7 +8,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use synod_detection::Kind;
+use synod_detection::{Kind, Outcome};
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,8 +44,9 @@ impl fmt::Display for Finding {
 
 /// All findings of a configuration, the gravest first.
 pub fn findings(config: &Config) -> Vec<Finding> {
-    let checks = [anonymous(config), plain(config), administration(config), issuer(config), durability(config), card_numbers(config)];
-    let mut found: Vec<Finding> = checks.into_iter().flatten().chain(secrets(config)).chain(trusting(config)).collect();
+    let checks = [anonymous, plain, administration, issuer, durability, breaker, card_numbers];
+    let checked = checks.into_iter().filter_map(|check| check(config));
+    let mut found: Vec<Finding> = checked.chain(secrets(config)).chain(trusting(config)).collect();
     found.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
     found
 }
@@ -75,7 +76,10 @@ fn administration(config: &Config) -> Option<Finding> {
     (!is_local(config.listen.administration)).then(|| Finding {
         gravity: Gravity::Warning,
         key: "listen.administration",
-        consequence: format!("whoever reaches {} reads the metrics without a credential", config.listen.administration),
+        consequence: format!(
+            "whoever reaches {} reads the metrics, and why something is not well, without a credential",
+            config.listen.administration
+        ),
         mend: "listen on a loopback address, or let only the monitoring reach it",
     })
 }
@@ -126,6 +130,16 @@ fn durability(config: &Config) -> Option<Finding> {
         key: "decisions.durability",
         consequence: "no decision can be found, explained or replayed later, and no act is audited".into(),
         mend: "use `synced`",
+    })
+}
+
+fn breaker(config: &Config) -> Option<Finding> {
+    let blocks = config.policy.block.is_some() || config.policy.on_missing == Outcome::Block;
+    (blocks && config.breaker.maximum_share >= 1.0).then(|| Finding {
+        gravity: Gravity::Warning,
+        key: "outcomes.breaker.maximum_share",
+        consequence: "a model, a feature or a feed that goes wrong can block everybody".into(),
+        mend: "set it to a share that is never right, as 0.05",
     })
 }
 

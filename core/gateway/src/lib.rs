@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod auditing;
+pub mod breaking;
 pub mod cli;
 pub mod command;
 pub mod config;
@@ -13,6 +14,7 @@ pub mod engine;
 pub mod explaining;
 pub mod fitting;
 pub mod generate;
+pub mod health;
 mod hexadecimal;
 pub mod http;
 pub mod identity;

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use synod_detection::history::HistoryPlan;
-use synod_detection::{Definition, Field, Kind, Policy, Rule, Schema, score_of_share};
+use synod_detection::{BreakerRule, Definition, Field, Kind, Policy, Rule, Schema, score_of_share};
 use synod_host::{Limits, PoolLimits};
 
 /// A configuration that has no mistakes.
@@ -48,6 +48,8 @@ pub struct Config {
     pub detectors: Vec<DetectorConfig>,
     /// How votes become a verdict; its reference is still empty.
     pub policy: Policy,
+    /// When too much is blocked.
+    pub breaker: BreakerRule,
     /// Features that decisions record although no detector may see them.
     pub recorded: Vec<Definition>,
     /// All that the detectors and the recorded features ask of the past.
@@ -182,6 +184,7 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         listen: listen::listen(at, &text.listen, folder),
         identity: identity::identity(at, text, folder),
         policy: policy(at, text),
+        breaker: breaker(at, &text.outcomes.breaker),
         fit: FitConfig { seed: text.fit.seed, holdout: text.fit.holdout, split },
         limits: limits::limits(at, &text.limits),
         quotas: limits::quotas(at, text),
@@ -403,6 +406,14 @@ fn policy(at: &mut Checker<'_>, text: &Text) -> Policy {
     policy
 }
 
+fn breaker(at: &mut Checker<'_>, text: &text::Breaker) -> BreakerRule {
+    at.within("outcomes.breaker.maximum_share", text.maximum_share, 0.0, 1.0, "a share from 0 to 1");
+    at.within("outcomes.breaker.minimum", text.minimum as f64, 1.0, 1e9, "a number of outcomes from 1 to 1000000000");
+    let window = at.taken("outcomes.breaker.window", units::duration(&text.window), Duration::from_secs(1));
+    at.within("outcomes.breaker.window", window.as_secs_f64(), 1.0, 604_800.0, "a time span from 1s to 7d, in seconds");
+    BreakerRule { maximum_share: text.maximum_share, window: window.as_micros() as i64, minimum: text.minimum }
+}
+
 /// Paths that are Synod's own.
 const OWN: [&str; 12] = [
     "/v1",
@@ -560,6 +571,14 @@ routes:
             ("schema:", "listen: {limits: {header_size: 1KiB}}\nschema:", "listen.limits.header_size: 1024 is not a size from 8KiB"),
             ("schema:", "listen: {drain: soon}\nschema:", "listen.drain: `soon` is no time span"),
             ("serves: detector", "serves: verdict", "routes[0].path: only `serves: detector` takes `{detector}`"),
+            ("schema:", "outcomes: {breaker: {maximum_share: 5}}\nschema:", "outcomes.breaker.maximum_share: 5 is not a share from 0 to 1"),
+            (
+                "schema:",
+                "outcomes: {breaker: {window: 1h, minimum: 0}}\nschema:",
+                "outcomes.breaker.minimum: 0 is not a number of outcomes",
+            ),
+            ("schema:", "outcomes: {breaker: {window: 30d}}\nschema:", "outcomes.breaker.window: 2592000 is not a time span from 1s to 7d"),
+            ("schema:", "outcomes: {breaker: {window: soon}}\nschema:", "outcomes.breaker.window: `soon` is no time span"),
             ("schema:", "listen: {proxies: [10.0.0.0/8, here]}\nschema:", "listen.proxies[1]: `here` is no network; write for instance"),
             ("schema:", "listen: {proxy_field: via}\nschema:", "listen.proxy_field: unknown variant `via`, expected `x_forwarded_for`"),
         ];

@@ -204,6 +204,12 @@ tables! {
     Outcomes {
         review: Option<f64> = None,
         block: Option<f64> = None,
+        breaker: Breaker = Breaker::default(),
+    }
+    Breaker {
+        maximum_share: f64 = 0.05,
+        window: String = "10m".into(),
+        minimum: u64 = 200,
     }
     Fit {
         seed: u64 = 1,

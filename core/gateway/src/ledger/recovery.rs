@@ -88,7 +88,14 @@ impl Ledger {
             let (index, next) = open_index(directory, &log, &recovery)?;
             let readers = Readers::new(&index, log.reader())?;
             thread = Some(indexing::start(index, log.reader(), next, &progress)?);
-            storage = Some(Storage { log, readers, indexing: progress, snapshots, since_snapshot: AtomicU64::new(0) });
+            storage = Some(Storage {
+                log,
+                readers,
+                indexing: progress,
+                snapshots,
+                since_snapshot: AtomicU64::new(0),
+                snapshot_failure: Mutex::default(),
+            });
         }
         let ledger = Ledger {
             schema: config.schema.clone(),

@@ -87,6 +87,10 @@ metrics! {
     VERDICTS_ANOMALOUS = Counter "synod_verdicts_anomalous" [] "Verdicts that a row is anomalous";
     VERDICT_SCORE = Histogram "synod_verdict_score" [] "Calibrated scores of the verdicts";
     TOO_FEW_VOTES = Counter "synod_verdicts_with_too_few_votes" [] "Verdicts for which fewer detectors voted than asked";
+    VERDICTS_DEGRADED = Counter "synod_verdicts_degraded" [] "Verdicts of block that are review because a breaker is open";
+    BREAKERS_OPEN = Gauge "synod_breakers_open" [] "Breakers that are open, of all tenants and policies";
+    BREAKER_OPENINGS = Counter "synod_breaker_openings" [] "Times that a breaker opened";
+    BREAKER_BLOCK_SHARE = Gauge "synod_breaker_block_share" [] "Highest share of block in the window of a breaker with enough outcomes";
 
     // What people said afterwards.
     LABELS = Counter "synod_labels" ["label"] "Labels that were set";
