@@ -29,6 +29,7 @@ use crate::identity::server::ServerError;
 use crate::ledger::{ReadError, RecoveryError};
 use crate::replaying::ReplayError;
 use crate::rows::RowsError;
+use crate::sinks::SinkError;
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
@@ -92,7 +93,7 @@ macro_rules! errors {
 
 errors! {
     Usage: ConfigError, EngineError;
-    Failed: HostError, DataDirectoryError, RegistryError, ArchiveError, RecoveryError, ReadError, LogError, IdentityError, ServerError;
+    Failed: HostError, DataDirectoryError, RegistryError, ArchiveError, RecoveryError, ReadError, LogError, IdentityError, ServerError, SinkError;
 }
 
 impl From<TableError> for CommandError {

@@ -13,7 +13,7 @@ pub use check::{
 };
 pub(crate) use check::{LONGEST_TOKEN, is_name};
 pub use located::{Located, Mistake, Place};
-pub use text::{Answer, Durability, Level, ProxyField, Serves, Split, Storing};
+pub use text::{Answer, Durability, EntityLabel, Level, ProxyField, Serves, Split, Storing};
 
 use std::path::{Path, PathBuf};
 use thiserror::Error;

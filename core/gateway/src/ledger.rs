@@ -8,9 +8,11 @@
 //!
 //! A tenant has a past of its own and ids of its own: the same row of two tenants is two events, which do not see each other.
 //!
-//! The log is the truth. Histories and the index are folds of it: see `ledger/recovery.rs` and `ledger/indexing.rs`.
+//! The log is the truth. Histories and the index are folds of it: see `ledger/recovery.rs` and `ledger/indexing.rs`. Whoever else is told what
+//! is in it follows it from a position of its own: see `ledger/followers.rs`.
 
 mod audits;
+mod followers;
 mod indexing;
 mod reading;
 mod recent;
@@ -19,6 +21,8 @@ mod snapshots;
 mod stored;
 
 pub use audits::{AuditRecords, audit_alone};
+pub use followers::{FollowError, FollowerFacts};
+pub(crate) use followers::{Followed, Tally};
 pub use reading::{Labelled, ReadError};
 pub use recent::Known;
 pub use recovery::{Opened, RecoveryError, newest, rebuild_index, spelled_head};
@@ -113,6 +117,7 @@ struct Storage {
     indexing: Arc<indexing::Progress>,
     snapshots: synod_store::Snapshots,
     since_snapshot: AtomicU64,
+    followers: followers::Followers,
 }
 
 #[derive(Debug, Default)]
@@ -146,6 +151,8 @@ pub struct LedgerFacts {
     pub log: Option<LogFacts>,
     /// Records of the log that the index does not know yet.
     pub index_behind: u64,
+    /// Those who are told what is in the log.
+    pub followers: Vec<FollowerFacts>,
 }
 
 /// Rows that were taken in. Dropped before it is committed, it undoes what was done for them.
@@ -315,6 +322,7 @@ impl Ledger {
             histories: self.state().histories.facts(),
             log: self.storage.as_ref().map(|storage| storage.log.facts()),
             index_behind: self.storage.as_ref().map_or(0, |storage| storage.log.head().next.saturating_sub(storage.indexing.next())),
+            followers: self.followers(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod auditing;
+mod calling;
 pub mod cli;
 pub mod command;
 pub mod config;
@@ -25,4 +26,5 @@ pub mod past;
 pub mod redaction;
 pub mod replaying;
 pub mod rows;
+pub mod sinks;
 pub mod telemetry;

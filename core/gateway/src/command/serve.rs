@@ -11,6 +11,7 @@ use crate::http::{Service, administration_routes, data_routes, redirecting_route
 use crate::identity::Identity;
 use crate::ledger::Ledger;
 use crate::listening::{Audience, Listening, Tls, chain};
+use crate::sinks::Sinks;
 use crate::telemetry::logging;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,12 +45,13 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let configuration = at.archive()?;
     let opened = Ledger::open(&at.config, &at.directory)?;
     let identity = Identity::open(&at.config, &at.directory)?;
+    let (stop, stopped) = watch::channel(());
+    let sinks = Sinks::open(&at.config, &opened.ledger, &at.directory, &stopped)?;
     let service = Service::new(at.config, configuration, Arc::new(engine), opened.ledger.clone(), identity.clone());
 
     // Operators are answered by a thread of their own, so that health and metrics never wait behind a batch.
     let administration = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
     let data = Builder::new_multi_thread().enable_all().build().map_err(no_runtime)?;
-    let (stop, stopped) = watch::channel(());
     // Before anybody is told that Synod is ready: from then on it can be asked to stop.
     let asked = data.block_on(async { AskedToStop::listen() }).map_err(no_runtime)?;
     follow(&data, &service, identity, tls.clone())?;
@@ -97,6 +99,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     });
     let _ = operators.join();
     let _ = keeper.join();
+    sinks.join();
     data.shutdown_timeout(drain);
     service.record_refusals(true);
     opened.close();

@@ -1,6 +1,10 @@
 //! All metrics, with their names. Labels are bounded: routes, detectors, reasons and outcomes that the configuration or the code names,
 //! never an account, an address or a raw path.
 
+mod sinks;
+
+pub use sinks::AnomalyAlerts;
+
 use crate::auditing::AuditRecord;
 use crate::engine::{Call, Detector, JudgedRow};
 use crate::ledger::LedgerFacts;
@@ -9,6 +13,7 @@ use crate::listening::{Audience, Deadline};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info};
 use prometheus_client::registry::{Registry, Unit};
+use sinks::OfSinks;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -120,6 +125,7 @@ pub struct Metrics {
     verdict_scores: Histogram,
     detectors: Vec<OfDetector>,
     ledger: OfLedger,
+    sinks: OfSinks,
     /// What is counted of limits.
     pub limits: OfLimits,
     audits: Family<AuditLabels, Counter>,
@@ -616,6 +622,7 @@ impl Metrics {
         let outcomes = outcomes.map(|outcome| verdicts.get_or_create_owned(&OutcomeLabels { outcome: outcome.name() }));
         let detectors = detectors.iter().map(of).collect();
         let ledger = OfLedger::new(&mut registry, histories);
+        let sinks = OfSinks::new(&mut registry);
         let limits = OfLimits::new(&mut registry);
         let audits = Family::<AuditLabels, Counter>::default();
         registry.register("audit_events", "Audited acts and refusals; those of a flood count when they are summed up", audits.clone());
@@ -634,6 +641,7 @@ impl Metrics {
             verdict_scores,
             detectors,
             ledger,
+            sinks,
             limits,
             audits,
             audit_failures,
@@ -715,6 +723,7 @@ impl Metrics {
     /// All metrics as OpenMetrics text.
     pub fn text(&self, detectors: &[Detector], ledger: &LedgerFacts) -> String {
         self.ledger.show(ledger);
+        self.sinks.show(&ledger.followers);
         for (of, detector) in self.detectors.iter().zip(detectors) {
             of.ready.set(i64::from(detector.is_ready()));
             if let Some(facts) = detector.pool().map(|pool| pool.facts()) {
