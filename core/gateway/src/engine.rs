@@ -3,7 +3,7 @@
 
 mod detector;
 
-pub use detector::{Call, Detector, Identity};
+pub use detector::{Call, Detector, Identity, MISSING_FEATURE, NOT_READY};
 
 use crate::config::Config;
 use crate::fitting::Model;

@@ -27,7 +27,7 @@ pub(super) async fn note(State(service): State<Arc<Service>>, mut request: Reque
     let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".into(), |path| path.as_str().to_owned());
     let mut response = next.run(request).await;
     let (status, took) = (response.status().as_u16(), started.elapsed());
-    service.metrics.request(&route, method, status, took);
+    service.metrics.requests.answered(&route, method, status, took, None);
     if service.config.access_log {
         let caller = response.extensions().get::<Caller>().map(Caller::name);
         let duration_us = took.as_micros() as u64;

@@ -40,6 +40,9 @@ struct Flood {
 
 impl Book {
     pub(super) fn new(config: &AlertsConfig, ledger: Arc<Ledger>, counts: bool) -> Self {
+        if counts {
+            config.rules.iter().for_each(|rule| AnomalyAlerts::all().may_fire(&rule.severity));
+        }
         Self { config: config.clone(), ledger, counts, firing: HashMap::new(), window: (i64::MIN, 0), floods: HashMap::new() }
     }
 

@@ -1,9 +1,10 @@
 //! Of those who are told what is in the log, and of the alerts that anomalies become.
 
+use super::registering::Registries;
 use crate::ledger::FollowerFacts;
+use crate::telemetry::names;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
-use prometheus_client::registry::Registry;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,7 +31,7 @@ struct SeverityLabels {
 }
 
 /// What those count who follow the log; shown here and never counted here.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct OfSinks {
     records: Family<ResultLabels, Counter>,
     failures: Family<FailureLabels, Counter>,
@@ -39,15 +40,14 @@ pub(super) struct OfSinks {
 }
 
 impl OfSinks {
-    pub(super) fn new(registry: &mut Registry) -> Self {
-        let of = Self::default();
-        registry.register("sink_records", "Records that became something for a sink's receiver, by what came of them", of.records.clone());
-        registry.register("sink_failures", "Attempts to deliver that failed, by reason", of.failures.clone());
-        registry.register("sink_behind_records", "Records of the log that a sink has not acknowledged", of.behind.clone());
-        let help = "Age of the oldest record that a sink tries to deliver; 0 if there is none";
-        registry.register("sink_age_seconds", help, of.age.clone());
-        registry.register("anomaly_alerts", "Alerts of anomalies that were no repetitions", AnomalyAlerts::all().fired.clone());
-        of
+    pub(super) fn new(registries: &mut Registries) -> Self {
+        registries.add(&names::ANOMALY_ALERTS, &AnomalyAlerts::all().fired);
+        Self {
+            records: registries.counters(&names::SINK_RECORDS),
+            failures: registries.counters(&names::SINK_FAILURES),
+            behind: registries.gauges(&names::SINK_BEHIND),
+            age: registries.float_gauges(&names::SINK_AGE),
+        }
     }
 
     pub(super) fn show(&self, facts: &[FollowerFacts]) {
@@ -78,6 +78,11 @@ impl AnomalyAlerts {
     pub fn all() -> &'static Self {
         static ALL: OnceLock<AnomalyAlerts> = OnceLock::new();
         ALL.get_or_init(Self::default)
+    }
+
+    /// Has a severity shown, at zero until there is an alert of it.
+    pub fn may_fire(&self, severity: &str) {
+        drop(self.fired.get_or_create(&SeverityLabels { severity: severity.to_owned() }));
     }
 
     /// Notes an alert that is no repetition.
