@@ -1,5 +1,6 @@
 //! A web server that keeps every request that it gets, and answers as it is told: for webhooks, and for the services that Synod calls.
 
+use crate::http::chunks;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -184,20 +185,4 @@ fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
     request.body = String::from_utf8(body).ok()?;
     request.at = Instant::now();
     Some(request)
-}
-
-/// A body whose length nobody knew when it was begun.
-fn chunks(stream: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).ok()?;
-        let length = usize::from_str_radix(line.trim_end().split(';').next()?, 16).ok()?;
-        let mut chunk = vec![0; length + 2];
-        stream.read_exact(&mut chunk).ok()?;
-        if length == 0 {
-            return Some(body);
-        }
-        body.extend_from_slice(&chunk[..length]);
-    }
 }

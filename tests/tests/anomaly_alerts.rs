@@ -26,6 +26,7 @@ features: {a: {expression: a}, b: {expression: b}, c: {expression: c}}
 detectors:
   forest:
     plugin: isolation-forest
+    contamination: 0.05
 consensus: {contamination: 0.05}
 outcomes: {block: 0.4}
 ";
@@ -134,7 +135,7 @@ fn an_anomaly_is_one_message_its_repetition_none_and_it_ends() {
     assert!(resolved.at.duration_since(again) > Duration::from_secs(5), "the repetition has moved the end");
     let _ = mails.await_mail("that it is over", |mail| mail.subject().contains("RESOLVED"));
     assert_eq!((mails.mails().len(), webhook.requests().len()), (2, 2), "one message, and one of its end: {:#?}", webhook.requests());
-    let told = mails.mails().iter().map(|mail| mail.message.clone()).chain(webhook.requests().into_iter().map(|request| request.body));
+    let told = mails.mails().into_iter().map(|mail| mail.message).chain(webhook.requests().into_iter().map(|request| request.body));
     told.for_each(|text| assert!(!text.contains("4711"), "an account stands in a message: {text}"));
     assert_eq!(metric(&server, "synod_anomaly_alerts_total{severity=\"critical\"}"), 1.0);
     assert_eq!(metric(&server, "synod_sink_records_total{sink=\"alertmanager\",result=\"delivered\"}"), 2.0);

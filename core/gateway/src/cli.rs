@@ -62,6 +62,13 @@ pub enum Command {
     /// Serve: score requests over HTTP.
     #[command(after_help = "Example:\n  synod serve --config synod.yaml")]
     Serve(Serve),
+    /// Pass Alertmanager's notifications on: SMS by Twilio or any gateway that takes JSON, Microsoft Teams.
+    #[command(after_help = "Examples:\n  synod notify --config notify.yaml\n  synod notify --config notify.yaml --dry-run\n\n\
+        In Alertmanager's configuration:\n  \
+        receivers:\n    - name: on-call\n      webhook_configs:\n        - url: http://127.0.0.1:9095/receivers/sms\n          \
+        send_resolved: true\n          http_config: {authorization: {credentials_file: /etc/alertmanager/notify.token}}\n\n\
+        What could not be sent is answered with 503, and Alertmanager sends it again; who has it already does not get it twice.")]
+    Notify(Notify),
     /// Say which settings are insecure, and what mends them.
     #[command(after_help = "Example:\n  synod doctor --config synod.yaml")]
     Doctor(Common),
@@ -120,6 +127,17 @@ pub struct Serve {
     /// Serve although settings are insecure (`synod doctor` names them): for trying things out, where nobody else can call.
     #[arg(long)]
     pub dev: bool,
+}
+
+/// `synod notify`
+#[derive(Debug, Clone, Args)]
+pub struct Notify {
+    /// The configuration: config/notify.yaml has every key.
+    #[arg(long, short, value_name = "FILE", env = "SYNOD_NOTIFY_CONFIG", default_value = "notify.yaml")]
+    pub config: PathBuf,
+    /// Send nothing: write to standard output what would be sent.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `synod init`

@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod limiting;
 pub mod listening;
 pub mod manifest;
+pub mod notify;
 pub mod past;
 pub mod redaction;
 pub mod replaying;

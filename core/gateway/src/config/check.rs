@@ -8,6 +8,7 @@ mod issuers;
 mod ledger;
 mod limits;
 mod listen;
+pub(super) mod notify;
 
 use self::features::{Declared, features};
 pub use self::identity::{CertificateName, Identity, KeyLifetimes, MappedCertificate, TokenServer};

@@ -24,6 +24,8 @@ macro_rules! tables {
     )*};
 }
 
+pub(super) use tables;
+
 tables! {
     /// The whole file.
     Text {

@@ -126,6 +126,16 @@ metrics! {
     ANOMALY_ALERTS = Counter "synod_anomaly_alerts" ["severity"] "Alerts of anomalies that were no repetitions";
 }
 
+/// What `synod notify` counts, which is a process of its own.
+pub mod of_notify {
+    use super::{Kind, Name};
+
+    metrics! {
+        NOTIFY_NOTIFICATIONS = Counter "synod_notify_notifications" ["receiver", "result"] "Notifications of Alertmanager's, by whether everybody got them";
+        NOTIFY_MESSAGES = Counter "synod_notify_messages" ["receiver", "result"] "Messages to a receiver, by whether it took them";
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,9 +143,10 @@ mod tests {
 
     #[test]
     fn names_are_spelled_by_the_rules() {
-        let families: BTreeSet<&str> = ALL.iter().map(|name| name.family).collect();
-        assert_eq!(families.len(), ALL.len(), "two metrics have one name");
-        for name in ALL {
+        let all = || ALL.iter().chain(of_notify::ALL);
+        let families: BTreeSet<&str> = all().map(|name| name.family).collect();
+        assert_eq!(families.len(), all().count(), "two metrics have one name");
+        for name in all() {
             let word = |text: &str| {
                 !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())
             };

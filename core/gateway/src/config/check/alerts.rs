@@ -52,7 +52,7 @@ fn alertmanagers(at: &mut Checker<'_>, text: &text::Alerts) -> Vec<Url> {
 }
 
 /// A URL that the operator answers for; it may well lead to a private address.
-fn url(text: &str) -> Result<Url, String> {
+pub(super) fn url(text: &str) -> Result<Url, String> {
     let wrong = || format!("`{text}` is no URL as http://alertmanager:9093, without a user, a password, ? and #");
     let url = Url::parse(text).map_err(|_| wrong())?;
     let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
@@ -125,7 +125,7 @@ fn labels(at: &mut Checker<'_>, key: &str, text: &text::AlertRule) -> BTreeMap<S
     text.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-fn span(at: &mut Checker<'_>, key: &str, text: &str, least: Duration, most: Duration) -> Duration {
+pub(super) fn span(at: &mut Checker<'_>, key: &str, text: &str, least: Duration, most: Duration) -> Duration {
     let span = at.taken(key, units::duration(text), least);
     if span < least || span > most {
         at.mistake(key, format!("`{text}` is not from {least:?} to {most:?}"));

@@ -124,7 +124,7 @@ impl Alert {
         let score = format!("{:.3}", verdict.score);
         let (accusers, unusual) = (anomaly.accusers().join(", "), anomaly.unusual().join(", "));
         let mut annotations = BTreeMap::from([
-            ("summary", format!("An event{whom} was judged `{outcome}` with score {score}")),
+            ("summary", format!("An event{whom} was judged \"{outcome}\" with score {score}")),
             ("description", description(anomaly, &accusers, &unusual, link.as_deref())),
             ("score", score),
             ("decision", anomaly.id.to_string()),
@@ -144,7 +144,7 @@ impl Alert {
             (
                 "description",
                 format!(
-                    "There were more anomalies than `alerts.maximum` allows alerts for; {count} had none of their own. All of them are among the decisions: GET /v1/decisions."
+                    "There were more anomalies than alerts.maximum allows alerts for; {count} had none of their own. All of them are among the decisions: GET /v1/decisions."
                 ),
             ),
             ("count", count.to_string()),
