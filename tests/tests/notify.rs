@@ -278,7 +278,11 @@ fn mistakes_are_told_before_it_listens() {
     };
     failed(
         2,
-        &["notify.yaml:2:9: token_file: is missing", "receivers.a b: a receiver's name has", "receivers.c.text: unknown field `text`"],
+        &[
+            "notify.yaml:token_file: is missing: anybody who reaches 0.0.0.0:0",
+            "receivers.a b: a receiver's name has",
+            "receivers.c.text: unknown field `text`",
+        ],
     );
     at.write("notify.yaml", "version: 1\nreceivers: {c: {teams: {url_file: none}}}\n");
     failed(1, &["receivers.c.teams.url_file: cannot read", "No such file"]);

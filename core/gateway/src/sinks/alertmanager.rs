@@ -212,3 +212,20 @@ impl Waiting {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn what_has_ended_is_not_posted_and_counts_as_skipped() {
+        let alert =
+            |ends_at, records| Alert { labels: BTreeMap::new(), annotations: BTreeMap::new(), starts_at: 0, ends_at, link: None, records };
+        let mut waiting = Waiting { alerts: [alert(10, 3), alert(11, 1), alert(9, 2)].into(), alone: false };
+        let mut tally = Tally::default();
+        waiting.drop_over(10, &mut tally);
+        assert_eq!((tally, waiting.alerts.len()), (Tally { skipped: 5, ..Tally::default() }, 1));
+        assert_eq!((waiting.take(1), waiting.alerts.len()), (1, 0));
+    }
+}

@@ -194,3 +194,150 @@ impl<S: Sink> Following<S> {
         self.kept = (next, Instant::now());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auditing::{Action, AuditOutcome, AuditRecord};
+    use crate::config::{Config, archived};
+    use crate::ledger::Ledger;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex, mpsc};
+    use synod_store::DataDirectory;
+    use tempfile::TempDir;
+
+    /// A receiver that keeps the numbers of the records that it takes, if it takes any.
+    struct Receiver {
+        taken: Arc<Mutex<Vec<u64>>>,
+        is_down: Arc<AtomicBool>,
+    }
+
+    impl Sink for Receiver {
+        type Parcel = Vec<u64>;
+
+        fn file(&self) -> String {
+            "receiver".into()
+        }
+
+        fn name(&self) -> &str {
+            "receiver"
+        }
+
+        fn patience(&self) -> Duration {
+            Duration::from_millis(1)
+        }
+
+        fn pack(&mut self, records: &[Record]) -> Vec<u64> {
+            records.iter().map(|record| record.position.sequence).collect()
+        }
+
+        async fn deliver(&mut self, parcel: &mut Vec<u64>, tally: &mut Tally) -> Result<(), Failure> {
+            if self.is_down.load(Ordering::Acquire) {
+                return Err(Failure { code: "down", reason: "it is down".into() });
+            }
+            tally.delivered += parcel.len() as u64;
+            self.taken.lock().unwrap().append(parcel);
+            Ok(())
+        }
+    }
+
+    struct Installed {
+        config: Config,
+        directory: DataDirectory,
+        ledger: Arc<Ledger>,
+        taken: Arc<Mutex<Vec<u64>>>,
+        is_down: Arc<AtomicBool>,
+        _folder: TempDir,
+    }
+
+    impl Installed {
+        fn new() -> Self {
+            let text = "version: 1\nschema: {fields: {a: {type: number}}}\nfeatures: {a: {expression: a}}\ndetectors: {one: {plugin: one}}\n\
+                        decisions: {segment: 64KiB, keep_bytes: 64KiB}\n";
+            let config = archived(text, "test").unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let directory = DataDirectory::open(folder.path()).unwrap();
+            let ledger = Arc::clone(&Ledger::open(&config, &directory).unwrap().ledger);
+            Self { config, directory, ledger, taken: Arc::default(), is_down: Arc::default(), _folder: folder }
+        }
+
+        fn append(&self, count: usize) {
+            let (sender, stored) = mpsc::channel();
+            for _ in 0..count {
+                let sender = sender.clone();
+                let record = AuditRecord::new(Action::SERVICE_STARTED, AuditOutcome::Allowed);
+                self.ledger.audit(&record, move |result| sender.send(result).unwrap());
+            }
+            stored.iter().take(count).for_each(|result| result.unwrap());
+        }
+
+        /// Starts a sink; it ends when what this answers is dropped.
+        fn start(&self) -> (watch::Sender<()>, JoinHandle<()>) {
+            let (stop, stopped) = watch::channel(());
+            let sink = Receiver { taken: Arc::clone(&self.taken), is_down: Arc::clone(&self.is_down) };
+            let followed = self.ledger.follow(&self.directory, &sink.file(), sink.name(), sink.patience()).unwrap();
+            (stop, start(sink, followed, stopped).unwrap())
+        }
+
+        fn taken(&self) -> Vec<u64> {
+            self.taken.lock().unwrap().clone()
+        }
+    }
+
+    #[track_caller]
+    fn wait_for(what: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !what() {
+            assert!(started.elapsed() < Duration::from_secs(30), "it does not come to this");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn it_begins_at_the_end_and_goes_on_where_it_was() {
+        let at = Installed::new();
+        at.append(3);
+        let (stop, thread) = at.start();
+        at.append(2);
+        wait_for(|| at.taken() == [4, 5]);
+        drop(stop);
+        thread.join().unwrap();
+        at.append(1);
+        at.is_down.store(true, Ordering::Release);
+        let (stop, thread) = at.start();
+        wait_for(|| at.ledger.followers()[1].failures == [("down", 1)]);
+        let facts = at.ledger.followers().swap_remove(1);
+        assert_eq!((facts.healthy, facts.reason.as_deref(), facts.behind), (false, Some("it is down"), 1));
+        at.is_down.store(false, Ordering::Release);
+        wait_for(|| at.taken() == [4, 5, 6]);
+        wait_for(|| at.ledger.followers()[1].healthy);
+        stop.send(()).unwrap();
+        thread.join().unwrap();
+        let (stop, thread) = at.start();
+        at.append(1);
+        wait_for(|| at.taken() == [4, 5, 6, 7]);
+        drop(stop);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn what_was_dropped_before_it_was_read_is_skipped_and_counted() {
+        let at = Installed::new();
+        at.is_down.store(true, Ordering::Release);
+        let (stop, thread) = at.start();
+        at.append(4000);
+        wait_for(|| !at.ledger.followers()[0].healthy);
+        // By now what waits is older than its patience, so that the log does not wait for it any more.
+        wait_for(|| {
+            at.ledger.retain(&at.config.decisions);
+            at.ledger.facts().log.is_some_and(|log| log.segments <= 2)
+        });
+        at.is_down.store(false, Ordering::Release);
+        wait_for(|| at.taken().last() == Some(&4000));
+        let (taken, facts) = (at.taken(), at.ledger.followers().swap_remove(0));
+        assert!(taken.is_sorted() && facts.skipped > 0, "{facts:?}");
+        assert_eq!((taken.len() as u64, facts.delivered + facts.skipped), (facts.delivered, 4000));
+        drop(stop);
+        thread.join().unwrap();
+    }
+}

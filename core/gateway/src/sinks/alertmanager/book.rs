@@ -136,3 +136,130 @@ impl Book {
 fn micros(span: std::time::Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::archived;
+    use serde_json::{Value, json};
+    use synod_store::{DataDirectory, Position};
+    use tempfile::TempDir;
+
+    const MINUTE: i64 = 60_000_000;
+
+    /// A book with these keys of the section `alerts`.
+    fn book(alerts: &str) -> (Book, TempDir) {
+        let source = format!(
+            "version: 1\nschema: {{fields: {{a: {{type: number}}}}}}\nfeatures: {{a: {{expression: a}}}}\ndetectors: {{one: {{plugin: one}}, two: {{plugin: two}}}}\n\
+             outcomes: {{block: 0.9}}\nalerts:\n  alertmanagers: ['http://a']\n  {alerts}\n"
+        );
+        let config = archived(&source, "test").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let opened = Ledger::open(&config, &DataDirectory::open(folder.path()).unwrap()).unwrap();
+        let book = Book::new(config.alerts.as_ref().unwrap(), Arc::clone(&opened.ledger), false);
+        opened.close();
+        (book, folder)
+    }
+
+    /// A decision about an account at a minute, with changes.
+    fn decision(entity: &str, minute: i64, changes: &[(&str, Value)]) -> Record {
+        let decided = jiff::Timestamp::from_microsecond(minute * MINUTE).unwrap();
+        let mut decision = json!({
+            "id": "0198f3a2-5b7e-7c31-9d40-2f6a1c8e5b07", "entity": entity, "decided": decided, "features": {"a": 1.0, "a b": 2.0},
+            "verdict": {"outcome": "block", "score": 0.95, "policy": {"at_least": 2}}, "reasons": ["a b 2 (usually 0 to 1)", "a is missing", "c 1"],
+            "votes": [{"detector": "one", "anomalous": false}, {"detector": "two", "anomalous": true}]
+        });
+        changes.iter().for_each(|(name, value)| decision[*name] = value.clone());
+        let position = Position { sequence: 1, segment: 1, offset: 0 };
+        Record { position, at: minute * MINUTE, kind: 1, payload: serde_json::to_vec(&decision).unwrap(), chain: [0; 32] }
+    }
+
+    fn verdict(outcome: &str, score: f64) -> Vec<(&'static str, Value)> {
+        vec![("verdict", json!({"outcome": outcome, "score": score, "policy": "any"}))]
+    }
+
+    fn severities(book: &mut Book, records: &[Record]) -> Vec<String> {
+        book.alerts(records).iter().map(|alert| alert.labels["severity"].clone()).collect()
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_counts() {
+        let rules = "rules: [{outcome: block, minimum_score: 0.95, severity: a}, {detectors: [one], severity: b}, {outcome: review, severity: c, \
+                     labels: {team: fraud}}]";
+        let (mut book, _folder) = book(rules);
+        let voted =
+            |changes: Vec<(&'static str, Value)>| [changes, vec![("votes", json!([{"detector": "one", "anomalous": true}]))]].concat();
+        for (changes, expected) in [
+            (verdict("block", 0.95), Some("a")),
+            (verdict("block", 0.94), None),
+            (voted(verdict("block", 0.94)), Some("b")),
+            (voted(verdict("review", 0.1)), Some("b")),
+            (verdict("review", 0.1), Some("c")),
+            (voted(verdict("approve", 0.1)), None),
+        ] {
+            let found = severities(&mut book, &[decision("x", 1, &changes)]);
+            assert_eq!(found.first().map(String::as_str), expected, "{changes:?}");
+        }
+        let other = Record { kind: 3, ..decision("x", 1, &[]) };
+        assert!(book.alerts(&[other, Record { payload: b"{}".to_vec(), ..decision("x", 1, &[]) }]).is_empty());
+    }
+
+    #[test]
+    fn a_repetition_is_the_same_alert_with_a_later_end() {
+        let (mut book, _folder) = book("rules: [{severity: a}]\n  expires: 10m\n  entity: plain\n  console: 'https://synod.example/'");
+        let alerts = book.alerts(&[decision("x", 1, &[]), decision("y", 2, &[]), decision("x", 3, &verdict("block", 0.99))]);
+        let spans: Vec<_> =
+            alerts.iter().map(|alert| (alert.labels["policy"].as_str(), alert.starts_at / MINUTE, alert.ends_at / MINUTE)).collect();
+        assert_eq!(spans, [("at_least_2", 1, 11), ("at_least_2", 2, 12), ("any", 3, 13)], "of another policy it is another alert");
+        let alerts = book.alerts(&[decision("x", 4, &[]), decision("x", 5, &[])]);
+        assert_eq!((alerts.len(), alerts[0].starts_at / MINUTE, alerts[0].ends_at / MINUTE, alerts[0].records), (1, 4, 15, 2));
+        let text = serde_json::to_value(&alerts[0]).unwrap();
+        assert_eq!((&text["startsAt"], &text["endsAt"]), (&"1970-01-01T00:04:00Z".into(), &"1970-01-01T00:15:00Z".into()));
+        assert_eq!(text["generatorURL"], "https://synod.example/v1/decisions/0198f3a2-5b7e-7c31-9d40-2f6a1c8e5b07");
+        assert_eq!((&text["annotations"]["reasons"], &text["annotations"]["detectors"]), (&"a b, a".into(), &"two".into()));
+        assert!(text["records"].is_null());
+    }
+
+    #[test]
+    fn whom_it_is_about_is_shown_as_configured() {
+        let of = |entity: &str, changes: &[(&str, Value)]| {
+            let (mut book, _folder) = book(&format!("rules: [{{severity: a}}]\n  entity: {entity}"));
+            let records = [decision("ACC-1", 1, changes), decision("ACC-2", 1, changes)];
+            book.alerts(&records).iter().map(|alert| alert.labels.get("entity").cloned()).collect::<Vec<_>>()
+        };
+        assert_eq!(of("plain", &[]), [Some("ACC-1".into()), Some("ACC-2".into())]);
+        assert_eq!((of("none", &[]), of("plain", &[("entity", Value::Null)])), (vec![None], vec![None]));
+        let digests = of("digest", &[]);
+        assert!(
+            digests[0] != digests[1] && digests.iter().all(|digest| digest.as_ref().is_some_and(|digest| digest.len() == 16)),
+            "{digests:?}"
+        );
+        let (mut book, _folder) = book("rules: [{severity: a}]");
+        let alerts = book.alerts(&[decision("x", 1, &[]), decision("x", 1, &[("tenant", "north".into())])]);
+        assert_eq!((alerts[0].labels.get("tenant"), alerts[1].labels["tenant"].as_str()), (None, "north"));
+        assert_ne!(alerts[0].labels["entity"], alerts[1].labels["entity"], "another tenant's is another entity");
+    }
+
+    #[test]
+    fn a_flood_is_counted_in_one_alert_until_it_is_over() {
+        let (mut book, _folder) = book("rules: [{severity: a}]\n  expires: 10m\n  entity: plain\n  maximum: 2/m");
+        let names =
+            |alerts: &[Alert]| alerts.iter().map(|alert| alert.labels.get("entity").cloned().unwrap_or_default()).collect::<Vec<_>>();
+        let of = |entities: &[&str], minute| entities.iter().map(|entity| decision(entity, minute, &[])).collect::<Vec<_>>();
+        let alerts = book.alerts(&of(&["1", "2", "3", "4", "1"], 1));
+        assert_eq!(names(&alerts), ["1", "2", ""]);
+        assert_eq!(
+            (alerts[2].labels["alertname"].as_str(), alerts[2].annotations["count"].as_str(), alerts[2].records),
+            ("SynodAnomalyFlood", "2", 2)
+        );
+        // A new minute has room; the flood goes on.
+        let alerts = book.alerts(&of(&["3", "2", "4", "5"], 2));
+        assert_eq!(
+            (names(&alerts), alerts[3].annotations["count"].as_str(), alerts[3].ends_at / MINUTE),
+            (vec!["3".into(), "2".into(), "4".into(), String::new()], "3", 12)
+        );
+        // When it is over, another one begins.
+        let alerts = book.alerts(&of(&["6", "7", "8"], 12));
+        assert_eq!((alerts[2].annotations["count"].as_str(), alerts[2].starts_at / MINUTE), ("1", 12));
+    }
+}
