@@ -37,7 +37,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use synod_detection::history::{Histories, HistoryFacts, PastValues, Realm};
 use synod_detection::{Batch, Schema};
-use synod_store::{AppendError, Entry, LogFacts, Position, Secret};
+use synod_store::{AppendError, DataDirectory, Entry, LogFacts, Position, Secret, Space};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -96,6 +96,7 @@ pub struct Ledger {
     state: Mutex<State>,
     changed: Condvar,
     storage: Option<Storage>,
+    directory: DataDirectory,
     counts: Counts,
 }
 
@@ -153,6 +154,8 @@ pub struct LedgerFacts {
     pub index_behind: u64,
     /// Those who are told what is in the log.
     pub followers: Vec<FollowerFacts>,
+    /// The file system of the data directory, if the system says how large it is.
+    pub disk: Option<Space>,
 }
 
 /// Rows that were taken in. Dropped before it is committed, it undoes what was done for them.
@@ -323,6 +326,7 @@ impl Ledger {
             log: self.storage.as_ref().map(|storage| storage.log.facts()),
             index_behind: self.storage.as_ref().map_or(0, |storage| storage.log.head().next.saturating_sub(storage.indexing.next())),
             followers: self.followers(),
+            disk: self.directory.space().ok(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! replaced by something harmless, so that the rest is checked as well.
 
 mod alerts;
+mod drift;
 mod features;
 mod identity;
 mod issuers;
@@ -10,6 +11,7 @@ mod limits;
 mod listen;
 pub(super) mod notify;
 
+pub use self::drift::Drift;
 use self::features::{Declared, features};
 pub use self::identity::{CertificateName, Identity, KeyLifetimes, MappedCertificate, TokenServer};
 pub(crate) use self::identity::{LONGEST_TOKEN, is_name};
@@ -59,6 +61,8 @@ pub struct Config {
     pub decisions: Decisions,
     /// Which decisions are told to whom as alerts, if any are.
     pub alerts: Option<AlertsConfig>,
+    /// How drift is measured.
+    pub drift: Drift,
     /// What is stored of each field, in the order of the schema.
     pub storing: Vec<Storing>,
     /// How models are fitted.
@@ -178,6 +182,7 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         remembering: ledger::remembering(at, &text.history),
         decisions: decisions(at, &text.decisions),
         alerts: alerts::alerts(at, text, folder),
+        drift: drift::drift(at, &text.drift),
         storing,
         data_directory: folder.join(&text.data_directory),
         listen: listen::listen(at, &text.listen, folder),

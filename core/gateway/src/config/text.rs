@@ -44,6 +44,7 @@ tables! {
         history: History = History::default(),
         decisions: Decisions = Decisions::default(),
         alerts: Alerts = Alerts::default(),
+        drift: Drift = Drift::default(),
         limits: Limits = Limits::default(),
         routes: Vec<Route> = Vec::new(),
         logging: Logging = Logging::default(),
@@ -247,6 +248,10 @@ tables! {
         detectors: Vec<String> = Vec::new(),
         severity: String = String::new(),
         labels: IndexMap<String, String> = IndexMap::new(),
+    }
+    Drift {
+        window: u32 = 10_000,
+        minimum: u32 = 500,
     }
     Limits {
         body: String = "4MiB".into(),
