@@ -191,7 +191,7 @@ fn words(value: &str) -> String {
         let (Some(encoding), Some(content), Some(after)) = (encoding, content, after.and_then(|after| after.strip_prefix('='))) else {
             break;
         };
-        if !(before.trim().is_empty() && !text.is_empty()) {
+        if text.is_empty() || !before.trim().is_empty() {
             text += before;
         }
         text += &match encoding.to_ascii_lowercase().as_str() {

@@ -1,5 +1,6 @@
 //! A secret in a file of its own, which may change while it is used.
 
+use crate::telemetry::metrics::{Reload, Reloads};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,7 +59,9 @@ impl SecretFile {
         let stamp = FileStamp::of(&self.path);
         if stamp != known.0 {
             known.0 = stamp;
-            match read(&self.path) {
+            let read = read(&self.path);
+            Reloads::all().read(Reload::Secrets, read.is_ok());
+            match read {
                 Ok(text) => known.1 = text,
                 Err(error) => tracing::warn!(error = crate::command::chain(&error), "a secret is not read again; the old one is used"),
             }
