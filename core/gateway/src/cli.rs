@@ -70,6 +70,13 @@ pub enum Command {
         not well. Whatever is wrong, even with the command line's values, the exit code is 1."
     )]
     Health(Health),
+    /// Pass Alertmanager's notifications on: SMS by Twilio or any gateway that takes JSON, Microsoft Teams.
+    #[command(after_help = "Examples:\n  synod notify --config notify.yaml\n  synod notify --config notify.yaml --dry-run\n\n\
+        In Alertmanager's configuration:\n  \
+        receivers:\n    - name: on-call\n      webhook_configs:\n        - url: http://127.0.0.1:9095/receivers/sms\n          \
+        send_resolved: true\n          http_config: {authorization: {credentials_file: /etc/alertmanager/notify.token}}\n\n\
+        What could not be sent is answered with 503, and Alertmanager sends it again; who has it already does not get it twice.")]
+    Notify(Notify),
     /// Say which settings are insecure, and what mends them.
     #[command(after_help = "Example:\n  synod doctor --config synod.yaml")]
     Doctor(Common),
@@ -152,6 +159,17 @@ pub struct Health {
     /// Write how each part is, a line for each.
     #[arg(long)]
     pub verbose: bool,
+}
+
+/// `synod notify`
+#[derive(Debug, Clone, Args)]
+pub struct Notify {
+    /// The configuration: config/notify.yaml has every key.
+    #[arg(long, short, value_name = "FILE", env = "SYNOD_NOTIFY_CONFIG", default_value = "notify.yaml")]
+    pub config: PathBuf,
+    /// Send nothing: write to standard output what would be sent.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `synod init`

@@ -15,6 +15,7 @@ mod index;
 mod init;
 mod installation;
 mod keys;
+mod notify;
 mod picture;
 mod place;
 mod progress;
@@ -30,8 +31,10 @@ use crate::fitting::FitError;
 use crate::identity::IdentityError;
 use crate::identity::server::ServerError;
 use crate::ledger::{ReadError, RecoveryError};
+use crate::notify::NotifyError;
 use crate::replaying::ReplayError;
 use crate::rows::RowsError;
+use crate::sinks::SinkError;
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
@@ -95,7 +98,7 @@ macro_rules! errors {
 
 errors! {
     Usage: ConfigError, EngineError;
-    Failed: HostError, DataDirectoryError, RegistryError, ArchiveError, RecoveryError, ReadError, LogError, IdentityError, ServerError;
+    Failed: HostError, DataDirectoryError, RegistryError, ArchiveError, RecoveryError, ReadError, LogError, IdentityError, ServerError, SinkError, NotifyError;
 }
 
 impl From<TableError> for CommandError {
@@ -162,6 +165,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Health(arguments) => health::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Notify(arguments) => notify::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),

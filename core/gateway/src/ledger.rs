@@ -8,9 +8,11 @@
 //!
 //! A tenant has a past of its own and ids of its own: the same row of two tenants is two events, which do not see each other.
 //!
-//! The log is the truth. Histories and the index are folds of it: see `ledger/recovery.rs` and `ledger/indexing.rs`.
+//! The log is the truth. Histories and the index are folds of it: see `ledger/recovery.rs` and `ledger/indexing.rs`. Whoever else is told what
+//! is in it follows it from a position of its own: see `ledger/followers.rs`.
 
 mod audits;
+mod followers;
 mod indexing;
 mod reading;
 mod recent;
@@ -19,6 +21,8 @@ mod snapshots;
 mod stored;
 
 pub use audits::{AuditRecords, audit_alone};
+pub use followers::{FollowError, FollowerFacts};
+pub(crate) use followers::{Followed, Tally};
 pub use reading::{Labelled, ReadError};
 pub use recent::Known;
 pub use recovery::{Opened, RecoveryError, newest, rebuild_index, spelled_head};
@@ -116,6 +120,7 @@ struct Storage {
     since_snapshot: AtomicU64,
     /// Why the last snapshot could not be written, if so.
     snapshot_failure: Mutex<Option<String>>,
+    followers: followers::Followers,
 }
 
 #[derive(Debug, Default)]
@@ -149,6 +154,8 @@ pub struct LedgerFacts {
     pub log: Option<LogFacts>,
     /// Records of the log that the index does not know yet.
     pub index_behind: u64,
+    /// Those who are told what is in the log.
+    pub followers: Vec<FollowerFacts>,
     /// The file system of the data directory, if the system says how large it is.
     pub disk: Option<Space>,
 }
@@ -320,6 +327,7 @@ impl Ledger {
             histories: self.state().histories.facts(),
             log: self.storage.as_ref().map(|storage| storage.log.facts()),
             index_behind: self.index_behind(),
+            followers: self.followers(),
             disk: self.directory.space().ok(),
         }
     }

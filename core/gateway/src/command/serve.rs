@@ -14,6 +14,7 @@ use crate::http::{Service, administration_routes, data_routes, redirecting_route
 use crate::identity::Identity;
 use crate::ledger::Ledger;
 use crate::listening::{Audience, Listening, Tls, chain};
+use crate::sinks::Sinks;
 use crate::telemetry::logging;
 use crate::telemetry::metrics::unwatched;
 use std::net::SocketAddr;
@@ -51,6 +52,8 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let opened = Ledger::open(&at.config, &at.directory)?;
     let identity = Identity::open(&at.config, &at.directory)?;
     let breakers = Breakers::open(at.config.breaker, &at.directory).map_err(|error| CommandError::Failed(chain(&error)))?;
+    let (stop, stopped) = watch::channel(());
+    let sinks = Sinks::open(&at.config, &opened.ledger, &at.directory, &stopped)?;
     let (engine, breakers) = (Arc::new(engine), Arc::new(breakers));
     let service = Service::new(at.config, configuration, engine, opened.ledger.clone(), breakers, identity.clone());
 
@@ -59,7 +62,6 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let data = Builder::new_multi_thread().enable_all().build().map_err(no_runtime)?;
     service.note_workers(data.metrics().num_workers());
     unwatched(service.engine().plan().seen()).iter().for_each(|note| tracing::warn!("{note}"));
-    let (stop, stopped) = watch::channel(());
     // Before anybody is told that Synod is ready: from then on it can be asked to stop.
     let asked = data.block_on(async { AskedToStop::listen() }).map_err(no_runtime)?;
     follow(&data, &service, identity, tls.clone())?;
@@ -110,6 +112,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     });
     let _ = operators.join();
     let _ = keeper.join();
+    sinks.join();
     data.shutdown_timeout(drain);
     service.record_refusals(true);
     service.breakers().look();

@@ -1,6 +1,7 @@
 //! From the text of a configuration to values that the program uses: one function for each section. A mistake is noted with its key and
 //! replaced by something harmless, so that the rest is checked as well.
 
+mod alerts;
 mod drift;
 mod features;
 mod identity;
@@ -8,6 +9,7 @@ mod issuers;
 mod ledger;
 mod limits;
 mod listen;
+pub(super) mod notify;
 
 pub use self::drift::Drift;
 use self::features::{Declared, features};
@@ -22,6 +24,7 @@ use super::text::{self, Answer, Level, RuleName, Serves, Split, Storing, Text};
 use super::units;
 use crate::inference::POLICY;
 use crate::limiting::Quotas;
+use crate::sinks::alertmanager::AlertsConfig;
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -58,6 +61,8 @@ pub struct Config {
     pub remembering: Remembering,
     /// How decisions are kept.
     pub decisions: Decisions,
+    /// Which decisions are told to whom as alerts, if any are.
+    pub alerts: Option<AlertsConfig>,
     /// How drift is measured.
     pub drift: Drift,
     /// What is stored of each field, in the order of the schema.
@@ -178,6 +183,7 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         history: Arc::new(history),
         remembering: ledger::remembering(at, &text.history),
         decisions: decisions(at, &text.decisions),
+        alerts: alerts::alerts(at, text, folder),
         drift: drift::drift(at, &text.drift),
         storing,
         data_directory: folder.join(&text.data_directory),

@@ -1,5 +1,6 @@
 //! Opening a ledger: the log is recovered, the index catches up, and the histories are folded again, from the latest snapshot on.
 
+use super::followers::Followers;
 use super::indexing::{self, IndexingError, Progress};
 use super::reading::Readers;
 use super::recent::Recent;
@@ -95,6 +96,7 @@ impl Ledger {
                 snapshots,
                 since_snapshot: AtomicU64::new(0),
                 snapshot_failure: Mutex::default(),
+                followers: Followers::default(),
             });
         }
         let ledger = Ledger {

@@ -64,15 +64,16 @@ impl Ledger {
         copied
     }
 
-    /// Drops what is older than it has to be kept, and what the index and the snapshots do not need any more.
+    /// Drops what is older than it has to be kept, and what neither the index nor the snapshots nor those who follow the log need any more.
     pub fn retain(&self, keep: &Decisions) {
         let Some(storage) = &self.storage else { return };
         if keep.keep_for.is_none() && keep.keep_bytes.is_none() {
             return;
         }
         let snapshot = if self.state().histories.plan().width() == 0 { Some(u64::MAX) } else { storage.snapshots.oldest().ok().flatten() };
-        let needed = storage.indexing.next().min(snapshot.unwrap_or(0));
-        let retention = Retention { age: keep.keep_for, bytes: keep.keep_bytes, now: Timestamp::now().as_microsecond() };
+        let now = Timestamp::now();
+        let needed = storage.indexing.next().min(snapshot.unwrap_or(0)).min(storage.followers.needed_from(now));
+        let retention = Retention { age: keep.keep_for, bytes: keep.keep_bytes, now: now.as_microsecond() };
         match storage.log.retain(retention, needed) {
             Ok(dropped) if dropped.is_empty() => {}
             Ok(dropped) => {

@@ -10,10 +10,12 @@ mod identity;
 mod labels;
 mod ledger;
 mod limits;
+mod notify;
 mod process;
 mod registering;
 mod reloads;
 mod requests;
+mod sinks;
 mod verdicts;
 
 pub use connections::{Connections, Order, Refusal};
@@ -21,9 +23,11 @@ pub use drift::unwatched;
 pub use identity::{KeySets, OfIdentity};
 pub use labels::OfLabels;
 pub use limits::{Limit, OfLimits};
+pub use notify::OfNotify;
 pub use registering::Exposition;
 pub use reloads::{Reload, Reloads};
 pub use requests::OfRequests;
+pub use sinks::AnomalyAlerts;
 
 use super::names;
 use crate::breaking::BreakerFacts;
@@ -37,6 +41,7 @@ use drift::OfDrift;
 use ledger::OfLedger;
 use process::OfProcess;
 use registering::Registries;
+use sinks::OfSinks;
 use synod_detection::{Ballot, Matrix, Outcome, Seen};
 use verdicts::OfVerdicts;
 
@@ -50,6 +55,7 @@ pub struct Metrics {
     drift: OfDrift,
     ledger: OfLedger,
     breakers: OfBreakers,
+    sinks: OfSinks,
     process: OfProcess,
     /// What is counted of labels.
     pub labels: OfLabels,
@@ -75,6 +81,7 @@ impl Metrics {
             drift: OfDrift::new(&mut registries, detectors, features, drift),
             ledger: OfLedger::new(&mut registries, histories),
             breakers: OfBreakers::new(&mut registries),
+            sinks: OfSinks::new(&mut registries),
             process: OfProcess::new(&mut registries),
             labels: OfLabels::new(&mut registries, detectors),
             requests: OfRequests::new(&mut registries),
@@ -120,6 +127,7 @@ impl Metrics {
     pub fn encoded(&self, exposition: Exposition, detectors: &[Detector], ledger: &LedgerFacts, breakers: &BreakerFacts) -> Vec<u8> {
         self.ledger.show(ledger);
         self.breakers.show(breakers);
+        self.sinks.show(&ledger.followers);
         self.drift.show();
         self.process.show();
         self.detectors.show(detectors);
