@@ -3,6 +3,7 @@
 use crate::decision::{Decision, Verdict, ballots};
 use crate::engine::{Call, Engine, JudgedRow};
 use crate::ledger::{Admission, AdmitError, Admittance, Asked, Ledger, ReadError};
+use crate::telemetry::tracing::{Hop, Passing, key};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub struct Deciding {
     pub judged: Vec<JudgedRow>,
     /// What the detectors' calls took.
     pub calls: Vec<Call>,
+    /// The hop that ends then.
+    pub storing: Passing,
     /// Comes when the decisions are durable.
     pub receipt: oneshot::Receiver<Result<(), AppendError>>,
 }
@@ -46,18 +49,20 @@ pub struct Deciding {
 /// # Errors
 /// When the rows cannot be taken in.
 pub fn decide(engine: &Engine, ledger: &Arc<Ledger>, configuration: &str, batch: &Batch, asked: &Asked) -> Result<Deciding, AdmitError> {
-    let admission = ledger.admit(batch, asked)?;
+    let admission = Hop::Past.during(|| ledger.admit(batch, asked))?;
     let all_fresh = admission.fresh.len() == batch.rows();
     let judged = match all_fresh {
         true => engine.judge(batch, &admission.past),
         false => engine.judge(&batch.select(&admission.fresh), &admission.past),
     };
+    let storing = Hop::Store.begin();
     let record =
         Recording { engine, ledger, configuration, asked, admission: &admission, features: &judged.features, calls: &judged.calls };
     let decisions: Vec<Decision> = judged.rows.iter().enumerate().map(|(fresh, row)| record.decision(fresh, row)).collect();
     let rows = admission.rows.iter().map(|row| decided(*row, &admission, ledger)).collect();
-    let receipt = ledger.commit(admission, &decisions);
-    Ok(Deciding { rows, decisions, judged: judged.rows, calls: judged.calls, receipt })
+    let receipt = storing.during(|| ledger.commit(admission, &decisions));
+    storing.count(key::DECISIONS, decisions.len());
+    Ok(Deciding { rows, decisions, judged: judged.rows, calls: judged.calls, storing, receipt })
 }
 
 fn decided(row: Admittance, admission: &Admission, ledger: &Ledger) -> Decided {

@@ -44,7 +44,8 @@ impl fmt::Display for Finding {
 
 /// All findings of a configuration, the gravest first.
 pub fn findings(config: &Config) -> Vec<Finding> {
-    let checks = [anonymous(config), plain(config), administration(config), issuer(config), durability(config), card_numbers(config)];
+    let checks =
+        [anonymous(config), plain(config), administration(config), issuer(config), durability(config), card_numbers(config), spans(config)];
     let mut found: Vec<Finding> = checks.into_iter().flatten().chain(secrets(config)).chain(trusting(config)).collect();
     found.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
     found
@@ -109,7 +110,9 @@ fn secrets(config: &Config) -> Vec<Finding> {
         CertificateSource::Acme(_) => None,
     });
     let login = config.identity.login.as_ref().and_then(|login| login.client_secret_file.as_deref());
+    let headers = config.tracing.as_ref().and_then(|tracing| tracing.headers_file.as_deref());
     let files = key.into_iter().chain(login.map(|file| ("identity.login.client_secret_file", file)));
+    let files = files.chain(headers.map(|file| ("tracing.headers_file", file)));
     let readable = files.filter(|(_, file)| fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o007 != 0));
     let finding = |(key, file): (&'static str, &Path)| Finding {
         gravity: Gravity::Warning,
@@ -118,6 +121,18 @@ fn secrets(config: &Config) -> Vec<Finding> {
         mend: "give it to the service's own user alone: chmod 600",
     };
     readable.map(finding).collect()
+}
+
+/// Spans that leave the machine without encryption.
+fn spans(config: &Config) -> Option<Finding> {
+    let tracing = config.tracing.as_ref().filter(|tracing| !tracing.is_encrypted() && !tracing.is_local())?;
+    let credential = if tracing.headers_file.is_some() { ", and the credential of `headers_file` with them," } else { "" };
+    Some(Finding {
+        gravity: Gravity::Warning,
+        key: "tracing.endpoint",
+        consequence: format!("spans{credential} cross the network to {} in the clear", tracing.endpoint.host_str().unwrap_or_default()),
+        mend: "use an https:// URL, or a collector on this machine",
+    })
 }
 
 fn durability(config: &Config) -> Option<Finding> {

@@ -1,5 +1,6 @@
-//! What Synod says about itself: metrics and log lines. Lower crates return facts; here they become telemetry.
+//! What Synod says about itself: metrics, log lines and traces. Lower crates return facts; here they become telemetry.
 
 pub mod logging;
 pub mod metrics;
 pub mod panicking;
+pub mod tracing;

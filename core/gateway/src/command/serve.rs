@@ -11,7 +11,7 @@ use crate::http::{Service, administration_routes, data_routes, redirecting_route
 use crate::identity::Identity;
 use crate::ledger::Ledger;
 use crate::listening::{Audience, Listening, Tls, chain};
-use crate::telemetry::logging;
+use crate::telemetry::{logging, tracing as traces};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,7 +34,8 @@ const RETRY: Duration = Duration::from_secs(10);
 pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let started = Instant::now();
     let config = configuration(&arguments.common)?;
-    let _guard = logging::start(config.level);
+    let traces = config.tracing.as_ref().map(traces::start).transpose().map_err(|error| CommandError::Failed(chain(&error)))?;
+    let _guard = logging::start(config.level, traces.as_ref());
     refuse_insecure(&config, arguments.dev)?;
     let at = Installation::with(config)?;
     let _lock = at.directory.lock_exclusive()?;
@@ -100,6 +101,9 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     data.shutdown_timeout(drain);
     service.record_refusals(true);
     opened.close();
+    if let Some(traces) = traces {
+        traces.close(drain);
+    }
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod provider;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use fetching::trusting;
 pub use fetching::{ClientMistake, UrlMistake, permitted};
 pub(super) use provider::Provider;
 

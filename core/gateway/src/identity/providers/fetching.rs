@@ -1,6 +1,7 @@
 //! Fetching from an identity provider: nowhere but where the configuration allows, not for long, and not much.
 
 use super::address;
+use crate::telemetry::tracing::propagated;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, RequestBuilder, Response, redirect};
@@ -167,11 +168,8 @@ impl Fetcher {
     /// A fetcher that trusts the certificates of this file, or those that the system trusts. `private` opens addresses inside of the
     /// organisation.
     pub(super) fn new(root: Option<&Path>, private: bool) -> Result<Self, ClientMistake> {
-        let roots = root.map_or_else(|| Ok(of_the_system()), of_file)?;
-        let versions = ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_protocol_versions(&[&TLS13, &TLS12]);
-        let tls = versions.map_err(|error| ClientMistake::Client(error.into()))?.with_root_certificates(roots).with_no_client_auth();
         let client = Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(trusting(root)?)
             .dns_resolver(Resolver { private })
             // A redirect could lead where the configuration did not.
             .redirect(redirect::Policy::none())
@@ -209,7 +207,7 @@ impl Fetcher {
 }
 
 async fn answer(request: RequestBuilder) -> Result<(u16, Vec<u8>), FetchError> {
-    let response = request.header(ACCEPT, "application/json").send().await.map_err(FetchError::of)?;
+    let response = propagated(request).header(ACCEPT, "application/json").send().await.map_err(FetchError::of)?;
     Ok((response.status().as_u16(), bounded(response).await?))
 }
 
@@ -228,12 +226,22 @@ async fn bounded(mut response: Response) -> Result<Vec<u8>, FetchError> {
     Ok(body)
 }
 
+/// TLS of a client that trusts the certificates of this file, or those that the system trusts.
+///
+/// # Errors
+/// When the file holds no certificates that can be roots.
+pub(crate) fn trusting(root: Option<&Path>) -> Result<ClientConfig, ClientMistake> {
+    let roots = root.map_or_else(|| Ok(of_the_system()), of_file)?;
+    let versions = ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_protocol_versions(&[&TLS13, &TLS12]);
+    Ok(versions.map_err(|error| ClientMistake::Client(error.into()))?.with_root_certificates(roots).with_no_client_auth())
+}
+
 fn of_the_system() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (used, _) = roots.add_parsable_certificates(found.certs);
     if used == 0 {
-        tracing::warn!("the system trusts no certificates: identity providers with https need `root`, or the package ca-certificates");
+        tracing::warn!("the system trusts no certificates: what is called by https needs a `root`, or the package ca-certificates");
     }
     roots
 }
