@@ -2,5 +2,6 @@
 
 pub mod logging;
 pub mod metrics;
+pub mod names;
 pub mod panicking;
 pub mod tracing;

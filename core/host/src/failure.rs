@@ -54,7 +54,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// All reasons, for whoever has to name them beforehand.
+    /// All that [`Self::reason`] can say, for whoever has to name it beforehand.
     pub const REASONS: [&'static str; 7] = ["timeout", "trap", "memory", "bad_output", "refused", "busy", "instantiation"];
 
     /// One stable word, for metrics and abstentions.

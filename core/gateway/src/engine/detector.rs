@@ -16,7 +16,11 @@ const ROWS_PER_CALL: usize = 256;
 const MOST_TIMEOUTS: usize = 3;
 /// Characters of an abstention's detail.
 const LONGEST_DETAIL: usize = 300;
-const NOT_READY: &str = "the detector did not start; the log says why";
+const DID_NOT_START: &str = "the detector did not start; the log says why";
+/// The reason of an abstention of a detector that is not there.
+pub const NOT_READY: &str = "not_ready";
+/// The reason of an abstention for want of a feature that the plugin needs.
+pub const MISSING_FEATURE: &str = "missing_feature";
 
 /// Which model, made by which code.
 #[derive(Debug, Clone)]
@@ -178,7 +182,7 @@ impl Detector {
     pub(super) fn vote(&self, matrix: &Matrix) -> (Vec<Ballot>, Call) {
         let mut call = Call::default();
         let Some(pool) = self.pool() else {
-            let ballot = || abstain("not_ready", NOT_READY);
+            let ballot = || abstain(NOT_READY, DID_NOT_START);
             return ((0..matrix.rows()).map(|_| ballot()).collect(), call);
         };
         let missing: Vec<Option<usize>> =
@@ -191,7 +195,7 @@ impl Detector {
         }
         .into_iter();
         let ballot = |missing: Option<usize>| match missing {
-            Some(column) => abstain("missing_feature", &format!("`{}` is missing", self.identity.columns[column])),
+            Some(column) => abstain(MISSING_FEATURE, &format!("`{}` is missing", self.identity.columns[column])),
             None => self.ballot(results.next()),
         };
         (missing.into_iter().map(ballot).collect(), call)
@@ -205,7 +209,7 @@ impl Detector {
         if !self.description().explains {
             return Err(abstention("cannot_explain", "its plugin does not explain scores"));
         }
-        let Some(pool) = self.pool() else { return Err(abstention("not_ready", NOT_READY)) };
+        let Some(pool) = self.pool() else { return Err(abstention(NOT_READY, DID_NOT_START)) };
         let failed = |failure: Failure| abstention(failure.reason(), &failure.to_string());
         if row.missing(0).is_some() && !self.takes_missing || pool.score(row.width, &row.values).map_err(failed)?.scores != [raw_score] {
             return Err(abstention("not_reproduced", "the recorded features do not give its score again; `synod replay` says more"));

@@ -3,7 +3,7 @@
 use super::{Service, limits};
 use crate::access::Caller;
 use crate::redaction::redacted;
-use crate::telemetry::tracing::{Requested, Trace};
+use crate::telemetry::tracing::{Requested, Trace, sampled_trace_id};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
@@ -46,7 +46,7 @@ async fn answered(
     let (method, route) = (requested.method, requested.route.unwrap_or("unmatched"));
     let mut response = next.run(request).await;
     let (status, took) = (response.status().as_u16(), started.elapsed());
-    service.metrics.request(route, method, status, took);
+    service.metrics.requests.answered(route, method, status, took, sampled_trace_id());
     if let Some(trace) = trace {
         trace.answered(requested, status, took);
     }

@@ -66,7 +66,7 @@ impl Default for Gates {
 impl Service {
     /// Audits something, and does not wait for it to be stored.
     pub fn audit(&self, record: &AuditRecord) {
-        self.metrics.audited(record);
+        self.metrics.identity.audited(record);
         self.store(record, |_| ());
     }
 
@@ -75,7 +75,7 @@ impl Service {
     /// # Errors
     /// When it cannot be stored.
     pub async fn audited(&self, record: &AuditRecord) -> Result<(), Problem> {
-        self.metrics.audited(record);
+        self.metrics.identity.audited(record);
         let (sender, stored) = oneshot::channel();
         // Nobody may be waiting any more; the record stands all the same.
         self.store(record, |done| {
@@ -89,7 +89,7 @@ impl Service {
 
     /// Audits that a credential was refused. Of a flood only the first ones are recorded one by one.
     pub fn refuse_credential(&self, reason: &'static str, origin: &Origin) {
-        self.metrics.credential_refused(reason);
+        self.metrics.identity.credential_refused(reason);
         let record = || origin.record(Action::CREDENTIAL_REFUSED, AuditOutcome::Denied).because(reason);
         self.refuse(&self.gates.credentials, reason, origin, record);
     }
@@ -119,7 +119,7 @@ impl Service {
     /// `done` is told whether it is stored.
     fn store(&self, record: &AuditRecord, done: impl FnOnce(bool) + Send + 'static) {
         record.tell();
-        let (id, failures) = (record.id(), self.metrics.audit_failures());
+        let (id, failures) = (record.id(), self.metrics.identity.audit_failures());
         self.ledger.audit(record, move |stored| {
             if let Err(error) = &stored {
                 failures.inc();

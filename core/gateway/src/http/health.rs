@@ -2,8 +2,9 @@
 
 use super::score::json;
 use super::{Problem, Service};
+use crate::telemetry::metrics::Exposition;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::sync::Arc;
@@ -44,10 +45,12 @@ pub(super) async fn ready(State(service): State<Arc<Service>>) -> Result<Respons
     Ok(response)
 }
 
-pub(super) async fn metrics(State(service): State<Arc<Service>>) -> impl IntoResponse {
+pub(super) async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> impl IntoResponse {
     service.metrics.limits.show(&service.limiting.keys(), service.limiting.memory().held());
     service.metrics.limits.queue("scoring", service.gate.facts());
     service.metrics.limits.queue("reads", service.reads.facts());
-    let text = service.metrics.text(service.engine.detectors(), &service.ledger.facts());
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let exposition = Exposition::accepted(accept);
+    let metrics = service.metrics.encoded(exposition, service.engine.detectors(), &service.ledger.facts());
+    ([(header::CONTENT_TYPE, exposition.content_type())], metrics)
 }

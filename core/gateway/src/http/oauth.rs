@@ -99,7 +99,7 @@ pub(super) async fn token(
     };
     match issue(&service, &origin, &headers, &form) {
         Ok(issued) => {
-            service.metrics.token_issued();
+            service.metrics.identity.token_issued();
             let told = Told { access_token: &issued.token, token_type: "Bearer", expires_in: issued.expires_in, scope: &issued.scope };
             Ok(answer(StatusCode::OK, &told))
         }

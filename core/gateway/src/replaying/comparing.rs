@@ -1,14 +1,14 @@
 //! A decision beside the same decision, judged again: they must be equal bit for bit.
 
 use crate::decision::{Decision, Verdict, VoteOf};
-use crate::engine::{Engine, JudgedRow, NOT_ASKED};
+use crate::engine::{Engine, JudgedRow, NOT_ASKED, NOT_READY};
 use serde::Serialize;
 use serde_json::{Value, json};
 use synod_detection::{Abstention, Ballot, Matrix, Vote};
 use uuid::Uuid;
 
 /// Reasons of a detector that speak of this machine, and not of the row.
-const OF_THE_MACHINE: [&str; 5] = ["timeout", "busy", "instantiation", "not_ready", NOT_ASKED];
+const OF_THE_MACHINE: [&str; 5] = ["timeout", "busy", "instantiation", NOT_READY, NOT_ASKED];
 
 /// Something that came out otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize)]

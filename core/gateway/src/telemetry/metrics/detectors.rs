@@ -1,0 +1,169 @@
+//! What is counted of each detector.
+
+use super::registering::{Registries, Timing, Timings, scores};
+use crate::engine::{Call, Detector, MISSING_FEATURE, NOT_READY};
+use crate::telemetry::names;
+use crate::telemetry::tracing::sampled_trace_id;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
+use std::sync::atomic::Ordering;
+use synod_detection::Ballot;
+use synod_host::{Failure, Retired};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DetectorLabels {
+    detector: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VoteLabels {
+    detector: String,
+    vote: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    detector: String,
+    phase: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InstanceLabels {
+    detector: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    detector: String,
+    reason: &'static str,
+}
+
+/// The metrics of all detectors.
+#[derive(Debug)]
+pub(super) struct OfDetectors {
+    abstentions: Family<ReasonLabels, Counter>,
+    each: Vec<OfDetector>,
+}
+
+/// One detector's metrics, looked up once.
+#[derive(Debug)]
+struct OfDetector {
+    name: String,
+    yes: Counter,
+    no: Counter,
+    scores: Histogram,
+    waiting: Timing,
+    instantiating: Timing,
+    scoring: Timing,
+    ready: Gauge,
+    idle: Gauge,
+    live: Gauge,
+    memory: Gauge,
+    /// By [`Retired::by_reason`], in its order.
+    retired: [Counter; 5],
+}
+
+/// Why a detector can abstain.
+fn reasons() -> impl Iterator<Item = &'static str> {
+    Failure::REASONS.into_iter().chain([NOT_READY, MISSING_FEATURE])
+}
+
+/// The families that a detector takes its metrics from.
+struct Families {
+    votes: Family<VoteLabels, Counter>,
+    scores: Family<DetectorLabels, Histogram, fn() -> Histogram>,
+    phases: Timings<PhaseLabels>,
+    ready: Family<DetectorLabels, Gauge>,
+    instances: Family<InstanceLabels, Gauge>,
+    memory: Family<DetectorLabels, Gauge>,
+    retired: Family<ReasonLabels, Counter>,
+}
+
+impl Families {
+    fn new(registries: &mut Registries) -> Self {
+        Self {
+            votes: registries.counters(&names::DETECTOR_VOTES),
+            scores: registries.histograms(&names::DETECTOR_SCORE, scores),
+            phases: registries.timings(&names::DETECTOR_DURATION),
+            ready: registries.gauges(&names::DETECTOR_READY),
+            instances: registries.gauges(&names::DETECTOR_INSTANCES),
+            memory: registries.gauges(&names::DETECTOR_MEMORY),
+            retired: registries.counters(&names::DETECTOR_RETIRED),
+        }
+    }
+
+    fn of(&self, detector: &Detector) -> OfDetector {
+        let name = detector.name().to_owned();
+        let labels = DetectorLabels { detector: name.clone() };
+        let vote = |vote| self.votes.get_or_create_owned(&VoteLabels { detector: name.clone(), vote });
+        let phase = |phase| self.phases.of(&PhaseLabels { detector: name.clone(), phase });
+        let instances = |state| self.instances.get_or_create_owned(&InstanceLabels { detector: name.clone(), state });
+        let retired = |reason| self.retired.get_or_create_owned(&ReasonLabels { detector: name.clone(), reason });
+        OfDetector {
+            yes: vote("yes"),
+            no: vote("no"),
+            scores: self.scores.get_or_create_owned(&labels),
+            waiting: phase("waiting"),
+            instantiating: phase("instantiating"),
+            scoring: phase("scoring"),
+            ready: self.ready.get_or_create_owned(&labels),
+            idle: instances("idle"),
+            live: instances("live"),
+            memory: self.memory.get_or_create_owned(&labels),
+            retired: Retired::default().by_reason().map(|(reason, _)| retired(reason)),
+            name,
+        }
+    }
+}
+
+impl OfDetectors {
+    /// Those of the detectors are there from the start, at zero.
+    pub(super) fn new(registries: &mut Registries, detectors: &[Detector]) -> Self {
+        let families = Families::new(registries);
+        let abstentions: Family<ReasonLabels, Counter> = registries.counters(&names::DETECTOR_ABSTENTIONS);
+        for (detector, reason) in detectors.iter().flat_map(|detector| reasons().map(|reason| (detector.name(), reason))) {
+            // A counter that is there from the start shows its first increase too.
+            drop(abstentions.get_or_create(&ReasonLabels { detector: detector.to_owned(), reason }));
+        }
+        Self { abstentions, each: detectors.iter().map(|detector| families.of(detector)).collect() }
+    }
+
+    pub(super) fn ballot(&self, detector: usize, ballot: &Ballot) {
+        let of = &self.each[detector];
+        match ballot {
+            Ballot::Vote(vote) => {
+                if vote.anomalous { &of.yes } else { &of.no }.inc();
+                of.scores.observe(vote.score);
+            }
+            Ballot::Abstention(abstention) => {
+                let labels = ReasonLabels { detector: of.name.clone(), reason: abstention.reason };
+                self.abstentions.get_or_create(&labels).inc();
+            }
+        }
+    }
+
+    pub(super) fn call(&self, detector: usize, call: &Call) {
+        let of = &self.each[detector];
+        if call.rows > 0 {
+            let trace = sampled_trace_id();
+            of.waiting.observe(call.waiting.as_secs_f64(), trace.clone());
+            of.instantiating.observe(call.instantiating.as_secs_f64(), trace.clone());
+            of.scoring.observe(call.scoring.as_secs_f64(), trace);
+        }
+    }
+
+    /// Shows what the host counts.
+    pub(super) fn show(&self, detectors: &[Detector]) {
+        for (of, detector) in self.each.iter().zip(detectors) {
+            of.ready.set(i64::from(detector.is_ready()));
+            let Some(facts) = detector.pool().map(|pool| pool.facts()) else { continue };
+            of.idle.set(facts.idle as i64);
+            of.live.set(facts.live as i64);
+            of.memory.set(i64::try_from(facts.memory).unwrap_or(i64::MAX));
+            for (counter, (_, count)) in of.retired.iter().zip(facts.retired.by_reason()) {
+                counter.inner().store(count, Ordering::Relaxed);
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The one list of all metrics: how each is called, what it counts, and by which labels. Metrics are registered by an entry of it, and alert
+//! rules and dashboards are generated from it, so that none can name a metric that does not exist.
+
+/// What kind of metric it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// How observations are distributed.
+    Histogram,
+    /// Labels that never change, of the value 1.
+    Info,
+}
+
+/// A metric, as it is registered.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The whole name without what its kind appends, with the unit at its end.
+    pub family: &'static str,
+    /// What kind it is.
+    pub kind: Kind,
+    /// Its labels. All are bounded: by the configuration, or by words of the code.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub help: &'static str,
+}
+
+impl Name {
+    /// The name that queries use; of a histogram, to which they append `_bucket`, `_count` or `_sum`, and native ones nothing.
+    pub fn series(&self) -> String {
+        match self.kind {
+            Kind::Counter => format!("{}_total", self.family),
+            Kind::Info => format!("{}_info", self.family),
+            Kind::Gauge | Kind::Histogram => self.family.to_owned(),
+        }
+    }
+}
+
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $name:ident = $kind:ident $family:literal [$($label:literal),*] $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            $(#[$doc])*
+            pub static $name: Name = Name { family: $family, kind: Kind::$kind, labels: &[$($label),*], help: $help };
+        )*
+
+        /// All of them.
+        pub static ALL: &[&Name] = &[$(&$name),*];
+    };
+}
+
+metrics! {
+    BUILD = Info "synod_build" ["version"] "Version of this Synod";
+
+    // Connections.
+    CONNECTIONS_OPEN = Gauge "synod_connections_open" ["listener"] "Connections that are open";
+    CONNECTIONS_REFUSED = Counter "synod_connections_refused" ["listener", "reason"] "Connections that were refused, because there were too many";
+    CONNECTIONS_OVERDUE = Counter "synod_connections_overdue" ["deadline"] "Connections that were closed and bodies that were not waited for, by the deadline they missed";
+    HANDSHAKES_FAILED = Counter "synod_tls_handshakes_failed" [] "Handshakes of TLS that failed";
+    BAD_HOSTS = Counter "synod_requests_with_bad_host" [] "Requests without the one Host that they need";
+    CERTIFICATE_EXPIRY = Gauge "synod_certificate_expiry_seconds" ["listener"] "When the certificate that is served ends, in seconds since 1970";
+    CERTIFICATE_ORDERS = Counter "synod_certificate_orders" ["result"] "Orders of a certificate by ACME, by what came of them";
+
+    // Who calls.
+    KEY_FETCHES = Counter "synod_identity_key_fetches" ["issuer", "result"] "Fetches of identity providers' keys, by what came of them";
+    KEYS_FETCHED = Gauge "synod_identity_keys_fetched_seconds" ["issuer"] "When the keys of an identity provider were fetched last, in seconds since 1970";
+    LOGINS = Counter "synod_console_logins" ["result"] "Logins to the console, by what came of them";
+    CREDENTIALS_REFUSED = Counter "synod_credentials_refused" ["reason"] "Credentials that did not hold, by reason";
+    TOKENS_ISSUED = Counter "synod_access_tokens_issued" [] "Access tokens that the embedded authorisation server gave";
+    AUDIT_EVENTS = Counter "synod_audit_events" ["action", "outcome"] "Audited acts and refusals; those of a flood count when they are summed up";
+    AUDIT_FAILURES = Counter "synod_audit_failures" [] "Audit records that could not be stored";
+
+    // Requests and their limits.
+    REQUESTS = Counter "synod_http_requests" ["route", "method", "status"] "Requests answered";
+    REQUEST_DURATION = Histogram "synod_http_request_duration_seconds" ["route"] "Time to answer a request";
+    REQUESTS_LIMITED = Counter "synod_requests_limited" ["limit"] "Requests that were refused, by the limit that they ran into";
+    LIMIT_KEYS = Gauge "synod_limit_keys" ["limit"] "Callers that quotas remember, by what they are told apart by";
+    QUEUE_LENGTH = Gauge "synod_queue_length" ["queue"] "Requests that wait";
+    QUEUE_AGE = Gauge "synod_queue_age_seconds" ["queue"] "For how long the first of them does";
+    BODIES_SIZE = Gauge "synod_bodies_size_bytes" [] "Memory that the bodies of requests take";
+
+    // Verdicts.
+    ROWS_REFUSED = Counter "synod_rows_refused" [] "Rows that the schema refused";
+    VERDICTS = Counter "synod_verdicts" ["outcome"] "Verdicts by outcome";
+    VERDICTS_ANOMALOUS = Counter "synod_verdicts_anomalous" [] "Verdicts that a row is anomalous";
+    VERDICT_SCORE = Histogram "synod_verdict_score" [] "Calibrated scores of the verdicts";
+    TOO_FEW_VOTES = Counter "synod_verdicts_with_too_few_votes" [] "Verdicts for which fewer detectors voted than asked";
+
+    // Detectors.
+    DETECTOR_VOTES = Counter "synod_detector_votes" ["detector", "vote"] "Votes";
+    DETECTOR_ABSTENTIONS = Counter "synod_detector_abstentions" ["detector", "reason"] "Rows that a detector did not vote on";
+    DETECTOR_SCORE = Histogram "synod_detector_score" ["detector"] "Calibrated scores of a detector";
+    DETECTOR_DURATION = Histogram "synod_detector_duration_seconds" ["detector", "phase"] "Time that a detector took for a request, by phase";
+    DETECTOR_READY = Gauge "synod_detector_ready" ["detector"] "Whether a detector can vote";
+    DETECTOR_INSTANCES = Gauge "synod_detector_instances" ["detector", "state"] "Sandboxes of a detector";
+    DETECTOR_MEMORY = Gauge "synod_detector_memory_bytes" ["detector"] "Memory of a detector's sandboxes, each as it was after its last call";
+    DETECTOR_RETIRED = Counter "synod_detector_instances_retired" ["detector", "reason"] "Sandboxes that were dropped, by reason";
+
+    // Traces.
+    TRACE_SPANS = Counter "synod_trace_spans" ["result"] "Spans, by what became of them: taken by the collector, dropped because too many waited, sent in vain";
+    TRACE_SPANS_WAITING = Gauge "synod_trace_spans_waiting" [] "Spans that wait to be sent to the collector";
+    TRACE_ATTEMPTS_FAILED = Counter "synod_trace_export_attempts_failed" [] "Attempts to send spans that failed; each is tried again a few times";
+
+    // Decisions, the log and histories.
+    ROWS_REPEATED = Counter "synod_rows_repeated" [] "Rows whose recorded decision was told again";
+    ROWS_CONFLICTING = Counter "synod_rows_conflicting" [] "Rows whose id or key was used before with other content";
+    ROWS_LATE = Counter "synod_rows_late" [] "Rows that came later than history.lateness";
+    ROWS_WITH_FULL_HISTORY = Counter "synod_rows_with_full_history" [] "Rows with a key that had as many events as are kept";
+    ROWS_AHEAD = Counter "synod_rows_ahead" [] "Rows whose time was too far ahead of the clock to be remembered";
+    DECISIONS_REFUSED = Counter "synod_decisions_refused" [] "Decisions that could not be stored, and were not acknowledged";
+    LOG_RECORDS = Counter "synod_log_records" [] "Records written to the log";
+    LOG_SYNCS = Counter "synod_log_syncs" [] "Times that the log was synced to the disk";
+    LOG_SYNC_TIME = Counter "synod_log_sync_seconds" [] "Time spent syncing the log";
+    LOG_FAILURES = Counter "synod_log_failures" [] "Writes or syncs of the log that failed";
+    LOG_FAILING = Gauge "synod_log_failing" [] "Whether the log cannot be written at the moment";
+    LOG_SIZE = Gauge "synod_log_size_bytes" [] "Size of the log on disk";
+    LOG_SEGMENTS = Gauge "synod_log_segments" [] "Files of the log";
+    LOG_QUEUE = Gauge "synod_log_queue_bytes" [] "Bytes that wait to be written to the log";
+    INDEX_BEHIND = Gauge "synod_index_behind_records" [] "Records of the log that the index does not know yet";
+    HISTORY_ENTITIES = Gauge "synod_history_entities" ["per"] "Keys whose past is remembered, by the fields of the key";
+    HISTORY_EVENTS = Gauge "synod_history_events" ["per"] "Events that are remembered";
+    HISTORY_SIZE = Gauge "synod_history_size_bytes" ["per"] "Memory that histories take";
+    HISTORY_EVICTED = Counter "synod_history_evicted" ["per"] "Keys that were forgotten to make room";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_spelled_by_the_rules() {
+        let families: BTreeSet<&str> = ALL.iter().map(|name| name.family).collect();
+        assert_eq!(families.len(), ALL.len(), "two metrics have one name");
+        for name in ALL {
+            let word = |text: &str| {
+                !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())
+            };
+            assert!(word(name.family) && name.labels.iter().all(|label| word(label)), "{name:?}");
+            assert!(["_total", "_info", "_count", "_sum", "_bucket"].iter().all(|end| !name.family.ends_with(end)), "{name:?}");
+            assert!(!name.help.ends_with('.') && name.help.starts_with(|first: char| first.is_uppercase()), "{name:?}");
+            // What belongs to a person, or what a client can write, is no label.
+            let unbounded = ["entity", "account", "path", "id", "tenant", "principal", "address", "user"];
+            assert!(name.labels.iter().all(|label| !unbounded.contains(label)), "{name:?}");
+        }
+    }
+}
