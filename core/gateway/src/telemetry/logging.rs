@@ -7,8 +7,9 @@ use super::tracing::Running;
 use crate::config::Level;
 use crate::redaction::Redacting;
 use lines::Lines;
+use tracing::Metadata;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, FilterFn, LevelFilter};
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry;
@@ -25,10 +26,14 @@ pub fn start(level: Level, traces: Option<&Running>) -> WorkerGuard {
     // A second start, as in tests, keeps the first.
     let _ = match traces {
         None => registry().with(lines).with(filter).try_init(),
-        // The level is that of lines: a hop has its span however little is logged, and a line shows nothing of spans.
-        Some(traces) => {
-            registry().with(lines.with_filter(filter).with_filter(filter_fn(|seen| seen.is_event()))).with(traces.layer()).try_init()
-        }
+        // The level is that of lines: a hop has its span however little is logged.
+        Some(traces) => registry().with(lines.with_filter(filter.and(events()))).with(traces.layer()).try_init(),
     };
     guard
+}
+
+/// A line shows nothing of spans: they need not be written down for it.
+fn events() -> FilterFn {
+    let is_event: fn(&Metadata<'_>) -> bool = |seen| seen.is_event();
+    FilterFn::new(is_event).with_max_level_hint(LevelFilter::TRACE)
 }

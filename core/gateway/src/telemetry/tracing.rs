@@ -40,7 +40,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 
 /// What the spans of hops are known by among all that is said by `tracing`.
@@ -139,7 +139,8 @@ where
 {
     let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false);
     let layer = layer.with_target(false).with_level(false).with_tracked_inactivity(false);
-    Box::new(layer.with_filter(filter_fn(|metadata| metadata.is_span() && metadata.target() == TARGET)))
+    let hops = filter_fn(|metadata| metadata.is_span() && metadata.target() == TARGET);
+    Box::new(layer.with_filter(hops.with_max_level_hint(LevelFilter::INFO)))
 }
 
 fn provider(settings: &Settings, queue: Queue) -> SdkTracerProvider {
