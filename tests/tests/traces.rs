@@ -40,7 +40,7 @@ detectors:
 fn fitted(tracing: &str) -> Installation {
     let (robust, ill) = (guests().join("template.wasm"), guests().join("hostile.wasm"));
     let detectors = format!(
-        "  robust:\n    plugin: {}\n  ill:\n    plugin: {}\n    parameters: {{behaviour: panic}}\n",
+        "  robust:\n    plugin: {}\n    features: [amount]\n    threshold: 0\n  ill:\n    plugin: {}\n    parameters: {{behaviour: panic}}\n",
         robust.display(),
         ill.display()
     );
@@ -120,11 +120,11 @@ fn a_collector_gets_a_whole_trace_by_grpc_and_nothing_of_what_a_client_sent() {
     let at = fitted(&tracing(&format!("https://localhost:{}", collector.address.port()), rest));
     at.write("root.pem", authority.pem());
     at.write("headers", "authorization: Bearer of-the-collector\n");
-    let key = at.run("keys create --role admin --name canary-principal").ok().output.trim().to_owned();
+    let key = at.run("keys create --role admin --label canary-principal").ok().output.trim().to_owned();
     let server = Server::start(&at);
 
     let (card, account) = ("4539148803436467", "DE89370400440532013000");
-    let body = json!({"event": format!("e-{card}"), "account": account, "at": "2026-02-01T00:00:00Z", "amount": 0.9_471}).to_string();
+    let body = json!({"event": format!("e-{card}"), "account": account, "at": "2026-02-01T00:00:00Z", "amount": 47_110_815.25}).to_string();
     let bearer = format!("Bearer {key}");
     let headers = [
         ("traceparent", parent("01")),
@@ -182,7 +182,7 @@ fn a_collector_gets_a_whole_trace_by_grpc_and_nothing_of_what_a_client_sent() {
     // What a client sent is in no span, whatever it is.
     let everything = collector.everything();
     let token = key.split('_').next_back().unwrap();
-    for canary in [card, account, &key, token, "canary", "9471"] {
+    for canary in [card, account, &key, token, "canary", "47110815"] {
         assert!(!everything.contains(canary), "{canary} is in a span");
     }
     server.stop();
@@ -275,7 +275,8 @@ fn what_is_not_drawn_is_not_recorded_and_its_log_lines_have_ids_all_the_same() {
 
 #[test]
 fn without_the_section_the_callers_trace_is_in_the_log() {
-    let server = Server::start(&fitted(""));
+    let at = fitted("");
+    let server = Server::start(&at);
     score(&server, &[("x-request-id", "theirs"), ("traceparent", &parent("01"))], &row("g1", 0.1)).ok();
     score(&server, &[("x-request-id", "none")], &row("g2", 0.1)).ok();
     let theirs = access_line(&server, "theirs");
@@ -287,7 +288,7 @@ fn without_the_section_the_callers_trace_is_in_the_log() {
 
 /// Scores, and insists that no request waits for the collector.
 #[track_caller]
-fn insist_on_answers(address: SocketAddr, protocol: &str) -> Server {
+fn insist_on_answers(address: SocketAddr, protocol: &str) -> (Installation, Server) {
     let rest = format!("protocol: {protocol}, queue: 20, sampling: {{share: 1}}");
     let at = fitted(&tracing(&format!("http://{address}"), &rest).replace("timeout: 5s", "timeout: 200ms"));
     at.edit("version: 1\n", "version: 1\nlisten: {drain: 2s}\n");
@@ -299,14 +300,14 @@ fn insist_on_answers(address: SocketAddr, protocol: &str) -> Server {
     await_metric(&server, "synod_trace_export_attempts_failed_total", |attempts| attempts > 0.0);
     assert!(metric(&server, "synod_trace_spans_waiting").unwrap() <= 20.0);
     let _ = server.await_event(|event| event["message"] == "the collector of traces does not take spans");
-    server
+    (at, server)
 }
 
 #[test]
 fn a_collector_that_is_away_or_silent_costs_spans_and_no_request() {
     // Nobody listens there.
     let away = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let server = insist_on_answers(away, "grpc");
+    let (_at, server) = insist_on_answers(away, "grpc");
     await_metric(&server, "synod_trace_spans_total{result=\"failed\"}", |spans| spans > 0.0);
     let stopping = Instant::now();
     server.stop();
@@ -314,7 +315,8 @@ fn a_collector_that_is_away_or_silent_costs_spans_and_no_request() {
     // Connections are taken, and nothing is ever said.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     for protocol in ["http", "grpc"] {
-        insist_on_answers(silent.local_addr().unwrap(), protocol).stop();
+        let (_at, server) = insist_on_answers(silent.local_addr().unwrap(), protocol);
+        server.stop();
     }
 }
 
