@@ -38,7 +38,9 @@ pub struct Deciding {
     pub judged: Vec<JudgedRow>,
     /// What the detectors' calls took.
     pub calls: Vec<Call>,
-    /// The hop that ends then.
+    /// The values of the features that they rest on, a row for each.
+    pub features: Matrix,
+    /// The hop that ends when they are durable.
     pub storing: Passing,
     /// Comes when the decisions are durable.
     pub receipt: oneshot::Receiver<Result<(), AppendError>>,
@@ -62,7 +64,7 @@ pub fn decide(engine: &Engine, ledger: &Arc<Ledger>, configuration: &str, batch:
     let rows = admission.rows.iter().map(|row| decided(*row, &admission, ledger)).collect();
     let receipt = storing.during(|| ledger.commit(admission, &decisions));
     storing.count(key::DECISIONS, decisions.len());
-    Ok(Deciding { rows, decisions, judged: judged.rows, calls: judged.calls, storing, receipt })
+    Ok(Deciding { rows, decisions, judged: judged.rows, calls: judged.calls, features: judged.features, storing, receipt })
 }
 
 fn decided(row: Admittance, admission: &Admission, ledger: &Ledger) -> Decided {
