@@ -140,8 +140,7 @@ async fn without_traces_the_callers_id_is_for_the_log_and_for_whom_we_call() {
     Trace::within(trace, async {
         let ids = line_ids().unwrap();
         assert_eq!((ids.trace.to_string().as_str(), ids.span, sampled_trace_id()), (&CALLER[3..35], None, None));
-        let client =
-            reqwest::Client::builder().tls_backend_preconfigured(crate::identity::providers::trusting(None).unwrap()).build().unwrap();
+        let client = reqwest::Client::builder().tls_backend_preconfigured(crate::calling::tls(None).unwrap()).build().unwrap();
         let request = propagated(client.get("http://127.0.0.1:1")).build().unwrap();
         assert_eq!(request.headers()["traceparent"], CALLER);
     })

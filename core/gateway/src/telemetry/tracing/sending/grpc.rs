@@ -40,7 +40,7 @@ impl Client {
 fn trust(settings: &Settings) -> Result<ClientTlsConfig, SendMistake> {
     let Some(path) = &settings.root else { return Ok(ClientTlsConfig::new().with_native_roots()) };
     // Read as for HTTP, which says what is wrong with it.
-    crate::identity::providers::trusting(Some(path))?;
+    crate::calling::tls(Some(path))?;
     let pem = std::fs::read(path).map_err(|source| SendMistake::Read { path: path.clone(), source })?;
     Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
 }

@@ -1,7 +1,7 @@
 //! OTLP by HTTP, as protobuf.
 
 use super::{Failed, MOST, SendMistake};
-use crate::identity::providers::trusting;
+use crate::calling::tls;
 use crate::telemetry::tracing::Settings;
 use axum::http::{HeaderMap, HeaderValue, header};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
@@ -20,7 +20,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(settings: &Settings) -> Result<Self, SendMistake> {
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(trusting(settings.root.as_deref())?)
+            .tls_backend_preconfigured(tls(settings.root.as_deref())?)
             // Spans, and the credential that goes with them, go where the configuration says, and nowhere else.
             .redirect(redirect::Policy::none())
             .no_proxy()
