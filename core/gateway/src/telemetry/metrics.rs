@@ -13,7 +13,7 @@ mod verdicts;
 pub use connections::{Connections, Order, Refusal};
 pub use identity::{KeySets, OfIdentity};
 pub use limits::{Limit, OfLimits};
-pub use registering::Exposition;
+pub use registering::{Exposition, SECONDS};
 pub use requests::OfRequests;
 
 use super::names;
