@@ -1,6 +1,6 @@
 //! Whether decisions are kept, found, and told to others.
 
-use super::pending::{DATA_FREE, DATA_SIZE, SINK_AGE, SINK_RECORDS};
+use super::pending::{SINK_AGE, SINK_RECORDS};
 use super::series::{grew, increase, series};
 use super::{Alert, Board, Levels, RuleFile, Severity};
 use synod_gateway::telemetry::names;
@@ -39,7 +39,7 @@ fn decisions_refused() -> Alert {
 
 /// What is nearly empty is not predicted to be full: a copy that comes and goes would call somebody.
 fn disk_full_soon() -> Alert {
-    let (free, size) = (series(&DATA_FREE, ""), series(&DATA_SIZE, ""));
+    let (free, size) = (series(&names::DATA_FREE, ""), series(&names::DATA_SIZE, ""));
     Alert::new("SynodDiskFullSoon", Severity::Critical, Board::Own)
         .when(format!("{free} < 0.4 * {size}\nand predict_linear({free}[30m], 3600) < 0"))
         .hold("5m")
@@ -50,10 +50,10 @@ fn disk_full_soon() -> Alert {
 }
 
 fn disk_low() -> Alert {
-    let (free, size) = (series(&DATA_FREE, ""), series(&DATA_SIZE, ""));
+    let (free, size) = (series(&names::DATA_FREE, ""), series(&names::DATA_SIZE, ""));
     Alert::new("SynodDiskLow", Severity::Warning, Board::Own).when(format!("{free} / {size} < 0.1")).hold("15m").says(
         "{{ $value | humanizePercentage }} of the file system of {{ $labels.instance }} is free",
-        "Make room or shorten `decisions.retention` before the log cannot be written.",
+        "Make room or set `decisions.keep_for` before the log cannot be written.",
     )
 }
 

@@ -1,9 +1,8 @@
 //! Whether rows are still like those that models were fitted on.
 
-use super::pending::{DETECTOR_SCORE_PSI, DRIFT_ROWS, FEATURE_PSI, FEATURES_MISSING};
 use super::series::{increase, rate, series};
 use super::{Alert, Board, Group, Levels, Recording, RuleFile, Severity};
-use synod_gateway::telemetry::names::{Name, VERDICTS};
+use synod_gateway::telemetry::names::{DETECTOR_SCORE_PSI, DRIFT_ROWS, FEATURE_PSI, FEATURES_MISSING, Name, VERDICTS};
 
 const MISSING: &str = "synod:features_missing:ratio_rate1h";
 

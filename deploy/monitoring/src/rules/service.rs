@@ -1,6 +1,6 @@
 //! Whether the service is there and does its work.
 
-use super::pending::{PROCESS_MAX_FDS, PROCESS_OPEN_FDS, PROCESS_START, RELOAD_FAILING, TRACE_SPANS};
+use super::pending::TRACE_SPANS;
 use super::series::{increase, rate, series};
 use super::{Alert, Board, Levels, RuleFile, Severity, routes};
 use synod_gateway::telemetry::names;
@@ -63,7 +63,7 @@ fn nothing_judged() -> Alert {
 }
 
 fn restarts(job: &str) -> Alert {
-    let starts = series(&PROCESS_START, job);
+    let starts = series(&names::PROCESS_START, job);
     Alert::new("SynodRestarts", Severity::Warning, Board::Own).when(format!("changes({starts}[1h]) > 3")).says(
         "Synod {{ $labels.instance }} has started {{ $value | humanize }} times within an hour",
         "Each start ends the requests under way and takes a while. The log of the last seconds before a start says why it ended.",
@@ -71,7 +71,7 @@ fn restarts(job: &str) -> Alert {
 }
 
 fn files_run_out(job: &str) -> Alert {
-    let (open, most) = (series(&PROCESS_OPEN_FDS, job), series(&PROCESS_MAX_FDS, job));
+    let (open, most) = (series(&names::PROCESS_OPEN_FDS, job), series(&names::PROCESS_MAX_FDS, job));
     Alert::new("SynodFilesRunOut", Severity::Warning, Board::Own).when(format!("{open} / {most} > 0.8")).hold("10m").says(
         "Synod {{ $labels.instance }} uses {{ $value | humanizePercentage }} of its file descriptors",
         "At the limit no connection is accepted and no file opened. Raise it (LimitNOFILE), or see who holds so many connections.",
@@ -79,7 +79,7 @@ fn files_run_out(job: &str) -> Alert {
 }
 
 fn reload_fails() -> Alert {
-    Alert::new("SynodReloadFails", Severity::Warning, Board::Own).when(format!("{} == 1", series(&RELOAD_FAILING, ""))).hold("5m").says(
+    Alert::new("SynodReloadFails", Severity::Warning, Board::Own).when(format!("{} == 1", series(&names::RELOAD_FAILING, ""))).hold("5m").says(
         "Synod {{ $labels.instance }} cannot use its new {{ $labels.part }}",
         "What was there before is still used; a restart would fail or come up without it. The log names the file and the mistake.",
     )
