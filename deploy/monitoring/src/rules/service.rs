@@ -79,10 +79,13 @@ fn files_run_out(job: &str) -> Alert {
 }
 
 fn reload_fails() -> Alert {
-    Alert::new("SynodReloadFails", Severity::Warning, Board::Own).when(format!("{} == 1", series(&names::RELOAD_FAILING, ""))).hold("5m").says(
-        "Synod {{ $labels.instance }} cannot use its new {{ $labels.part }}",
-        "What was there before is still used; a restart would fail or come up without it. The log names the file and the mistake.",
-    )
+    Alert::new("SynodReloadFails", Severity::Warning, Board::Own)
+        .when(format!("{} == 1", series(&names::RELOAD_FAILING, "")))
+        .hold("5m")
+        .says(
+            "Synod {{ $labels.instance }} cannot use its new {{ $labels.part }}",
+            "What was there before is still used; a restart would fail or come up without it. The log names the file and the mistake.",
+        )
 }
 
 fn overloaded() -> Alert {
