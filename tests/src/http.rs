@@ -110,11 +110,33 @@ impl Connection {
     /// When there is none, or its body is no text of the length that it states.
     pub fn answer(&mut self) -> Answer {
         let mut answer = self.head();
-        let length = answer.header("content-length").map_or(0, |length| length.parse().expect("a length"));
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).expect("the body is as long as it says");
+        let body = match answer.header("transfer-encoding") {
+            Some(_) => chunks(&mut self.stream).expect("the body comes in whole chunks"),
+            None => {
+                let length = answer.header("content-length").map_or(0, |length| length.parse().expect("a length"));
+                let mut body = vec![0; length];
+                self.stream.read_exact(&mut body).expect("the body is as long as it says");
+                body
+            }
+        };
         answer.body = String::from_utf8(body).expect("answers are text");
         answer
+    }
+}
+
+/// A body whose length nobody knew when it was begun.
+pub(crate) fn chunks(stream: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).ok()?;
+        let length = usize::from_str_radix(line.trim_end().split(';').next()?, 16).ok()?;
+        let mut chunk = vec![0; length + 2];
+        stream.read_exact(&mut chunk).ok()?;
+        if length == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(&chunk[..length]);
     }
 }
 

@@ -72,7 +72,7 @@ impl Board {
             Self::Detectors => "detectors",
             Self::Drift => "drift-and-labels",
             Self::Edge => "edge",
-            Self::Own => "own",
+            Self::Own => "self",
         }
     }
 }

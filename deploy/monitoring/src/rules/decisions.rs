@@ -1,6 +1,5 @@
 //! Whether decisions are kept, found, and told to others.
 
-use super::pending::{SINK_AGE, SINK_RECORDS};
 use super::series::{grew, increase, series};
 use super::{Alert, Board, Levels, RuleFile, Severity};
 use synod_gateway::telemetry::names;
@@ -87,14 +86,14 @@ fn history_evicts() -> Alert {
 }
 
 fn sink_behind(limit: u32) -> Alert {
-    Alert::new("SynodSinkBehind", Severity::Warning, Board::Own).when(format!("{} > {limit}", series(&SINK_AGE, ""))).hold("5m").says(
+    Alert::new("SynodSinkBehind", Severity::Warning, Board::Own).when(format!("{} > {limit}", series(&names::SINK_AGE, ""))).hold("5m").says(
         "The sink {{ $labels.sink }} of {{ $labels.instance }} is {{ $value | humanizeDuration }} behind",
         "Its receiver takes nothing, or not fast enough. Nothing is lost as long as the log keeps what was not delivered.",
     )
 }
 
 fn dead_letters() -> Alert {
-    let dead = grew(&SINK_RECORDS, "result=\"dead\"", "1h");
+    let dead = grew(&names::SINK_RECORDS, "result=\"dead\"", "1h");
     Alert::new("SynodSinkDeadLetters", Severity::Warning, Board::Own).when(dead).says(
         "The sink {{ $labels.sink }} of {{ $labels.instance }} gave up {{ $value | humanize }} records within the hour",
         "Its receiver refused them for good. They are still in the log, and will not be sent again by themselves.",

@@ -10,7 +10,4 @@ macro_rules! pending {
 
 pending! {
     TRACE_SPANS = Counter "synod_trace_spans" ["result"];
-    BREAKERS_OPEN = Gauge "synod_breakers_open" [];
-    SINK_RECORDS = Counter "synod_sink_records" ["sink", "result"];
-    SINK_AGE = Gauge "synod_sink_age_seconds" ["sink"];
 }

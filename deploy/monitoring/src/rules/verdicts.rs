@@ -1,6 +1,5 @@
 //! Whether verdicts are what people expect of them.
 
-use super::pending::BREAKERS_OPEN;
 use super::series::{increase, series};
 use super::{Alert, Board, Levels, RuleFile, Severity};
 use synod_gateway::telemetry::names;
@@ -26,7 +25,7 @@ fn too_few_votes() -> Alert {
 }
 
 fn breaker_open() -> Alert {
-    Alert::new("SynodBreakerOpen", Severity::Critical, Board::Overview).when(format!("{} > 0", series(&BREAKERS_OPEN, ""))).hold("1m").says(
+    Alert::new("SynodBreakerOpen", Severity::Critical, Board::Overview).when(format!("{} > 0", series(&names::BREAKERS_OPEN, ""))).hold("1m").says(
         "{{ $value | humanize }} breakers of {{ $labels.instance }} are open: nothing is blocked there",
         "More was to be blocked than `outcomes.breaker` allows, and `block` is `review` until an operator resets the breaker.",
     )
