@@ -86,10 +86,13 @@ fn history_evicts() -> Alert {
 }
 
 fn sink_behind(limit: u32) -> Alert {
-    Alert::new("SynodSinkBehind", Severity::Warning, Board::Own).when(format!("{} > {limit}", series(&names::SINK_AGE, ""))).hold("5m").says(
-        "The sink {{ $labels.sink }} of {{ $labels.instance }} is {{ $value | humanizeDuration }} behind",
-        "Its receiver takes nothing, or not fast enough. Nothing is lost as long as the log keeps what was not delivered.",
-    )
+    Alert::new("SynodSinkBehind", Severity::Warning, Board::Own)
+        .when(format!("{} > {limit}", series(&names::SINK_AGE, "")))
+        .hold("5m")
+        .says(
+            "The sink {{ $labels.sink }} of {{ $labels.instance }} is {{ $value | humanizeDuration }} behind",
+            "Its receiver takes nothing, or not fast enough. Nothing is lost as long as the log keeps what was not delivered.",
+        )
 }
 
 fn dead_letters() -> Alert {

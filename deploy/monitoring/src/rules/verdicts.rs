@@ -25,10 +25,13 @@ fn too_few_votes() -> Alert {
 }
 
 fn breaker_open() -> Alert {
-    Alert::new("SynodBreakerOpen", Severity::Critical, Board::Overview).when(format!("{} > 0", series(&names::BREAKERS_OPEN, ""))).hold("1m").says(
-        "{{ $value | humanize }} breakers of {{ $labels.instance }} are open: nothing is blocked there",
-        "More was to be blocked than `outcomes.breaker` allows, and `block` is `review` until an operator resets the breaker.",
-    )
+    Alert::new("SynodBreakerOpen", Severity::Critical, Board::Overview)
+        .when(format!("{} > 0", series(&names::BREAKERS_OPEN, "")))
+        .hold("1m")
+        .says(
+            "{{ $value | humanize }} breakers of {{ $labels.instance }} are open: nothing is blocked there",
+            "More was to be blocked than `outcomes.breaker` allows, and `block` is `review` until an operator resets the breaker.",
+        )
 }
 
 fn block_share(limit: f64) -> Alert {
