@@ -8,7 +8,6 @@ mod detectors;
 mod drift;
 mod edge;
 mod levels;
-mod pending;
 mod routes;
 mod series;
 mod service;

@@ -1,6 +1,5 @@
 //! Whether the service is there and does its work.
 
-use super::pending::TRACE_SPANS;
 use super::series::{increase, rate, series};
 use super::{Alert, Board, Levels, RuleFile, Severity, routes};
 use synod_gateway::telemetry::names;
@@ -113,7 +112,7 @@ fn connections_refused() -> Alert {
 }
 
 fn spans_dropped() -> Alert {
-    let spans = |matcher: &str| format!("sum by (job, instance) ({})", rate(&TRACE_SPANS, matcher, "10m"));
+    let spans = |matcher: &str| format!("sum by (job, instance) ({})", rate(&names::TRACE_SPANS, matcher, "10m"));
     Alert::new("SynodSpansDropped", Severity::Info, Board::Own)
         .when(format!("{} / ({} > 0) > 0.01", spans("result!=\"exported\""), spans("")))
         .hold("30m")
