@@ -5,6 +5,7 @@ pub mod configurations;
 mod http;
 pub mod http2;
 mod installation;
+pub mod prometheus;
 mod server;
 pub mod table;
 pub mod tls;
