@@ -1,6 +1,8 @@
 //! Everything that watches Synod, generated from the list of its metrics: a rule or a panel refers to a metric by its entry, so that none can
 //! name a metric that does not exist.
 
+pub mod query;
+
 use std::path::{Path, PathBuf};
 
 /// A generated file.
