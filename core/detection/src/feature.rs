@@ -1,5 +1,6 @@
 //! A feature: how it is declared, what it learns from the training rows, and how it is computed for a row.
 
+use crate::drift::Reference;
 use crate::encoding::MOST_COLUMNS;
 use crate::history::{HistoryPlan, Past, PastValues};
 use crate::{Batch, CalendarPart, Cyclic, Encoder, Encoding, Expression, ExpressionError, Kind, Scale, Scaling, Schema, scale};
@@ -218,10 +219,13 @@ pub struct FittedFeature {
     pub definition: Definition,
     pub(crate) encoder: Option<Encoder>,
     pub(crate) columns: Vec<FittedColumn>,
+    /// How the training values were distributed, before scaling. Models that were fitted before this was kept have none.
+    #[serde(default)]
+    pub(crate) reference: Option<Reference>,
 }
 
 impl FittedFeature {
-    /// Learns encoder, scaler and the stand-in for missing values from the training rows.
+    /// Learns encoder, scaler, the stand-in for missing values and what drift is measured against from the training rows.
     ///
     /// # Errors
     /// When the definition does not fit the schema, or has too many categories.
@@ -248,7 +252,12 @@ impl FittedFeature {
             learn_column(definition, format!("{}{suffix}", definition.name), &own)
         };
         let columns = suffixes.into_iter().enumerate().map(column).collect();
-        Ok(Self { definition: definition.clone(), encoder, columns })
+        let reference = match &definition.source {
+            // The columns together say which category it was.
+            Source::Encoding { encoding: Encoding::OneHot, .. } => Reference::of_categories(&values, width),
+            _ => Reference::of_values(&values),
+        };
+        Ok(Self { definition: definition.clone(), encoder, columns, reference: Some(reference) })
     }
 }
 

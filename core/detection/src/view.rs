@@ -1,10 +1,12 @@
 //! What a detector sees of a row: its features, in its order, on its scales. A [`View`] is kept with each model; a [`Plan`] computes the
 //! views of several detectors at once, and what they share only once.
 
+use crate::drift::Reference;
 use crate::feature::Compiled;
 use crate::history::{HistoryPlan, PastValues};
 use crate::{Batch, Definition, Encoder, FeatureError, FittedFeature, Kind, Scaling, Schema, Source, TimeFormat};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Rows of numbers, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,6 +116,17 @@ pub struct Typical {
     pub high: f64,
 }
 
+/// A feature that some view shows, among the values of a [`Plan`].
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Its name, as it was declared; with `@` and a detector behind it if another one is called so, too.
+    pub name: String,
+    /// Where its values stand: one, or a column for each category.
+    pub columns: Range<usize>,
+    /// How its values were distributed in the training rows, if that was kept.
+    pub reference: Option<Reference>,
+}
+
 /// A source that one or more views use.
 #[derive(Debug, Clone)]
 struct Slot {
@@ -138,6 +151,8 @@ struct PlannedColumn {
 pub struct Plan {
     slots: Vec<Slot>,
     names: Vec<String>,
+    /// Of the slots that a view shows; they are the first ones.
+    seen: Vec<Seen>,
     views: Vec<Vec<PlannedColumn>>,
 }
 
@@ -147,13 +162,17 @@ impl Plan {
     /// # Errors
     /// When a view names a field that the schema does not have, or asks for a past that is not kept.
     pub fn new(schema: &Schema, history: &HistoryPlan, views: &[(&str, &View)]) -> Result<Self, FeatureError> {
-        let mut plan = Self { slots: Vec::new(), names: Vec::new(), views: Vec::with_capacity(views.len()) };
+        let mut plan = Self { slots: Vec::new(), names: Vec::new(), seen: Vec::new(), views: Vec::with_capacity(views.len()) };
         let mut known: Vec<&FittedFeature> = Vec::new();
         for (detector, view) in views {
             let mut columns = Vec::new();
             for feature in &view.features {
                 let slot = match known.iter().position(|known| same_source(known, feature)) {
-                    Some(slot) => slot,
+                    Some(slot) => {
+                        let seen = &mut plan.seen[slot].reference;
+                        *seen = seen.take().or_else(|| feature.reference.clone());
+                        slot
+                    }
                     None => {
                         plan.add(schema, history, detector, feature)?;
                         known.push(feature);
@@ -193,18 +212,27 @@ impl Plan {
 
     fn add(&mut self, schema: &Schema, history: &HistoryPlan, detector: &str, feature: &FittedFeature) -> Result<(), FeatureError> {
         let source = Compiled::new(&feature.definition.source, schema, history)?;
-        self.slots.push(Slot { source, encoder: feature.encoder.clone(), start: self.names.len() });
+        let start = self.names.len();
+        self.slots.push(Slot { source, encoder: feature.encoder.clone(), start });
+        // Detectors that were fitted at different times may have learnt different categories under one name.
+        let own = |name: &str, is_taken: bool| if is_taken { format!("{name}@{detector}") } else { name.to_owned() };
         for column in &feature.columns {
-            // Detectors that were fitted at different times may have learnt different categories under one name.
-            let taken = self.names.contains(&column.name);
-            self.names.push(if taken { format!("{}@{detector}", column.name) } else { column.name.clone() });
+            self.names.push(own(&column.name, self.names.contains(&column.name)));
         }
+        let name = &feature.definition.name;
+        let name = own(name, self.seen.iter().any(|seen| seen.name == *name));
+        self.seen.push(Seen { name, columns: start..self.names.len(), reference: feature.reference.clone() });
         Ok(())
     }
 
     /// The names of the features' values, in order.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The features that some view shows, in the order in which the views name them.
+    pub fn seen(&self) -> &[Seen] {
+        &self.seen
     }
 
     /// The name of the value that a view's column is made of.

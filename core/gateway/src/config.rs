@@ -8,7 +8,7 @@ mod text;
 mod units;
 
 pub use check::{
-    CertificateName, Config, Decisions, DetectorConfig, FitConfig, Identity, KeyLifetimes, Listen, MappedCertificate, Remembering,
+    CertificateName, Config, Decisions, DetectorConfig, Drift, FitConfig, Identity, KeyLifetimes, Listen, MappedCertificate, Remembering,
     RequestLimits, Route, TokenServer,
 };
 pub(crate) use check::{LONGEST_TOKEN, is_name};

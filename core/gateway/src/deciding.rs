@@ -37,6 +37,8 @@ pub struct Deciding {
     pub judged: Vec<JudgedRow>,
     /// What the detectors' calls took.
     pub calls: Vec<Call>,
+    /// The values of the features that they rest on, a row for each.
+    pub features: Matrix,
     /// Comes when the decisions are durable.
     pub receipt: oneshot::Receiver<Result<(), AppendError>>,
 }
@@ -57,7 +59,7 @@ pub fn decide(engine: &Engine, ledger: &Arc<Ledger>, configuration: &str, batch:
     let decisions: Vec<Decision> = judged.rows.iter().enumerate().map(|(fresh, row)| record.decision(fresh, row)).collect();
     let rows = admission.rows.iter().map(|row| decided(*row, &admission, ledger)).collect();
     let receipt = ledger.commit(admission, &decisions);
-    Ok(Deciding { rows, decisions, judged: judged.rows, calls: judged.calls, receipt })
+    Ok(Deciding { rows, decisions, judged: judged.rows, calls: judged.calls, features: judged.features, receipt })
 }
 
 fn decided(row: Admittance, admission: &Admission, ledger: &Ledger) -> Decided {

@@ -171,6 +171,17 @@ pub enum Label {
     Unsure = 2,
 }
 
+impl Label {
+    /// Its name, as it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fraud => "fraud",
+            Self::Legitimate => "legitimate",
+            Self::Unsure => "unsure",
+        }
+    }
+}
+
 /// A label as it is stored. What people write into it is no field of the schema, so that no `store` governs it: it passes the net of
 /// [`redaction`](crate::redaction) whenever it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -36,7 +36,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::identity::Identity;
 use crate::inference::Statistics;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, ReadError};
 use crate::limiting::{Gate, Limiting, Need, Pass, Proxies, QueueLimits};
 use crate::listening::{Audience, Tls};
 use crate::telemetry::metrics::{Limit, Metrics};
@@ -45,6 +45,7 @@ use axum::http::HeaderValue;
 use axum::middleware::{from_fn, from_fn_with_state};
 use std::sync::Arc;
 use std::time::Duration;
+use synod_store::Whose;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// Reads of decisions that are done at a time: fewer than the index has readers, so that one is left for scoring.
@@ -80,7 +81,8 @@ pub struct Service {
 impl Service {
     /// A service of these detectors, whose decisions go to this ledger. `configuration` is the digest under which it was archived.
     pub fn new(config: Config, configuration: String, engine: Arc<Engine>, ledger: Arc<Ledger>, identity: Arc<Identity>) -> Arc<Self> {
-        let metrics = Metrics::new(engine.detectors(), &engine.history().keys().map(|names| names.join("+")).collect::<Vec<_>>());
+        let histories: Vec<String> = engine.history().keys().map(|names| names.join("+")).collect();
+        let metrics = Metrics::new(engine.detectors(), engine.plan().seen(), &histories, config.drift);
         let inferences = Statistics::new(engine.detectors().len());
         let proxies = limits::proxies(&config.listen);
         let limiting = Limiting::new(&config.quotas, config.limits.memory);
@@ -134,6 +136,25 @@ impl Service {
     /// What judges rows.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Notes how many threads answer clients.
+    pub fn note_workers(&self, threads: usize) {
+        self.metrics.workers(threads);
+    }
+
+    /// Has the metrics say how well the policy and the detectors did on the decisions since a moment, in microseconds since 1970, that people
+    /// labelled: those of all tenants together. Reads each of them.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn measure_quality(&self, since: i64) -> Result<(), ReadError> {
+        match self.ledger.quality(&Whose::All, Some(since), None) {
+            Ok(quality) => self.metrics.labels.show(&quality),
+            Err(ReadError::NotStored) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Lets a request in to the detectors, once they have sandboxes for it.

@@ -33,7 +33,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use synod_detection::history::{Histories, HistoryFacts, PastValues, Realm};
 use synod_detection::{Batch, Schema};
-use synod_store::{AppendError, Entry, LogFacts, Position, Secret};
+use synod_store::{AppendError, DataDirectory, Entry, LogFacts, Position, Secret, Space};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -92,6 +92,7 @@ pub struct Ledger {
     state: Mutex<State>,
     changed: Condvar,
     storage: Option<Storage>,
+    directory: DataDirectory,
     counts: Counts,
 }
 
@@ -146,6 +147,8 @@ pub struct LedgerFacts {
     pub log: Option<LogFacts>,
     /// Records of the log that the index does not know yet.
     pub index_behind: u64,
+    /// The file system of the data directory, if the system says how large it is.
+    pub disk: Option<Space>,
 }
 
 /// Rows that were taken in. Dropped before it is committed, it undoes what was done for them.
@@ -315,6 +318,7 @@ impl Ledger {
             histories: self.state().histories.facts(),
             log: self.storage.as_ref().map(|storage| storage.log.facts()),
             index_behind: self.storage.as_ref().map_or(0, |storage| storage.log.head().next.saturating_sub(storage.indexing.next())),
+            disk: self.directory.space().ok(),
         }
     }
 }

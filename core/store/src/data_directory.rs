@@ -67,6 +67,15 @@ pub struct DataDirectory {
     path: PathBuf,
 }
 
+/// How large a file system is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that can still be written by this process, which may be fewer than are free.
+    pub free: u64,
+    /// Bytes in all.
+    pub size: u64,
+}
+
 /// Held by the one server of a data directory; released when it is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub struct ServerLock {
@@ -113,6 +122,16 @@ impl DataDirectory {
             Err(TryLockError::WouldBlock) => Err(DataDirectoryError::InUse { path }),
             Err(TryLockError::Error(source)) => Err(DataDirectoryError::Lock { path, source }),
         }
+    }
+
+    /// How large the file system is that it is on.
+    ///
+    /// # Errors
+    /// When the system does not say so.
+    pub fn space(&self) -> io::Result<Space> {
+        let system = rustix::fs::statvfs(&self.path)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(system.f_frsize);
+        Ok(Space { free: bytes(system.f_bavail), size: bytes(system.f_blocks) })
     }
 
     pub(crate) fn models(&self) -> PathBuf {

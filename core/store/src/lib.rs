@@ -23,7 +23,7 @@ mod table;
 
 pub use archive::{Archive, ArchiveError};
 pub use code_cache::{CodeCache, CodeCacheError, Lookup};
-pub use data_directory::{DataDirectory, DataDirectoryError, ServerLock};
+pub use data_directory::{DataDirectory, DataDirectoryError, ServerLock, Space};
 pub use digest::{FileDigest, digest};
 pub use index::{
     AuditFact, AuditFilter, AuditPage, Confusion, Cursor, CursorError, DecisionFact, Fact, Filter, Found, Index, IndexError, IndexReader,

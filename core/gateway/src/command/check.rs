@@ -7,6 +7,7 @@ use crate::config::DetectorConfig;
 use crate::engine::{Engine, live_models, load_plugin, short};
 use crate::fitting::{artifact, parameter_mistakes};
 use crate::listening::{Tls, TlsSettings};
+use crate::telemetry::metrics::unwatched;
 
 pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
     let at = Installation::open(arguments)?;
@@ -72,6 +73,7 @@ fn of_models(at: &Installation) -> Result<(), CommandError> {
         let ready = if detector.is_ready() { "ready" } else { "does not start" };
         println!("{}: version {} ({}), fitted on {rows} rows, {ready}", detector.name(), identity.version, short(&identity.model));
     }
+    unwatched(engine.plan().seen()).iter().for_each(|note| println!("note: {note}"));
     match engine.detectors().iter().find(|detector| !detector.is_ready()) {
         Some(detector) => Err(CommandError::Failed(format!("detector {} does not start", detector.name()))),
         None => Ok(()),

@@ -1,5 +1,7 @@
 //! `synod serve`: answers requests until it is told to stop.
 
+mod measuring;
+
 use super::CommandError;
 use super::installation::{Installation, configuration};
 use crate::auditing::{Action, AuditOutcome, AuditRecord};
@@ -12,6 +14,7 @@ use crate::identity::Identity;
 use crate::ledger::Ledger;
 use crate::listening::{Audience, Listening, Tls, chain};
 use crate::telemetry::logging;
+use crate::telemetry::metrics::unwatched;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,6 +52,8 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     // Operators are answered by a thread of their own, so that health and metrics never wait behind a batch.
     let administration = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
     let data = Builder::new_multi_thread().enable_all().build().map_err(no_runtime)?;
+    service.note_workers(data.metrics().num_workers());
+    unwatched(service.engine().plan().seen()).iter().for_each(|note| tracing::warn!("{note}"));
     let (stop, stopped) = watch::channel(());
     // Before anybody is told that Synod is ready: from then on it can be asked to stop.
     let asked = data.block_on(async { AskedToStop::listen() }).map_err(no_runtime)?;
@@ -72,6 +77,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let listening = Listening { audience: Audience::Operators, limits, drain, tls: None };
     let operators = std::thread::spawn(move || administration.block_on(listening.serve(administration_listener, routes, stopped)));
     data.spawn(look_after(service.clone()));
+    data.spawn(measuring::measure(service.clone()));
     let redirecting = redirect_listener.zip(tls.clone()).map(|(listener, tls)| {
         let port = data_listener.local_addr().map_or(listen.data.port(), |address| address.port());
         let listening = Listening { audience: Audience::Unencrypted, limits, drain, tls: None };

@@ -1,6 +1,7 @@
 //! From the text of a configuration to values that the program uses: one function for each section. A mistake is noted with its key and
 //! replaced by something harmless, so that the rest is checked as well.
 
+mod drift;
 mod features;
 mod identity;
 mod issuers;
@@ -8,6 +9,7 @@ mod ledger;
 mod limits;
 mod listen;
 
+pub use self::drift::Drift;
 use self::features::{Declared, features};
 pub use self::identity::{CertificateName, Identity, KeyLifetimes, MappedCertificate, TokenServer};
 pub(crate) use self::identity::{LONGEST_TOKEN, is_name};
@@ -54,6 +56,8 @@ pub struct Config {
     pub remembering: Remembering,
     /// How decisions are kept.
     pub decisions: Decisions,
+    /// How drift is measured.
+    pub drift: Drift,
     /// What is stored of each field, in the order of the schema.
     pub storing: Vec<Storing>,
     /// How models are fitted.
@@ -172,6 +176,7 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         history: Arc::new(history),
         remembering: ledger::remembering(at, &text.history),
         decisions: decisions(at, &text.decisions),
+        drift: drift::drift(at, &text.drift),
         storing,
         data_directory: folder.join(&text.data_directory),
         listen: listen::listen(at, &text.listen, folder),

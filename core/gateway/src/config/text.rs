@@ -41,6 +41,7 @@ tables! {
         fit: Fit = Fit::default(),
         history: History = History::default(),
         decisions: Decisions = Decisions::default(),
+        drift: Drift = Drift::default(),
         limits: Limits = Limits::default(),
         routes: Vec<Route> = Vec::new(),
         logging: Logging = Logging::default(),
@@ -221,6 +222,10 @@ tables! {
         keep_for: Option<String> = None,
         keep_bytes: Option<String> = None,
         snapshot_after: u64 = 250_000,
+    }
+    Drift {
+        window: u32 = 10_000,
+        minimum: u32 = 500,
     }
     Limits {
         body: String = "4MiB".into(),

@@ -87,9 +87,13 @@ pub(super) async fn decide(service: &Arc<Service>, batch: Batch, asked: Asked) -
     let rows = batch.rows();
     let expected = service.engine.expected(rows) + FOR_A_ROW * rows as u32;
     let (ledger, configuration) = (service.ledger.clone(), service.configuration.clone());
-    let work = move |engine: &Engine| deciding::decide(engine, &ledger, &configuration, &batch, &asked);
+    let counted = Arc::clone(service);
+    let work = move |engine: &Engine| {
+        let deciding = deciding::decide(engine, &ledger, &configuration, &batch, &asked);
+        // Here, for a decision that nobody waits for any more is one all the same, and many rows take their time.
+        deciding.inspect(|deciding| counted.metrics.judged(&deciding.judged, &deciding.calls, &deciding.features))
+    };
     let deciding = service.scoring(Need::All, rows, expected, work).await?.map_err(|error| refused(&error))?;
-    service.metrics.judged(&deciding.judged, &deciding.calls);
     match tokio::time::timeout(service.config.limits.timeout, deciding.receipt).await {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(error))) => return Err(not_stored(&error)),

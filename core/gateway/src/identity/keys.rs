@@ -10,6 +10,7 @@ use crate::auditing::{Action, AuditOutcome, AuditRecord};
 use crate::config::{self, Config, KeyLifetimes};
 use crate::hexadecimal::{digest_of, hexadecimal};
 use crate::listening::chain;
+use crate::telemetry::metrics::{Reload, Reloads};
 use arc_swap::ArcSwap;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -240,9 +241,12 @@ impl ApiKeys {
         if !known.keys.is_empty() && !self.kept.path().exists() {
             // Nobody revokes keys by removing them all: this is an accident.
             tracing::error!(file = %self.kept.path().display(), "the API keys are gone; those that were read before are kept");
+            Reloads::all().read(Reload::Keys, false);
             return;
         }
-        match self.standing_keys() {
+        let standing = self.standing_keys();
+        Reloads::all().read(Reload::Keys, standing.is_ok());
+        match standing {
             Ok(keys) => {
                 tracing::info!(keys = keys.len(), "the API keys were read");
                 self.acts().extend(done_by_commands(&known.keys, &keys));

@@ -4,6 +4,7 @@
 use crate::access::{Grants, Permission};
 use crate::config::{LONGEST_TOKEN, TokenServer};
 use crate::listening::chain;
+use crate::telemetry::metrics::{Reload, Reloads};
 use arc_swap::ArcSwap;
 use axum::body::Bytes;
 use base64::Engine as _;
@@ -210,7 +211,9 @@ impl AuthorisationServer {
             return;
         }
         *seen = stamp;
-        match read(&self.kept, &self.config, known.generation + 1) {
+        let keys = read(&self.kept, &self.config, known.generation + 1);
+        Reloads::all().read(Reload::SigningKeys, keys.is_ok());
+        match keys {
             Ok(keys) => {
                 tracing::info!(keys = keys.signing.len(), "the signing keys were read");
                 self.keys.store(Arc::new(keys));

@@ -98,6 +98,7 @@ impl Ledger {
             state: Mutex::new(State { histories, recent: Recent::default(), in_flight: 0, paused: false }),
             changed: Condvar::new(),
             storage,
+            directory: directory.clone(),
             counts: Counts::default(),
         };
         Ok(Opened { ledger: Arc::new(ledger), indexing: thread })

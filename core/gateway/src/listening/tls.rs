@@ -15,6 +15,7 @@ pub use clients::ClientFiles;
 pub use error::TlsError;
 pub(crate) use error::chain;
 
+use crate::telemetry::metrics::{Reload, Reloads};
 use acme::Acme;
 use arc_swap::ArcSwap;
 use certificate::{Names, Shown};
@@ -204,10 +205,12 @@ impl Tls {
                 Looked::Read => {
                     other = true;
                     tracing::info!("the certificate was read again");
+                    Reloads::all().read(Reload::Certificate, true);
                     told(CERTIFICATE, true);
                 }
                 Looked::Refused(error) => {
                     tracing::error!(error = chain(&error), "the certificate cannot be read again; the one before is kept");
+                    Reloads::all().read(Reload::Certificate, false);
                     told(CERTIFICATE, false);
                 }
             }
@@ -218,10 +221,12 @@ impl Tls {
                 Looked::Read => {
                     other = true;
                     tracing::info!("the authorities of clients were read again");
+                    Reloads::all().read(Reload::Authorities, true);
                     told(AUTHORITIES, true);
                 }
                 Looked::Refused(error) => {
                     tracing::error!(error = chain(&error), "the authorities of clients cannot be read again; those before are kept");
+                    Reloads::all().read(Reload::Authorities, false);
                     told(AUTHORITIES, false);
                 }
             }

@@ -1,28 +1,40 @@
 //! All metrics. Each part has a file; how they are called stands in [`names`]. Labels are bounded: routes, detectors,
 //! reasons and outcomes that the configuration or the code names, never an account, an address or a raw path.
 
+mod agreement;
 mod connections;
 mod detectors;
+mod drift;
 mod identity;
+mod labels;
 mod ledger;
 mod limits;
+mod process;
 mod registering;
+mod reloads;
 mod requests;
 mod verdicts;
 
 pub use connections::{Connections, Order, Refusal};
+pub use drift::unwatched;
 pub use identity::{KeySets, OfIdentity};
+pub use labels::OfLabels;
 pub use limits::{Limit, OfLimits};
 pub use registering::Exposition;
+pub use reloads::{Reload, Reloads};
 pub use requests::OfRequests;
 
 use super::names;
+use crate::config::Drift;
 use crate::engine::{Call, Detector, JudgedRow};
 use crate::ledger::LedgerFacts;
+use agreement::OfAgreement;
 use detectors::OfDetectors;
+use drift::OfDrift;
 use ledger::OfLedger;
+use process::OfProcess;
 use registering::Registries;
-use synod_detection::Ballot;
+use synod_detection::{Ballot, Matrix, Seen};
 use verdicts::OfVerdicts;
 
 /// Everything that is counted.
@@ -31,7 +43,12 @@ pub struct Metrics {
     registries: Registries,
     verdicts: OfVerdicts,
     detectors: OfDetectors,
+    agreement: OfAgreement,
+    drift: OfDrift,
     ledger: OfLedger,
+    process: OfProcess,
+    /// What is counted of labels.
+    pub labels: OfLabels,
     /// What is counted of requests.
     pub requests: OfRequests,
     /// What is counted of limits.
@@ -42,14 +59,19 @@ pub struct Metrics {
 
 impl Metrics {
     /// Registers all metrics; those of the detectors are there from the start, at zero.
-    pub fn new(detectors: &[Detector], histories: &[String]) -> Self {
+    pub fn new(detectors: &[Detector], features: &[Seen], histories: &[String], drift: Drift) -> Self {
         let mut registries = Registries::default();
         registries.info(&names::BUILD, &[("version", env!("CARGO_PKG_VERSION"))]);
         Connections::all().register(&mut registries);
+        Reloads::all().register(&mut registries);
         Self {
             verdicts: OfVerdicts::new(&mut registries),
             detectors: OfDetectors::new(&mut registries, detectors),
+            agreement: OfAgreement::new(&mut registries, detectors),
+            drift: OfDrift::new(&mut registries, detectors, features, drift),
             ledger: OfLedger::new(&mut registries, histories),
+            process: OfProcess::new(&mut registries),
+            labels: OfLabels::new(&mut registries, detectors),
             requests: OfRequests::new(&mut registries),
             limits: OfLimits::new(&mut registries),
             identity: OfIdentity::new(&mut registries),
@@ -62,12 +84,14 @@ impl Metrics {
         self.verdicts.refused(rows);
     }
 
-    /// Notes what a batch came to.
-    pub fn judged(&self, rows: &[JudgedRow], calls: &[Call]) {
+    /// Notes what a batch of new decisions came to, and the values of the features that it rests on.
+    pub fn judged(&self, rows: &[JudgedRow], calls: &[Call], features: &Matrix) {
         for row in rows {
             self.verdicts.judged(&row.verdict);
             row.ballots.iter().enumerate().for_each(|(detector, ballot)| self.detectors.ballot(detector, ballot));
         }
+        self.agreement.judged(rows);
+        self.drift.judged(rows, features);
         calls.iter().enumerate().for_each(|(detector, call)| self.detectors.call(detector, call));
     }
 
@@ -77,9 +101,16 @@ impl Metrics {
         self.detectors.call(detector, call);
     }
 
+    /// Notes how many threads answer clients.
+    pub fn workers(&self, threads: usize) {
+        self.process.workers(threads);
+    }
+
     /// All metrics in a format, with what the detectors and the ledger count themselves.
     pub fn encoded(&self, exposition: Exposition, detectors: &[Detector], ledger: &LedgerFacts) -> Vec<u8> {
         self.ledger.show(ledger);
+        self.drift.show();
+        self.process.show();
         self.detectors.show(detectors);
         self.registries.encoded(exposition)
     }
@@ -91,7 +122,7 @@ mod tests {
 
     #[test]
     fn every_name_of_the_list_is_a_metric_once_and_nothing_else_is() {
-        let metrics = Metrics::new(&[], &[]);
+        let metrics = Metrics::new(&[], &[], &[], Drift::default());
         let (mut registered, mut listed) =
             (metrics.registries.names().to_vec(), names::ALL.iter().map(|name| name.family).collect::<Vec<_>>());
         registered.sort_unstable();

@@ -88,6 +88,14 @@ metrics! {
     VERDICT_SCORE = Histogram "synod_verdict_score" [] "Calibrated scores of the verdicts";
     TOO_FEW_VOTES = Counter "synod_verdicts_with_too_few_votes" [] "Verdicts for which fewer detectors voted than asked";
 
+    // What people said afterwards.
+    LABELS = Counter "synod_labels" ["label"] "Labels that were set";
+    LABELLED_DECISIONS = Gauge "synod_labelled_decisions" ["verdict", "label"] "Decisions of the last 30 days with a label, by the label that holds";
+    POLICY_PRECISION = Gauge "synod_policy_precision" [] "Share of fraud among the labelled decisions of the last 30 days that the policy called anomalous";
+    POLICY_RECALL = Gauge "synod_policy_recall" [] "Share of the labelled fraud of the last 30 days that the policy called anomalous";
+    DETECTOR_PRECISION = Gauge "synod_detector_precision" ["detector"] "Share of fraud among the labelled decisions of the last 30 days that a detector voted for";
+    DETECTOR_RECALL = Gauge "synod_detector_recall" ["detector"] "Share of the labelled fraud of the last 30 days that a detector voted for";
+
     // Detectors.
     DETECTOR_VOTES = Counter "synod_detector_votes" ["detector", "vote"] "Votes";
     DETECTOR_ABSTENTIONS = Counter "synod_detector_abstentions" ["detector", "reason"] "Rows that a detector did not vote on";
@@ -96,6 +104,16 @@ metrics! {
     DETECTOR_READY = Gauge "synod_detector_ready" ["detector"] "Whether a detector can vote";
     DETECTOR_INSTANCES = Gauge "synod_detector_instances" ["detector", "state"] "Sandboxes of a detector";
     DETECTOR_RETIRED = Counter "synod_detector_instances_retired" ["detector", "reason"] "Sandboxes that were dropped, by reason";
+    DETECTOR_PAIRS = Counter "synod_detector_pairs" ["detector", "other", "votes"] "Rows that both of two detectors voted on, by whether they agreed; of the first eight detectors";
+    DETECTOR_VERDICT_AGREEMENT = Counter "synod_detector_verdict_agreement" ["detector", "votes"] "Votes of a detector, by whether they agreed with the verdict";
+
+    // Drift.
+    DETECTOR_SCORE_PSI = Gauge "synod_detector_score_psi" ["detector"] "Population stability index of a detector's raw scores against those of its held-out rows";
+    DETECTOR_SCORE_KS = Gauge "synod_detector_score_ks_distance" ["detector"] "Kolmogorov-Smirnov distance of a detector's raw scores from those of its held-out rows";
+    FEATURE_PSI = Gauge "synod_feature_psi" ["feature"] "Population stability index of a feature against the training rows";
+    FEATURE_KS = Gauge "synod_feature_ks_distance" ["feature"] "Kolmogorov-Smirnov distance of a feature from the training rows, of the values that are there";
+    DRIFT_ROWS = Gauge "synod_drift_rows" [] "Rows that the indices of drift and the distances rest on";
+    FEATURES_MISSING = Counter "synod_features_missing" ["feature"] "Rows without a value of a feature";
 
     // Decisions, the log and histories.
     ROWS_REPEATED = Counter "synod_rows_repeated" [] "Rows whose recorded decision was told again";
@@ -117,12 +135,39 @@ metrics! {
     HISTORY_EVENTS = Gauge "synod_history_events" ["per"] "Events that are remembered";
     HISTORY_SIZE = Gauge "synod_history_size_bytes" ["per"] "Memory that histories take";
     HISTORY_EVICTED = Counter "synod_history_evicted" ["per"] "Keys that were forgotten to make room";
+    DATA_FREE = Gauge "synod_data_directory_free_bytes" [] "What Synod can still write to the file system of the data directory";
+    DATA_SIZE = Gauge "synod_data_directory_size_bytes" [] "Size of the file system of the data directory";
+
+    // What is read again while the service runs.
+    RELOADS = Counter "synod_reloads" ["part", "result"] "Times that files were read again, by what came of it";
+    RELOAD_FAILING = Gauge "synod_reload_failing" ["part"] "Whether what was there before is kept, because the files could not be used when they were read last";
+
+    // The process, by the names that all processes have.
+    PROCESS_CPU = Counter "process_cpu_seconds" [] "Time of processors that the process took, in user and system mode";
+    PROCESS_RESIDENT = Gauge "process_resident_memory_bytes" [] "Resident memory of the process";
+    PROCESS_VIRTUAL = Gauge "process_virtual_memory_bytes" [] "Virtual memory of the process";
+    PROCESS_OPEN_FDS = Gauge "process_open_fds" [] "Open file descriptors";
+    PROCESS_MAX_FDS = Gauge "process_max_fds" [] "File descriptors that the process may have open";
+    PROCESS_START = Gauge "process_start_time_seconds" [] "When the process started, in seconds since 1970";
+    PROCESS_THREADS = Gauge "process_threads" [] "Threads of the process";
+    WORKER_THREADS = Gauge "synod_worker_threads" [] "Threads that answer clients and score what is short";
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    /// What every process is measured by has names of its own, by which dashboards of others know them.
+    const PROCESS: [&str; 7] = [
+        "process_cpu_seconds",
+        "process_max_fds",
+        "process_open_fds",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "process_threads",
+        "process_virtual_memory_bytes",
+    ];
 
     #[test]
     fn names_are_spelled_by_the_rules() {
@@ -132,6 +177,7 @@ mod tests {
             let word = |text: &str| {
                 !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())
             };
+            assert!(name.family.starts_with("synod_") || PROCESS.contains(&name.family), "{name:?}");
             assert!(word(name.family) && name.labels.iter().all(|label| word(label)), "{name:?}");
             assert!(["_total", "_info", "_count", "_sum", "_bucket"].iter().all(|end| !name.family.ends_with(end)), "{name:?}");
             assert!(!name.help.ends_with('.') && name.help.starts_with(|first: char| first.is_uppercase()), "{name:?}");

@@ -55,6 +55,21 @@ pub struct Quality {
 }
 
 impl Confusion {
+    /// The share of fraud among what it said yes to; none if it said yes to nothing.
+    pub fn precision(&self) -> Option<f64> {
+        share(self.true_positive, self.true_positive + self.false_positive)
+    }
+
+    /// The share of fraud that it said yes to; none if there was no fraud.
+    pub fn recall(&self) -> Option<f64> {
+        share(self.true_positive, self.true_positive + self.false_negative)
+    }
+
+    /// The harmonic mean of both; none if there was neither fraud nor a yes.
+    pub fn f1(&self) -> Option<f64> {
+        share(2 * self.true_positive, 2 * self.true_positive + self.false_positive + self.false_negative)
+    }
+
     fn count(&mut self, fraud: bool, yes: bool) {
         *match (fraud, yes) {
             (true, true) => &mut self.true_positive,
@@ -63,6 +78,10 @@ impl Confusion {
             (true, false) => &mut self.false_negative,
         } += 1;
     }
+}
+
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 /// See `IndexReader::quality`. The caller has begun a transaction, so that every statement sees one state.

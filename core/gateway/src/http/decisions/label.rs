@@ -71,7 +71,7 @@ pub(in crate::http) async fn label(
     let act = origin.record(Action::LABEL_SET, AuditOutcome::Allowed).by(shown.caller()).to(&id.to_string());
     let (record, stored) = service.reading(move |service| append(service, &shown, record)).await?;
     match stored.await {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) => service.metrics.labels.set(record.label),
         Ok(Err(error)) => return Err(not_stored(&error)),
         Err(_) => return Err(Problem::internal()),
     }

@@ -67,11 +67,10 @@ struct Measured {
 impl Measured {
     fn new(counts: &Confusion) -> Self {
         let Confusion { true_positive, false_positive, true_negative, false_negative } = *counts;
-        let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
         Self {
-            precision: share(true_positive, true_positive + false_positive),
-            recall: share(true_positive, true_positive + false_negative),
-            f1: share(2 * true_positive, 2 * true_positive + false_positive + false_negative),
+            precision: counts.precision(),
+            recall: counts.recall(),
+            f1: counts.f1(),
             true_positive,
             false_positive,
             true_negative,

@@ -31,6 +31,8 @@ pub(super) struct OfLedger {
     segments: Gauge,
     queue: Gauge,
     behind: Gauge,
+    free: Gauge,
+    size: Gauge,
     entities: Vec<Gauge>,
     events: Vec<Gauge>,
     history_bytes: Vec<Gauge>,
@@ -63,6 +65,8 @@ impl OfLedger {
             segments: registries.gauge(&names::LOG_SEGMENTS),
             queue: registries.gauge(&names::LOG_QUEUE),
             behind: registries.gauge(&names::INDEX_BEHIND),
+            free: registries.gauge(&names::DATA_FREE),
+            size: registries.gauge(&names::DATA_SIZE),
             entities,
             events,
             history_bytes,
@@ -84,6 +88,10 @@ impl OfLedger {
             self.events[place].set(history.events as i64);
             self.history_bytes[place].set(history.bytes as i64);
             set(&self.evicted[place], history.evicted);
+        }
+        if let Some(disk) = facts.disk {
+            self.free.set(disk.free as i64);
+            self.size.set(disk.size as i64);
         }
         if let Some(log) = &facts.log {
             set(&self.records, log.records);

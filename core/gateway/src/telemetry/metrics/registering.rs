@@ -109,6 +109,12 @@ impl Registries {
         gauge
     }
 
+    pub(super) fn float_gauge(&mut self, name: &'static Name) -> Gauge<f64, AtomicU64> {
+        let gauge = Gauge::default();
+        self.add(name, &gauge);
+        gauge
+    }
+
     pub(super) fn counters<L: Labels>(&mut self, name: &'static Name) -> Family<L, Counter> {
         self.family(name)
     }
@@ -117,7 +123,7 @@ impl Registries {
         self.family(name)
     }
 
-    pub(super) fn float_gauges<L: Labels>(&mut self, name: &'static Name) -> Family<L, Gauge<f64, AtomicU64>> {
+    pub(super) fn float_gauges<L: Labels>(&mut self, name: &'static Name) -> Gauges<L> {
         self.family(name)
     }
 
@@ -154,6 +160,20 @@ impl Registries {
             }
             Exposition::Protobuf => prometheus_protobuf::encode_to_vec(&self.protobuf).unwrap_or_default(),
         }
+    }
+}
+
+/// Gauges of numbers by their labels.
+pub(super) type Gauges<L> = Family<L, Gauge<f64, AtomicU64>>;
+
+/// The labels of a gauge that can be absent and has no labels.
+pub(super) type Nothing = [(&'static str, &'static str); 0];
+
+/// Shows a value, or nothing if there is none.
+pub(super) fn show<L: Labels>(gauges: &Gauges<L>, labels: &L, value: Option<f64>) {
+    match value {
+        Some(value) => drop(gauges.get_or_create(labels).set(value)),
+        None => drop(gauges.remove(labels)),
     }
 }
 
