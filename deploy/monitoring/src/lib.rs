@@ -1,6 +1,7 @@
 //! Everything that watches Synod, generated from the list of its metrics: a rule or a panel refers to a metric by its entry, so that none can
 //! name a metric that does not exist.
 
+pub mod dashboards;
 pub mod query;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ pub struct Artifact {
 /// All generated files.
 #[must_use]
 pub fn artifacts() -> Vec<Artifact> {
-    Vec::new()
+    dashboards::artifacts()
 }
 
 /// The repository's folder.

@@ -190,6 +190,12 @@ impl Query {
         Self { text: number.to_string(), labels: None, whole: true }
     }
 
+    /// One series without labels, whose value is this number.
+    #[must_use]
+    pub fn vector(number: f64) -> Self {
+        Self { text: format!("vector({number})"), labels: Some(BTreeSet::new()), whole: true }
+    }
+
     /// The time now, in seconds since 1970.
     #[must_use]
     pub fn time() -> Self {
