@@ -18,6 +18,17 @@ need() {
         { "${sudo[@]}" apt-get update -qq >&2 && "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2; }
 }
 
+# As need, of a package whose service would be started and enabled on a machine of somebody's own: what a test needs, it starts itself. A
+# service that was there before is left alone.
+need_without_service() {
+    local package=$1
+    ! dpkg -s "$package" >/dev/null 2>&1 || return 0
+    need "$package"
+    [ -d /run/systemd/system ] || return 0
+    say "stopping and disabling the service $package, which came with the package"
+    if [ "$(id -u)" = 0 ]; then systemctl disable --now "$package"; else sudo systemctl disable --now "$package"; fi
+}
+
 # Rust, a linker, and the helpers that the scripts call.
 need_tools() {
     command -v cargo >/dev/null || { say "please install Rust first (https://rustup.rs)"; exit 1; }

@@ -13,6 +13,8 @@ need_h2spec
 need prometheus
 # The tests of identity providers run a real one.
 command -v npm >/dev/null || need nodejs npm
+# Those of alerts as well; the tests start it themselves.
+need_without_service prometheus-alertmanager
 
 say "format"
 cargo fmt --all -- --check

@@ -111,32 +111,32 @@ impl Connection {
     pub fn answer(&mut self) -> Answer {
         let mut answer = self.head();
         let body = match answer.header("transfer-encoding") {
-            Some("chunked") => self.chunks(),
-            _ => self.bytes(answer.header("content-length").map_or(0, |length| length.parse().expect("a length"))),
+            Some(_) => chunks(&mut self.stream).expect("the body comes in whole chunks"),
+            None => {
+                let length = answer.header("content-length").map_or(0, |length| length.parse().expect("a length"));
+                let mut body = vec![0; length];
+                self.stream.read_exact(&mut body).expect("the body is as long as it says");
+                body
+            }
         };
         answer.body = String::from_utf8(body).expect("answers are text");
         answer
     }
+}
 
-    fn bytes(&mut self, length: usize) -> Vec<u8> {
-        let mut bytes = vec![0; length];
-        self.stream.read_exact(&mut bytes).expect("the body is as long as it says");
-        bytes
-    }
-
-    /// Other programs' servers send a body whose length they do not know yet in pieces.
-    fn chunks(&mut self) -> Vec<u8> {
-        let mut body = Vec::new();
-        loop {
-            let mut line = String::new();
-            self.stream.read_line(&mut line).expect("the length of a piece");
-            let length = usize::from_str_radix(line.trim_end(), 16).unwrap_or_else(|_| panic!("no length: `{line}`"));
-            body.extend(self.bytes(length));
-            self.bytes("\r\n".len());
-            if length == 0 {
-                return body;
-            }
+/// A body whose length nobody knew when it was begun.
+pub(crate) fn chunks(stream: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).ok()?;
+        let length = usize::from_str_radix(line.trim_end().split(';').next()?, 16).ok()?;
+        let mut chunk = vec![0; length + 2];
+        stream.read_exact(&mut chunk).ok()?;
+        if length == 0 {
+            return Some(body);
         }
+        body.extend_from_slice(&chunk[..length]);
     }
 }
 

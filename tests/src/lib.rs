@@ -1,18 +1,25 @@
 //! What the end-to-end tests share: where the built things are, an installation in a folder of its own, a running server, an HTTP client,
 //! and tables. The tests use the binary as people do: by its command line, its files and its sockets.
 
+pub mod alertmanager;
 pub mod configurations;
 mod http;
 pub mod http2;
 mod installation;
 pub mod prometheus;
+mod ports;
 mod server;
+pub mod smtp;
 pub mod table;
+mod tampering;
 pub mod tls;
+pub mod webhook;
 
 pub use http::{Answer, Connection, send};
 pub use installation::{Installation, Ran};
+pub use ports::free_port;
 pub use server::Server;
+pub use tampering::tamper;
 
 use std::path::{Path, PathBuf};
 

@@ -2,10 +2,11 @@
 
 use crate::http::{Answer, send};
 use crate::installation::wait;
+use crate::ports::free_port;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -50,8 +51,7 @@ impl Prometheus {
         for (name, contents) in [("prometheus.yaml", configuration)].iter().chain(files) {
             fs::write(folder.path().join(name), contents).expect("the folder takes files");
         }
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let address = free.expect("there is a free port");
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let log = File::create(folder.path().join("log")).expect("the folder takes files");
         let mut command = Command::new("prometheus");
         command

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use synod_tests::configurations::{patient, three_numbers, three_numbers_csv};
-use synod_tests::{Answer, Installation, Server, repository, send};
+use synod_tests::{Answer, Installation, Server, free_port, repository, send};
 
 const ROW: &str = r#"{"a":0.1,"b":0.2,"c":0.3}"#;
 const API: &str = "urn:synod:api";
@@ -37,16 +37,6 @@ fn installed(identity: &str) -> Installation {
     at.write("rows.csv", three_numbers_csv(300));
     at.run("fit --data rows.csv").ok();
     at
-}
-
-/// A port that is free at the moment, for a process that is started a little later: from below those that the system gives away by itself, lest
-/// another connection has it by then.
-fn free_port() -> u16 {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let first = std::process::id() as usize * 37;
-    let candidates = std::iter::repeat_with(|| 20_000 + (first + NEXT.fetch_add(1, Ordering::SeqCst)) % 12_000);
-    let is_free = |port: &u16| TcpListener::bind(here(*port)).is_ok();
-    candidates.take(1000).map(|port| port as u16).find(is_free).expect("one of a thousand ports is free")
 }
 
 fn here(port: u16) -> SocketAddr {

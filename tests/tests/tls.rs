@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -23,7 +23,7 @@ use synod_tests::http2::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, RST_STREAM, STATUS_200, beginning, farewell, frame, head,
 };
 use synod_tests::tls::{Authority, VERSIONS, asked, config, encrypted, encrypted_with, own, seen};
-use synod_tests::{Connection, Installation, Server, plugins, send};
+use synod_tests::{Connection, Installation, Server, free_port, plugins, send};
 
 const ROW: &str = r#"{"a":0.1,"b":0.2,"c":0.3}"#;
 const GET: &str = "GET /healthz HTTP/1.1\r\nhost: synod\r\nconnection: close\r\n\r\n";
@@ -492,11 +492,6 @@ struct Pebble {
     processes: Vec<Child>,
     management: SocketAddr,
     root: PathBuf,
-}
-
-/// A port that is free now.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Pebble {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backtest;
+mod breaker;
 mod check;
 mod dataset;
 mod doctor;
@@ -9,11 +10,14 @@ mod evaluate;
 mod export;
 mod fit;
 mod generate;
+mod health;
 mod index;
 mod init;
 mod installation;
 mod keys;
+mod notify;
 mod picture;
+mod place;
 mod progress;
 mod replay;
 mod score;
@@ -27,8 +31,10 @@ use crate::fitting::FitError;
 use crate::identity::IdentityError;
 use crate::identity::server::ServerError;
 use crate::ledger::{ReadError, RecoveryError};
+use crate::notify::NotifyError;
 use crate::replaying::ReplayError;
 use crate::rows::RowsError;
+use crate::sinks::SinkError;
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
@@ -92,7 +98,7 @@ macro_rules! errors {
 
 errors! {
     Usage: ConfigError, EngineError;
-    Failed: HostError, DataDirectoryError, RegistryError, ArchiveError, RecoveryError, ReadError, LogError, IdentityError, ServerError;
+    Failed: HostError, DataDirectoryError, RegistryError, ArchiveError, RecoveryError, ReadError, LogError, IdentityError, ServerError, SinkError, NotifyError;
 }
 
 impl From<TableError> for CommandError {
@@ -156,14 +162,17 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Backtest(arguments) => backtest::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Notify(arguments) => notify::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Index(arguments) => index::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
+        Command::Breaker(arguments) => breaker::run(&arguments),
         Command::Size(arguments) => size::run(&arguments),
     }
 }

@@ -4,6 +4,7 @@
 mod check;
 mod environment;
 mod located;
+mod notify;
 mod text;
 mod units;
 
@@ -13,7 +14,8 @@ pub use check::{
 };
 pub(crate) use check::{LONGEST_TOKEN, is_name};
 pub use located::{Located, Mistake, Place};
-pub use text::{Answer, Durability, Level, ProxyField, Serves, Split, Storing};
+pub use notify::load_notify;
+pub use text::{Answer, Durability, EntityLabel, Level, ProxyField, Serves, Split, Storing};
 
 use std::path::{Path, PathBuf};
 use thiserror::Error;

@@ -3,12 +3,14 @@
 
 use crate::config::{Config, Durability, Storing};
 use crate::listening::CertificateSource;
+use crate::sinks::alertmanager::Credential;
 use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use synod_detection::Kind;
+use synod_detection::{Kind, Outcome};
+use url::{Host, Url};
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +46,16 @@ impl fmt::Display for Finding {
 
 /// All findings of a configuration, the gravest first.
 pub fn findings(config: &Config) -> Vec<Finding> {
-    let checks = [anonymous(config), plain(config), administration(config), issuer(config), durability(config), card_numbers(config)];
+    let checks = [
+        anonymous(config),
+        plain(config),
+        administration(config),
+        issuer(config),
+        durability(config),
+        breaker(config),
+        card_numbers(config),
+        alertmanagers(config),
+    ];
     let mut found: Vec<Finding> = checks.into_iter().flatten().chain(secrets(config)).chain(trusting(config)).collect();
     found.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
     found
@@ -75,7 +86,10 @@ fn administration(config: &Config) -> Option<Finding> {
     (!is_local(config.listen.administration)).then(|| Finding {
         gravity: Gravity::Warning,
         key: "listen.administration",
-        consequence: format!("whoever reaches {} reads the metrics without a credential", config.listen.administration),
+        consequence: format!(
+            "whoever reaches {} reads the metrics, and why something is not well, without a credential",
+            config.listen.administration
+        ),
         mend: "listen on a loopback address, or let only the monitoring reach it",
     })
 }
@@ -102,6 +116,24 @@ fn trusting(config: &Config) -> Vec<Finding> {
     unmapped.map(|provider| finding(&provider.name)).collect()
 }
 
+/// Alertmanagers to whom a credential goes in the clear.
+fn alertmanagers(config: &Config) -> Option<Finding> {
+    let alerts = config.alerts.as_ref().filter(|alerts| alerts.credential.is_some())?;
+    let is_here = |url: &Url| match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    let plain = alerts.alertmanagers.iter().find(|url| url.scheme() == "http" && !is_here(url))?;
+    Some(Finding {
+        gravity: Gravity::Warning,
+        key: "alerts.alertmanagers",
+        consequence: format!("the credential crosses the network to {plain} in the clear"),
+        mend: "call it by https, or let no credential be needed where nobody else can call",
+    })
+}
+
 /// Files with secrets that anybody on the machine can read.
 fn secrets(config: &Config) -> Vec<Finding> {
     let key = config.listen.tls.as_ref().and_then(|tls| match &tls.certificate {
@@ -109,7 +141,11 @@ fn secrets(config: &Config) -> Vec<Finding> {
         CertificateSource::Acme(_) => None,
     });
     let login = config.identity.login.as_ref().and_then(|login| login.client_secret_file.as_deref());
-    let files = key.into_iter().chain(login.map(|file| ("identity.login.client_secret_file", file)));
+    let alerts = config.alerts.as_ref().and_then(|alerts| alerts.credential.as_ref()).map(|credential| match credential {
+        Credential::Basic(_, file) => ("alerts.basic.password_file", file.as_path()),
+        Credential::Bearer(file) => ("alerts.bearer_file", file.as_path()),
+    });
+    let files = key.into_iter().chain(login.map(|file| ("identity.login.client_secret_file", file))).chain(alerts);
     let readable = files.filter(|(_, file)| fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o007 != 0));
     let finding = |(key, file): (&'static str, &Path)| Finding {
         gravity: Gravity::Warning,
@@ -126,6 +162,16 @@ fn durability(config: &Config) -> Option<Finding> {
         key: "decisions.durability",
         consequence: "no decision can be found, explained or replayed later, and no act is audited".into(),
         mend: "use `synced`",
+    })
+}
+
+fn breaker(config: &Config) -> Option<Finding> {
+    let blocks = config.policy.block.is_some() || config.policy.on_missing == Outcome::Block;
+    (blocks && config.breaker.maximum_share >= 1.0).then(|| Finding {
+        gravity: Gravity::Warning,
+        key: "outcomes.breaker.maximum_share",
+        consequence: "a model, a feature or a feed that goes wrong can block everybody".into(),
+        mend: "set it to a share that is never right, as 0.05",
     })
 }
 

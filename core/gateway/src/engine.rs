@@ -3,7 +3,7 @@
 
 mod detector;
 
-pub use detector::{Call, Detector, Identity, MISSING_FEATURE, NOT_READY};
+pub use detector::{Call, Detector, Identity, MISSING_FEATURE, NOT_READY, Trouble};
 
 use crate::config::Config;
 use crate::fitting::Model;

@@ -5,6 +5,7 @@ mod acts;
 mod answer;
 mod audit;
 mod body;
+mod breakers;
 mod console;
 mod decisions;
 mod declared;
@@ -24,6 +25,7 @@ mod redirect;
 mod routes;
 mod score;
 mod shown;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -32,8 +34,10 @@ pub use guard::Needs;
 pub use problem::Problem;
 pub use routes::{Entry, ROUTES};
 
+use crate::breaking::Breakers;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::health::{Health, Report};
 use crate::identity::Identity;
 use crate::inference::Statistics;
 use crate::ledger::{Ledger, ReadError};
@@ -43,8 +47,9 @@ use crate::telemetry::metrics::{Limit, Metrics};
 use axum::Router;
 use axum::http::HeaderValue;
 use axum::middleware::{from_fn, from_fn_with_state};
+use jiff::Timestamp;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use synod_store::Whose;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -61,11 +66,14 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 pub struct Service {
     engine: Arc<Engine>,
     ledger: Arc<Ledger>,
+    breakers: Arc<Breakers>,
     /// SHA-256 of the configuration.
     configuration: String,
     config: Config,
     metrics: Metrics,
     identity: Arc<Identity>,
+    health: Health,
+    started: (Timestamp, Instant),
     gates: acts::Gates,
     /// Of the Open Inference Protocol.
     inferences: Statistics,
@@ -80,7 +88,14 @@ pub struct Service {
 
 impl Service {
     /// A service of these detectors, whose decisions go to this ledger. `configuration` is the digest under which it was archived.
-    pub fn new(config: Config, configuration: String, engine: Arc<Engine>, ledger: Arc<Ledger>, identity: Arc<Identity>) -> Arc<Self> {
+    pub fn new(
+        config: Config,
+        configuration: String,
+        engine: Arc<Engine>,
+        ledger: Arc<Ledger>,
+        breakers: Arc<Breakers>,
+        identity: Arc<Identity>,
+    ) -> Arc<Self> {
         let histories: Vec<String> = engine.history().keys().map(|names| names.join("+")).collect();
         let metrics = Metrics::new(engine.detectors(), engine.plan().seen(), &histories, config.drift);
         let inferences = Statistics::new(engine.detectors().len());
@@ -94,10 +109,13 @@ impl Service {
         Arc::new(Self {
             engine,
             ledger,
+            breakers,
             configuration,
             config,
             metrics,
             identity,
+            health: Health::default(),
+            started: (Timestamp::now(), Instant::now()),
             gates,
             inferences,
             document,
@@ -118,6 +136,11 @@ impl Service {
         &self.ledger
     }
 
+    /// What keeps policies from blocking too much.
+    pub fn breakers(&self) -> &Arc<Breakers> {
+        &self.breakers
+    }
+
     /// What credentials are verified with.
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -136,6 +159,16 @@ impl Service {
     /// What judges rows.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// How well each part is, as it was seen a moment ago.
+    pub fn health(&self) -> Arc<Report> {
+        self.health.report(self)
+    }
+
+    /// Looks how well each part is. May wait for the disk; to be called every second.
+    pub fn look_at_health(&self) {
+        self.health.look(self);
     }
 
     /// Notes how many threads answer clients.

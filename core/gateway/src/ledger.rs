@@ -8,9 +8,11 @@
 //!
 //! A tenant has a past of its own and ids of its own: the same row of two tenants is two events, which do not see each other.
 //!
-//! The log is the truth. Histories and the index are folds of it: see `ledger/recovery.rs` and `ledger/indexing.rs`.
+//! The log is the truth. Histories and the index are folds of it: see `ledger/recovery.rs` and `ledger/indexing.rs`. Whoever else is told what
+//! is in it follows it from a position of its own: see `ledger/followers.rs`.
 
 mod audits;
+mod followers;
 mod indexing;
 mod reading;
 mod recent;
@@ -19,6 +21,8 @@ mod snapshots;
 mod stored;
 
 pub use audits::{AuditRecords, audit_alone};
+pub use followers::{FollowError, FollowerFacts};
+pub(crate) use followers::{Followed, Tally};
 pub use reading::{Labelled, ReadError};
 pub use recent::Known;
 pub use recovery::{Opened, RecoveryError, newest, rebuild_index, spelled_head};
@@ -114,6 +118,9 @@ struct Storage {
     indexing: Arc<indexing::Progress>,
     snapshots: synod_store::Snapshots,
     since_snapshot: AtomicU64,
+    /// Why the last snapshot could not be written, if so.
+    snapshot_failure: Mutex<Option<String>>,
+    followers: followers::Followers,
 }
 
 #[derive(Debug, Default)]
@@ -147,6 +154,8 @@ pub struct LedgerFacts {
     pub log: Option<LogFacts>,
     /// Records of the log that the index does not know yet.
     pub index_behind: u64,
+    /// Those who are told what is in the log.
+    pub followers: Vec<FollowerFacts>,
     /// The file system of the data directory, if the system says how large it is.
     pub disk: Option<Space>,
 }
@@ -317,9 +326,34 @@ impl Ledger {
             refused: read(&counts.refused),
             histories: self.state().histories.facts(),
             log: self.storage.as_ref().map(|storage| storage.log.facts()),
-            index_behind: self.storage.as_ref().map_or(0, |storage| storage.log.head().next.saturating_sub(storage.indexing.next())),
+            index_behind: self.index_behind(),
+            followers: self.followers(),
             disk: self.directory.space().ok(),
         }
+    }
+
+    /// How large the file system of the data directory is. May wait for the disk.
+    ///
+    /// # Errors
+    /// When the system does not say so.
+    pub fn space(&self) -> std::io::Result<Space> {
+        self.directory.space()
+    }
+
+    /// What an operator wants to know of the log, if decisions are stored.
+    pub fn log_facts(&self) -> Option<LogFacts> {
+        self.storage.as_ref().map(|storage| storage.log.facts())
+    }
+
+    /// Records of the log that the index does not know yet.
+    pub fn index_behind(&self) -> u64 {
+        self.storage.as_ref().map_or(0, |storage| storage.log.head().next.saturating_sub(storage.indexing.next()))
+    }
+
+    /// Why the histories could not be written down the last time, if so.
+    pub fn snapshot_failure(&self) -> Option<String> {
+        let failure = self.storage.as_ref().map(|storage| storage.snapshot_failure.lock().unwrap_or_else(PoisonError::into_inner));
+        failure.and_then(|failure| failure.clone())
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub mod access;
 pub mod auditing;
+pub mod breaking;
+mod calling;
 pub mod cli;
 pub mod command;
 pub mod config;
@@ -13,6 +15,7 @@ pub mod engine;
 pub mod explaining;
 pub mod fitting;
 pub mod generate;
+pub mod health;
 mod hexadecimal;
 pub mod http;
 pub mod identity;
@@ -21,8 +24,10 @@ pub mod ledger;
 pub mod limiting;
 pub mod listening;
 pub mod manifest;
+pub mod notify;
 pub mod past;
 pub mod redaction;
 pub mod replaying;
 pub mod rows;
+pub mod sinks;
 pub mod telemetry;

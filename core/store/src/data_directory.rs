@@ -7,11 +7,13 @@
 //! cache/        compiled plugins; may be deleted at any time
 //! log/          the append-only log, in segments; only the server writes it
 //! index.sqlite  the log's searchable fold; may be deleted while no server runs
+//! sinks/        how far those who follow the log have come
 //! history/      snapshots of histories; may be deleted while no server runs
 //! archive/      configurations and plugins that decisions rest on
 //! secret        what digests of private values are keyed with
 //! keys.json     API keys, without their secrets; changed under keys.lock, also while the server runs
 //! signing-keys.json   the private keys that access tokens are signed with; changed under signing-keys.lock
+//! breakers.json breakers that are open; changed under breakers.lock, also while the server runs
 //! acme/         the account at a certificate's authority, and the certificate with its key
 //! ```
 
@@ -149,6 +151,11 @@ impl DataDirectory {
     /// The searchable fold of the log, and beside it the files of SQLite's write-ahead log.
     pub(crate) fn index(&self) -> PathBuf {
         self.path.join("index.sqlite")
+    }
+
+    /// How far those who follow the log have come.
+    pub(crate) fn sinks(&self) -> PathBuf {
+        self.path.join("sinks")
     }
 
     fn check_layout(&self) -> Result<(), DataDirectoryError> {

@@ -1,11 +1,12 @@
-//! What is on disk. This is the only crate that writes files: the data directory and its lock, the log of decisions and its index, snapshots
-//! of histories, the archive, the model registry, API keys, the cache of compiled plugins, folders for keys, and tables that come in and go
-//! out.
+//! What is on disk. This is the only crate that writes files: the data directory and its lock, the log of decisions, its index and how far
+//! others have read it, snapshots of histories, the archive, the model registry, API keys, the cache of compiled plugins, folders for keys,
+//! and tables that come in and go out.
 //!
 //! It knows nothing of HTTP, of the configuration's text, of WebAssembly or of metrics. It returns facts and errors; every error names the
 //! file that it is about.
 
 mod archive;
+mod breakers;
 mod code_cache;
 mod data_directory;
 mod digest;
@@ -15,6 +16,7 @@ mod kept_list;
 mod keys;
 mod log;
 mod output;
+mod position;
 mod private_folder;
 mod registry;
 mod secret;
@@ -22,6 +24,7 @@ mod snapshot;
 mod table;
 
 pub use archive::{Archive, ArchiveError};
+pub use breakers::BreakerEntry;
 pub use code_cache::{CodeCache, CodeCacheError, Lookup};
 pub use data_directory::{DataDirectory, DataDirectoryError, ServerLock, Space};
 pub use digest::{FileDigest, digest};
@@ -36,6 +39,7 @@ pub use log::{
     Position, Record, Records, Recovery, Retention, Verification, verify,
 };
 pub use output::write_file;
+pub use position::{LogPosition, PositionError};
 pub use private_folder::PrivateFolder;
 pub use registry::{Published, Registry, RegistryError, Stored};
 pub use secret::{Secret, SecretError};

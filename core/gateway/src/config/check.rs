@@ -1,6 +1,7 @@
 //! From the text of a configuration to values that the program uses: one function for each section. A mistake is noted with its key and
 //! replaced by something harmless, so that the rest is checked as well.
 
+mod alerts;
 mod drift;
 mod features;
 mod identity;
@@ -8,6 +9,7 @@ mod issuers;
 mod ledger;
 mod limits;
 mod listen;
+pub(super) mod notify;
 
 pub use self::drift::Drift;
 use self::features::{Declared, features};
@@ -22,13 +24,14 @@ use super::text::{self, Answer, Level, RuleName, Serves, Split, Storing, Text};
 use super::units;
 use crate::inference::POLICY;
 use crate::limiting::Quotas;
+use crate::sinks::alertmanager::AlertsConfig;
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use synod_detection::history::HistoryPlan;
-use synod_detection::{Definition, Field, Kind, Policy, Rule, Schema, score_of_share};
+use synod_detection::{BreakerRule, Definition, Field, Kind, Policy, Rule, Schema, score_of_share};
 use synod_host::{Limits, PoolLimits};
 
 /// A configuration that has no mistakes.
@@ -48,6 +51,8 @@ pub struct Config {
     pub detectors: Vec<DetectorConfig>,
     /// How votes become a verdict; its reference is still empty.
     pub policy: Policy,
+    /// When too much is blocked.
+    pub breaker: BreakerRule,
     /// Features that decisions record although no detector may see them.
     pub recorded: Vec<Definition>,
     /// All that the detectors and the recorded features ask of the past.
@@ -56,6 +61,8 @@ pub struct Config {
     pub remembering: Remembering,
     /// How decisions are kept.
     pub decisions: Decisions,
+    /// Which decisions are told to whom as alerts, if any are.
+    pub alerts: Option<AlertsConfig>,
     /// How drift is measured.
     pub drift: Drift,
     /// What is stored of each field, in the order of the schema.
@@ -176,12 +183,14 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         history: Arc::new(history),
         remembering: ledger::remembering(at, &text.history),
         decisions: decisions(at, &text.decisions),
+        alerts: alerts::alerts(at, text, folder),
         drift: drift::drift(at, &text.drift),
         storing,
         data_directory: folder.join(&text.data_directory),
         listen: listen::listen(at, &text.listen, folder),
         identity: identity::identity(at, text, folder),
         policy: policy(at, text),
+        breaker: breaker(at, &text.outcomes.breaker),
         fit: FitConfig { seed: text.fit.seed, holdout: text.fit.holdout, split },
         limits: limits::limits(at, &text.limits),
         quotas: limits::quotas(at, text),
@@ -403,6 +412,14 @@ fn policy(at: &mut Checker<'_>, text: &Text) -> Policy {
     policy
 }
 
+fn breaker(at: &mut Checker<'_>, text: &text::Breaker) -> BreakerRule {
+    at.within("outcomes.breaker.maximum_share", text.maximum_share, 0.0, 1.0, "a share from 0 to 1");
+    at.within("outcomes.breaker.minimum", text.minimum as f64, 1.0, 1e9, "a number of outcomes from 1 to 1000000000");
+    let window = at.taken("outcomes.breaker.window", units::duration(&text.window), Duration::from_secs(1));
+    at.within("outcomes.breaker.window", window.as_secs_f64(), 1.0, 604_800.0, "a time span from 1s to 7d, in seconds");
+    BreakerRule { maximum_share: text.maximum_share, window: window.as_micros() as i64, minimum: text.minimum }
+}
+
 /// Paths that are Synod's own.
 const OWN: [&str; 12] = [
     "/v1",
@@ -560,6 +577,14 @@ routes:
             ("schema:", "listen: {limits: {header_size: 1KiB}}\nschema:", "listen.limits.header_size: 1024 is not a size from 8KiB"),
             ("schema:", "listen: {drain: soon}\nschema:", "listen.drain: `soon` is no time span"),
             ("serves: detector", "serves: verdict", "routes[0].path: only `serves: detector` takes `{detector}`"),
+            ("schema:", "outcomes: {breaker: {maximum_share: 5}}\nschema:", "outcomes.breaker.maximum_share: 5 is not a share from 0 to 1"),
+            (
+                "schema:",
+                "outcomes: {breaker: {window: 1h, minimum: 0}}\nschema:",
+                "outcomes.breaker.minimum: 0 is not a number of outcomes",
+            ),
+            ("schema:", "outcomes: {breaker: {window: 30d}}\nschema:", "outcomes.breaker.window: 2592000 is not a time span from 1s to 7d"),
+            ("schema:", "outcomes: {breaker: {window: soon}}\nschema:", "outcomes.breaker.window: `soon` is no time span"),
             ("schema:", "listen: {proxies: [10.0.0.0/8, here]}\nschema:", "listen.proxies[1]: `here` is no network; write for instance"),
             ("schema:", "listen: {proxy_field: via}\nschema:", "listen.proxy_field: unknown variant `via`, expected `x_forwarded_for`"),
         ];

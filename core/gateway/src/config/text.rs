@@ -24,6 +24,8 @@ macro_rules! tables {
     )*};
 }
 
+pub(super) use tables;
+
 tables! {
     /// The whole file.
     Text {
@@ -41,6 +43,7 @@ tables! {
         fit: Fit = Fit::default(),
         history: History = History::default(),
         decisions: Decisions = Decisions::default(),
+        alerts: Alerts = Alerts::default(),
         drift: Drift = Drift::default(),
         limits: Limits = Limits::default(),
         routes: Vec<Route> = Vec::new(),
@@ -204,6 +207,12 @@ tables! {
     Outcomes {
         review: Option<f64> = None,
         block: Option<f64> = None,
+        breaker: Breaker = Breaker::default(),
+    }
+    Breaker {
+        maximum_share: f64 = 0.05,
+        window: String = "10m".into(),
+        minimum: u64 = 200,
     }
     Fit {
         seed: u64 = 1,
@@ -222,6 +231,29 @@ tables! {
         keep_for: Option<String> = None,
         keep_bytes: Option<String> = None,
         snapshot_after: u64 = 250_000,
+    }
+    Alerts {
+        alertmanagers: Vec<String> = Vec::new(),
+        basic: Option<AlertsBasic> = None,
+        bearer_file: Option<String> = None,
+        root: Option<String> = None,
+        timeout: String = "5s".into(),
+        rules: Vec<AlertRule> = Vec::new(),
+        expires: String = "1h".into(),
+        entity: EntityLabel = EntityLabel::Digest,
+        console: Option<String> = None,
+        maximum: String = "60/m".into(),
+    }
+    AlertsBasic {
+        user: String = String::new(),
+        password_file: String = String::new(),
+    }
+    AlertRule {
+        outcome: Option<Outcome> = None,
+        minimum_score: f64 = 0.0,
+        detectors: Vec<String> = Vec::new(),
+        severity: String = String::new(),
+        labels: IndexMap<String, String> = IndexMap::new(),
     }
     Drift {
         window: u32 = 10_000,
@@ -328,6 +360,18 @@ pub enum Storing {
     Hmac,
     /// Nothing.
     Drop,
+}
+
+/// How an alert names whom it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntityLabel {
+    /// By a short keyed digest: the same for the same entity, and to be read by nobody.
+    Digest,
+    /// As it is stored.
+    Plain,
+    /// Not at all: all anomalies of a kind are one alert.
+    None,
 }
 
 /// What a declared route does.

@@ -86,10 +86,10 @@ pub(super) struct Told {
 pub(super) async fn decide(service: &Arc<Service>, batch: Batch, asked: Asked) -> Result<Vec<Result<Told, Problem>>, Problem> {
     let rows = batch.rows();
     let expected = service.engine.expected(rows) + FOR_A_ROW * rows as u32;
-    let (ledger, configuration) = (service.ledger.clone(), service.configuration.clone());
+    let (ledger, breakers, configuration) = (service.ledger.clone(), service.breakers.clone(), service.configuration.clone());
     let counted = Arc::clone(service);
     let work = move |engine: &Engine| {
-        let deciding = deciding::decide(engine, &ledger, &configuration, &batch, &asked);
+        let deciding = deciding::decide(engine, &ledger, Some(&breakers), &configuration, &batch, &asked);
         // Here, for a decision that nobody waits for any more is one all the same, and many rows take their time.
         deciding.inspect(|deciding| counted.metrics.judged(&deciding.judged, &deciding.calls, &deciding.features))
     };

@@ -10,7 +10,8 @@ mod provider;
 #[cfg(test)]
 mod tests;
 
-pub use fetching::{ClientMistake, UrlMistake, permitted};
+pub use crate::calling::ClientMistake;
+pub use fetching::{UrlMistake, permitted};
 pub(super) use provider::Provider;
 
 use std::collections::{BTreeMap, HashMap};

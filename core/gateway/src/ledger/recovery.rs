@@ -1,5 +1,6 @@
 //! Opening a ledger: the log is recovered, the index catches up, and the histories are folded again, from the latest snapshot on.
 
+use super::followers::Followers;
 use super::indexing::{self, IndexingError, Progress};
 use super::reading::Readers;
 use super::recent::Recent;
@@ -88,7 +89,15 @@ impl Ledger {
             let (index, next) = open_index(directory, &log, &recovery)?;
             let readers = Readers::new(&index, log.reader())?;
             thread = Some(indexing::start(index, log.reader(), next, &progress)?);
-            storage = Some(Storage { log, readers, indexing: progress, snapshots, since_snapshot: AtomicU64::new(0) });
+            storage = Some(Storage {
+                log,
+                readers,
+                indexing: progress,
+                snapshots,
+                since_snapshot: AtomicU64::new(0),
+                snapshot_failure: Mutex::default(),
+                followers: Followers::default(),
+            });
         }
         let ledger = Ledger {
             schema: config.schema.clone(),

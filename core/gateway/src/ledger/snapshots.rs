@@ -3,6 +3,7 @@
 use super::Ledger;
 use super::recovery::identity;
 use crate::config::Decisions;
+use crate::listening::chain;
 use jiff::Timestamp;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -28,7 +29,9 @@ impl Ledger {
         let started = Instant::now();
         let Some((bytes, next, identity)) = self.copy_histories() else { return };
         let copied = started.elapsed();
-        match storage.snapshots.write(&identity, next, &bytes) {
+        let written = storage.snapshots.write(&identity, next, &bytes);
+        *storage.snapshot_failure.lock().unwrap_or_else(PoisonError::into_inner) = written.as_ref().err().map(|error| chain(error));
+        match written {
             Ok(()) => {
                 storage.since_snapshot.store(0, Ordering::Relaxed);
                 tracing::info!(next, bytes = bytes.len(), paused_ms = copied.as_millis() as u64, "histories written down");
@@ -61,15 +64,16 @@ impl Ledger {
         copied
     }
 
-    /// Drops what is older than it has to be kept, and what the index and the snapshots do not need any more.
+    /// Drops what is older than it has to be kept, and what neither the index nor the snapshots nor those who follow the log need any more.
     pub fn retain(&self, keep: &Decisions) {
         let Some(storage) = &self.storage else { return };
         if keep.keep_for.is_none() && keep.keep_bytes.is_none() {
             return;
         }
         let snapshot = if self.state().histories.plan().width() == 0 { Some(u64::MAX) } else { storage.snapshots.oldest().ok().flatten() };
-        let needed = storage.indexing.next().min(snapshot.unwrap_or(0));
-        let retention = Retention { age: keep.keep_for, bytes: keep.keep_bytes, now: Timestamp::now().as_microsecond() };
+        let now = Timestamp::now();
+        let needed = storage.indexing.next().min(snapshot.unwrap_or(0)).min(storage.followers.needed_from(now));
+        let retention = Retention { age: keep.keep_for, bytes: keep.keep_bytes, now: now.as_microsecond() };
         match storage.log.retain(retention, needed) {
             Ok(dropped) if dropped.is_empty() => {}
             Ok(dropped) => {

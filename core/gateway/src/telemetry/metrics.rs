@@ -2,6 +2,7 @@
 //! reasons and outcomes that the configuration or the code names, never an account, an address or a raw path.
 
 mod agreement;
+mod breakers;
 mod connections;
 mod detectors;
 mod drift;
@@ -9,10 +10,12 @@ mod identity;
 mod labels;
 mod ledger;
 mod limits;
+mod notify;
 mod process;
 mod registering;
 mod reloads;
 mod requests;
+mod sinks;
 mod verdicts;
 
 pub use connections::{Connections, Order, Refusal};
@@ -20,21 +23,26 @@ pub use drift::unwatched;
 pub use identity::{KeySets, OfIdentity};
 pub use labels::OfLabels;
 pub use limits::{Limit, OfLimits};
+pub use notify::OfNotify;
 pub use registering::Exposition;
 pub use reloads::{Reload, Reloads};
 pub use requests::OfRequests;
+pub use sinks::AnomalyAlerts;
 
 use super::names;
+use crate::breaking::BreakerFacts;
 use crate::config::Drift;
 use crate::engine::{Call, Detector, JudgedRow};
 use crate::ledger::LedgerFacts;
 use agreement::OfAgreement;
+use breakers::OfBreakers;
 use detectors::OfDetectors;
 use drift::OfDrift;
 use ledger::OfLedger;
 use process::OfProcess;
 use registering::Registries;
-use synod_detection::{Ballot, Matrix, Seen};
+use sinks::OfSinks;
+use synod_detection::{Ballot, Matrix, Outcome, Seen};
 use verdicts::OfVerdicts;
 
 /// Everything that is counted.
@@ -46,6 +54,8 @@ pub struct Metrics {
     agreement: OfAgreement,
     drift: OfDrift,
     ledger: OfLedger,
+    breakers: OfBreakers,
+    sinks: OfSinks,
     process: OfProcess,
     /// What is counted of labels.
     pub labels: OfLabels,
@@ -70,6 +80,8 @@ impl Metrics {
             agreement: OfAgreement::new(&mut registries, detectors),
             drift: OfDrift::new(&mut registries, detectors, features, drift),
             ledger: OfLedger::new(&mut registries, histories),
+            breakers: OfBreakers::new(&mut registries),
+            sinks: OfSinks::new(&mut registries),
             process: OfProcess::new(&mut registries),
             labels: OfLabels::new(&mut registries, detectors),
             requests: OfRequests::new(&mut registries),
@@ -101,14 +113,21 @@ impl Metrics {
         self.detectors.call(detector, call);
     }
 
+    /// Rows that were judged since the start, by their outcomes.
+    pub fn outcomes(&self) -> [(Outcome, u64); 3] {
+        self.verdicts.outcomes()
+    }
+
     /// Notes how many threads answer clients.
     pub fn workers(&self, threads: usize) {
         self.process.workers(threads);
     }
 
-    /// All metrics in a format, with what the detectors and the ledger count themselves.
-    pub fn encoded(&self, exposition: Exposition, detectors: &[Detector], ledger: &LedgerFacts) -> Vec<u8> {
+    /// All metrics in a format, with what the detectors, the ledger and the breakers count themselves.
+    pub fn encoded(&self, exposition: Exposition, detectors: &[Detector], ledger: &LedgerFacts, breakers: &BreakerFacts) -> Vec<u8> {
         self.ledger.show(ledger);
+        self.breakers.show(breakers);
+        self.sinks.show(&ledger.followers);
         self.drift.show();
         self.process.show();
         self.detectors.show(detectors);

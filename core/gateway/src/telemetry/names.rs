@@ -87,6 +87,10 @@ metrics! {
     VERDICTS_ANOMALOUS = Counter "synod_verdicts_anomalous" [] "Verdicts that a row is anomalous";
     VERDICT_SCORE = Histogram "synod_verdict_score" [] "Calibrated scores of the verdicts";
     TOO_FEW_VOTES = Counter "synod_verdicts_with_too_few_votes" [] "Verdicts for which fewer detectors voted than asked";
+    VERDICTS_DEGRADED = Counter "synod_verdicts_degraded" [] "Verdicts of block that are review because a breaker is open";
+    BREAKERS_OPEN = Gauge "synod_breakers_open" [] "Breakers that are open, of all tenants and policies";
+    BREAKER_OPENINGS = Counter "synod_breaker_openings" [] "Times that a breaker opened";
+    BREAKER_BLOCK_SHARE = Gauge "synod_breaker_block_share" [] "Highest share of block in the window of a breaker with enough outcomes";
 
     // What people said afterwards.
     LABELS = Counter "synod_labels" ["label"] "Labels that were set";
@@ -151,6 +155,23 @@ metrics! {
     PROCESS_START = Gauge "process_start_time_seconds" [] "When the process started, in seconds since 1970";
     PROCESS_THREADS = Gauge "process_threads" [] "Threads of the process";
     WORKER_THREADS = Gauge "synod_worker_threads" [] "Threads that answer clients and score what is short";
+
+    // Those who are told what is in the log.
+    SINK_RECORDS = Counter "synod_sink_records" ["sink", "result"] "Records that were something for a sink's receiver, by what came of them";
+    SINK_FAILURES = Counter "synod_sink_failures" ["sink", "reason"] "Attempts to deliver that failed, by reason";
+    SINK_BEHIND = Gauge "synod_sink_behind_records" ["sink"] "Records of the log that a sink has not acknowledged";
+    SINK_AGE = Gauge "synod_sink_age_seconds" ["sink"] "Age of the oldest record that a sink has not acknowledged; 0 if there is none";
+    ANOMALY_ALERTS = Counter "synod_anomaly_alerts" ["severity"] "Alerts of anomalies that were no repetitions";
+}
+
+/// What `synod notify` counts, which is a process of its own.
+pub mod of_notify {
+    use super::{Kind, Name};
+
+    metrics! {
+        NOTIFY_NOTIFICATIONS = Counter "synod_notify_notifications" ["receiver", "result"] "Notifications of Alertmanager's, by whether everybody got them";
+        NOTIFY_MESSAGES = Counter "synod_notify_messages" ["receiver", "result"] "Messages to a receiver, by whether it took them";
+    }
 }
 
 #[cfg(test)]
@@ -171,9 +192,10 @@ mod tests {
 
     #[test]
     fn names_are_spelled_by_the_rules() {
-        let families: BTreeSet<&str> = ALL.iter().map(|name| name.family).collect();
-        assert_eq!(families.len(), ALL.len(), "two metrics have one name");
-        for name in ALL {
+        let all = || ALL.iter().chain(of_notify::ALL);
+        let families: BTreeSet<&str> = all().map(|name| name.family).collect();
+        assert_eq!(families.len(), all().count(), "two metrics have one name");
+        for name in all() {
             let word = |text: &str| {
                 !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())
             };

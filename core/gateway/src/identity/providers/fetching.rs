@@ -1,21 +1,15 @@
 //! Fetching from an identity provider: nowhere but where the configuration allows, not for long, and not much.
 
 use super::address;
+use crate::calling::{ClientMistake, tls};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, RequestBuilder, Response, redirect};
 use std::error::Error;
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 use thiserror::Error;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
-use tokio_rustls::rustls::version::{TLS12, TLS13};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use url::{Host, Url};
 
 /// From the look-up of the name to the last byte.
@@ -30,38 +24,6 @@ const IDLE: usize = 2;
 pub(in crate::identity) struct Fetcher {
     client: Client,
     private: bool,
-}
-
-/// Why nothing can be fetched at all.
-#[derive(Debug, Error)]
-pub enum ClientMistake {
-    /// The file cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// It holds no certificate.
-    #[error("{} holds no certificates in PEM", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: pem::Error,
-    },
-    /// A certificate cannot be a root.
-    #[error("{} holds a certificate that cannot be trusted as a root", path.display())]
-    Root {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: rustls::Error,
-    },
-    /// The client cannot be made.
-    #[error("cannot make a client for HTTPS")]
-    Client(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// Why a fetch failed.
@@ -167,9 +129,7 @@ impl Fetcher {
     /// A fetcher that trusts the certificates of this file, or those that the system trusts. `private` opens addresses inside of the
     /// organisation.
     pub(super) fn new(root: Option<&Path>, private: bool) -> Result<Self, ClientMistake> {
-        let roots = root.map_or_else(|| Ok(of_the_system()), of_file)?;
-        let versions = ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_protocol_versions(&[&TLS13, &TLS12]);
-        let tls = versions.map_err(|error| ClientMistake::Client(error.into()))?.with_root_certificates(roots).with_no_client_auth();
+        let tls = tls(root)?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Resolver { private })
@@ -226,27 +186,6 @@ async fn bounded(mut response: Response) -> Result<Vec<u8>, FetchError> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-fn of_the_system() -> RootCertStore {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    let (used, _) = roots.add_parsable_certificates(found.certs);
-    if used == 0 {
-        tracing::warn!("the system trusts no certificates: identity providers with https need `root`, or the package ca-certificates");
-    }
-    roots
-}
-
-fn of_file(path: &Path) -> Result<RootCertStore, ClientMistake> {
-    let text = fs::read(path).map_err(|source| ClientMistake::Read { path: path.into(), source })?;
-    let certificates = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
-    let certificates = certificates.and_then(|found| if found.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(found) });
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates.map_err(|source| ClientMistake::Format { path: path.into(), source })? {
-        roots.add(certificate).map_err(|source| ClientMistake::Root { path: path.into(), source })?;
-    }
-    Ok(roots)
 }
 
 /// Looks names up, and leaves out what is not called. The connection is made to what is left, so that a second look-up with another answer

@@ -5,8 +5,9 @@
 
 use super::TokenRefused;
 use super::discovery::{Discovered, DiscoveryMistake, Endpoints};
-use super::fetching::{ClientMistake, FetchError, Fetcher};
+use super::fetching::{FetchError, Fetcher};
 use super::{KeysAt, ProviderConfig};
+use crate::calling::{ClientMistake, jittered};
 use crate::listening::chain;
 use crate::telemetry::metrics::KeySets;
 use arc_swap::ArcSwapOption;
@@ -261,10 +262,4 @@ fn asks_for_keys<T>(found: &Result<T, TokenRefused>) -> bool {
         Err(TokenRefused::Token(refused)) => refused.asks_for_keys(),
         _ => false,
     }
-}
-
-/// A tenth more or less, so that not all instances ask at the same moment.
-fn jittered(pause: Duration) -> Duration {
-    let random = getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX));
-    pause.mul_f64(0.9 + 0.2 * random)
 }

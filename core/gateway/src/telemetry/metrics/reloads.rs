@@ -17,10 +17,12 @@ pub enum Reload {
     Keys,
     /// The keys that access tokens are signed with.
     SigningKeys,
+    /// Files with what Synod shows to those whom it calls.
+    Secrets,
 }
 
 impl Reload {
-    const ALL: [Self; 4] = [Self::Certificate, Self::Authorities, Self::Keys, Self::SigningKeys];
+    const ALL: [Self; 5] = [Self::Certificate, Self::Authorities, Self::Keys, Self::SigningKeys, Self::Secrets];
 
     fn name(self) -> &'static str {
         match self {
@@ -28,6 +30,7 @@ impl Reload {
             Self::Authorities => "client_authorities",
             Self::Keys => "keys",
             Self::SigningKeys => "signing_keys",
+            Self::Secrets => "secrets",
         }
     }
 }

@@ -1,0 +1,343 @@
+//! How a sink follows the log.
+
+use crate::calling::pause;
+use crate::ledger::{Followed, Tally};
+use crate::listening::chain;
+use jiff::Timestamp;
+use std::error::Error;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use synod_store::{LogError, Record, Records};
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// How often the log is looked at while nothing comes.
+const ROUND: Duration = Duration::from_millis(100);
+/// Records that are packed together, and their bytes: what a sink holds in memory.
+const MOST_RECORDS: usize = 1000;
+const MOST_BYTES: usize = 4 << 20;
+/// How often a position is kept: what may be told twice after a crash.
+const KEEPING: Duration = Duration::from_secs(1);
+
+/// Why a receiver did not take a parcel. It is tried again.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// A stable word for metrics, of the code.
+    pub(crate) code: &'static str,
+    /// For people; nothing secret.
+    pub(crate) reason: String,
+}
+
+impl Failure {
+    /// A failure with all that caused it.
+    pub(crate) fn of(code: &'static str, error: &dyn Error) -> Self {
+        Self { code, reason: chain(error) }
+    }
+}
+
+/// Somebody outside who is told what is in the log.
+pub(crate) trait Sink: Send + 'static {
+    /// What is made of some records.
+    type Parcel;
+
+    /// What its position is kept under: the same for the same receiver, whatever else is configured.
+    fn file(&self) -> String;
+
+    /// What metrics and log lines call it: one of a few.
+    fn name(&self) -> &str;
+
+    /// For how long a record is of use to it. The log keeps what it has not read for no longer.
+    fn patience(&self) -> Duration;
+
+    /// Makes a parcel of records that come next. It is called once for each record, in their order, unless there is a crash.
+    fn pack(&mut self, records: &[Record]) -> Self::Parcel;
+
+    /// Delivers a parcel, and counts what came of it. What was delivered of it before a failure is taken out of it, and counted then.
+    async fn deliver(&mut self, parcel: &mut Self::Parcel, tally: &mut Tally) -> Result<(), Failure>;
+}
+
+/// Starts the thread of a sink.
+pub(super) fn start<S: Sink>(sink: S, followed: Followed, stopped: watch::Receiver<()>) -> std::io::Result<JoinHandle<()>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let following = Following::new(sink, followed, stopped);
+    std::thread::Builder::new().name("sink".into()).spawn(move || runtime.block_on(following.run()))
+}
+
+struct Following<S> {
+    sink: S,
+    followed: Followed,
+    stopped: watch::Receiver<()>,
+    /// Where the log is read; none at the beginning and after an error.
+    records: Option<Records>,
+    /// The position as it is kept, and when it was.
+    kept: (u64, Instant),
+    /// When the last record happened that was acknowledged.
+    last: i64,
+    failures: u32,
+}
+
+impl<S: Sink> Following<S> {
+    fn new(sink: S, followed: Followed, stopped: watch::Receiver<()>) -> Self {
+        let kept = (followed.follower.next(), Instant::now());
+        Self { sink, followed, stopped, records: None, kept, last: Timestamp::now().as_microsecond(), failures: 0 }
+    }
+
+    async fn run(mut self) {
+        while !self.is_stopped() {
+            match self.read() {
+                Ok(records) if records.is_empty() => self.wait(ROUND).await,
+                Ok(records) => self.tell(&records).await,
+                Err(LogError::NotThere { .. }) => self.skip(),
+                Err(error) => {
+                    // How long it has been so decides how long the log waits for it.
+                    self.followed.follower.tells(self.last);
+                    self.fail(Failure::of("log", &error)).await;
+                }
+            }
+            self.keep(KEEPING);
+        }
+        self.keep(Duration::ZERO);
+    }
+
+    fn is_stopped(&self) -> bool {
+        // An error says that nobody is left who could stop it.
+        self.stopped.has_changed().unwrap_or(true)
+    }
+
+    /// Waits, but not beyond the end.
+    async fn wait(&self, time: Duration) {
+        // A clone, for whoever has seen the change is not told of it again.
+        let mut stopped = self.stopped.clone();
+        tokio::select! {
+            _ = stopped.changed() => {}
+            () = sleep(time) => {}
+        }
+    }
+
+    /// The records that come next, as many as are packed together.
+    fn read(&mut self) -> Result<Vec<Record>, LogError> {
+        let mut reading = match self.records.take() {
+            Some(reading) => reading,
+            None => self.followed.log.from(self.followed.follower.next())?,
+        };
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        while records.len() < MOST_RECORDS && bytes < MOST_BYTES {
+            let Some(record) = reading.next().transpose()? else { break };
+            bytes += record.payload.len();
+            records.push(record);
+        }
+        self.records = Some(reading);
+        Ok(records)
+    }
+
+    /// What comes next is not there any more.
+    fn skip(&mut self) {
+        let follower = &self.followed.follower;
+        let (next, first) = (follower.next(), self.followed.log.first().unwrap_or(0));
+        // Nothing is there at all for a moment, while segments change.
+        let first = first.max(next);
+        tracing::warn!(sink = follower.name(), from = next, to = first, "records were dropped before they were delivered");
+        follower.told(Tally { skipped: first - next, ..Tally::default() });
+        follower.acknowledged(first);
+    }
+
+    /// Delivers some records, however long that takes.
+    async fn tell(&mut self, records: &[Record]) {
+        let (Some(first), Some(last)) = (records.first(), records.last()) else { return };
+        self.followed.follower.tells(first.at);
+        let (mut parcel, mut stopped) = (self.sink.pack(records), self.stopped.clone());
+        while !self.is_stopped() {
+            let mut tally = Tally::default();
+            let delivered = tokio::select! {
+                _ = stopped.changed() => return,
+                delivered = self.sink.deliver(&mut parcel, &mut tally) => delivered,
+            };
+            self.followed.follower.told(tally);
+            match delivered {
+                Ok(()) => return self.acknowledge(last),
+                Err(failure) => self.fail(failure).await,
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, last: &Record) {
+        let follower = &self.followed.follower;
+        self.failures = 0;
+        self.last = last.at;
+        if let Some(down) = follower.recovered() {
+            tracing::info!(sink = follower.name(), down_ms = down.as_millis() as u64, "what waited was delivered");
+        }
+        follower.acknowledged(last.position.sequence + 1);
+    }
+
+    /// Notes a failure, and waits before it is tried again.
+    async fn fail(&mut self, failure: Failure) {
+        self.failures += 1;
+        let Failure { code, reason } = failure;
+        let name = self.followed.follower.name();
+        if self.followed.follower.failed(code, reason.clone()) {
+            tracing::warn!(sink = name, reason = code, error = reason, "nothing is delivered; it is tried again");
+        }
+        self.wait(pause(self.failures)).await;
+    }
+
+    /// Keeps the position, if that was not done for so long. If it cannot be kept, more is told twice after a crash.
+    fn keep(&mut self, after: Duration) {
+        let next = self.followed.follower.next();
+        if next == self.kept.0 || self.kept.1.elapsed() < after {
+            return;
+        }
+        if let Err(error) = self.followed.position.keep(next) {
+            tracing::error!(sink = self.followed.follower.name(), error = chain(&error), "the position cannot be kept");
+        }
+        self.kept = (next, Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auditing::{Action, AuditOutcome, AuditRecord};
+    use crate::config::{Config, archived};
+    use crate::ledger::Ledger;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex, mpsc};
+    use synod_store::DataDirectory;
+    use tempfile::TempDir;
+
+    /// A receiver that keeps the numbers of the records that it takes, if it takes any.
+    struct Receiver {
+        taken: Arc<Mutex<Vec<u64>>>,
+        is_down: Arc<AtomicBool>,
+    }
+
+    impl Sink for Receiver {
+        type Parcel = Vec<u64>;
+
+        fn file(&self) -> String {
+            "receiver".into()
+        }
+
+        fn name(&self) -> &str {
+            "receiver"
+        }
+
+        fn patience(&self) -> Duration {
+            Duration::from_millis(1)
+        }
+
+        fn pack(&mut self, records: &[Record]) -> Vec<u64> {
+            records.iter().map(|record| record.position.sequence).collect()
+        }
+
+        async fn deliver(&mut self, parcel: &mut Vec<u64>, tally: &mut Tally) -> Result<(), Failure> {
+            if self.is_down.load(Ordering::Acquire) {
+                return Err(Failure { code: "down", reason: "it is down".into() });
+            }
+            tally.delivered += parcel.len() as u64;
+            self.taken.lock().unwrap().append(parcel);
+            Ok(())
+        }
+    }
+
+    struct Installed {
+        config: Config,
+        directory: DataDirectory,
+        ledger: Arc<Ledger>,
+        taken: Arc<Mutex<Vec<u64>>>,
+        is_down: Arc<AtomicBool>,
+        _folder: TempDir,
+    }
+
+    impl Installed {
+        fn new() -> Self {
+            let text = "version: 1\nschema: {fields: {a: {type: number}}}\nfeatures: {a: {expression: a}}\ndetectors: {one: {plugin: one}}\n\
+                        decisions: {segment: 64KiB, keep_bytes: 64KiB}\n";
+            let config = archived(text, "test").unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let directory = DataDirectory::open(folder.path()).unwrap();
+            let ledger = Arc::clone(&Ledger::open(&config, &directory).unwrap().ledger);
+            Self { config, directory, ledger, taken: Arc::default(), is_down: Arc::default(), _folder: folder }
+        }
+
+        fn append(&self, count: usize) {
+            let (sender, stored) = mpsc::channel();
+            for _ in 0..count {
+                let sender = sender.clone();
+                let record = AuditRecord::new(Action::SERVICE_STARTED, AuditOutcome::Allowed);
+                self.ledger.audit(&record, move |result| sender.send(result).unwrap());
+            }
+            stored.iter().take(count).for_each(|result| result.unwrap());
+        }
+
+        /// Starts a sink; it ends when what this answers is dropped.
+        fn start(&self) -> (watch::Sender<()>, JoinHandle<()>) {
+            let (stop, stopped) = watch::channel(());
+            let sink = Receiver { taken: Arc::clone(&self.taken), is_down: Arc::clone(&self.is_down) };
+            let followed = self.ledger.follow(&self.directory, &sink.file(), sink.name(), sink.patience()).unwrap();
+            (stop, start(sink, followed, stopped).unwrap())
+        }
+
+        fn taken(&self) -> Vec<u64> {
+            self.taken.lock().unwrap().clone()
+        }
+    }
+
+    #[track_caller]
+    fn wait_for(what: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !what() {
+            assert!(started.elapsed() < Duration::from_secs(30), "it does not come to this");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn it_begins_at_the_end_and_goes_on_where_it_was() {
+        let at = Installed::new();
+        at.append(3);
+        let (stop, thread) = at.start();
+        at.append(2);
+        wait_for(|| at.taken() == [4, 5]);
+        drop(stop);
+        thread.join().unwrap();
+        at.append(1);
+        at.is_down.store(true, Ordering::Release);
+        let (stop, thread) = at.start();
+        wait_for(|| at.ledger.followers()[1].failures == [("down", 1)]);
+        let facts = at.ledger.followers().swap_remove(1);
+        assert_eq!((facts.healthy, facts.reason.as_deref(), facts.behind), (false, Some("it is down"), 1));
+        at.is_down.store(false, Ordering::Release);
+        wait_for(|| at.taken() == [4, 5, 6]);
+        wait_for(|| at.ledger.followers()[1].healthy);
+        stop.send(()).unwrap();
+        thread.join().unwrap();
+        let (stop, thread) = at.start();
+        at.append(1);
+        wait_for(|| at.taken() == [4, 5, 6, 7]);
+        drop(stop);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn what_was_dropped_before_it_was_read_is_skipped_and_counted() {
+        let at = Installed::new();
+        at.is_down.store(true, Ordering::Release);
+        let (stop, thread) = at.start();
+        at.append(4000);
+        wait_for(|| !at.ledger.followers()[0].healthy);
+        // By now what waits is older than its patience, so that the log does not wait for it any more.
+        wait_for(|| {
+            at.ledger.retain(&at.config.decisions);
+            at.ledger.facts().log.is_some_and(|log| log.segments <= 2)
+        });
+        at.is_down.store(false, Ordering::Release);
+        wait_for(|| at.taken().last() == Some(&4000));
+        let (taken, facts) = (at.taken(), at.ledger.followers().swap_remove(0));
+        assert!(taken.is_sorted() && facts.skipped > 0, "{facts:?}");
+        assert_eq!((taken.len() as u64, facts.delivered + facts.skipped), (facts.delivered, 4000));
+        drop(stop);
+        thread.join().unwrap();
+    }
+}
