@@ -12,6 +12,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use synod_tests::alertmanager::Alertmanager;
 use synod_tests::prometheus::{Prometheus, scraping, value};
 use synod_tests::tls::Authority;
 use synod_tests::{Connection, Installation, Server, configurations, guests, repository, send};
@@ -149,8 +150,9 @@ fn provider() -> SocketAddr {
     address
 }
 
-/// The example of a bank, with a detector that traps at a place called Nowhere, and an identity provider.
-fn bank() -> Installation {
+/// The example of a bank, with a detector that traps at a place called Nowhere, an identity provider, and two who are told of anomalies, one of
+/// which is not there.
+fn bank(alertmanager: &Alertmanager) -> Installation {
     let text = configurations::example("bank");
     let hostile = guests().join("hostile.wasm");
     let features = "  nowhere: {expression: 'if(Location == \"Nowhere\", 1, 0)'}\n\ndetectors:\n";
@@ -162,7 +164,9 @@ fn bank() -> Installation {
     let issuer = format!("{{issuer: 'http://{}', audiences: [synod], private: true}}", provider());
     let login = "{issuer: bank, client_id: synod-console, redirect: 'http://127.0.0.1:1/console/callback'}";
     let identity = format!("identity:\n  issuers:\n    bank: {issuer}\n  login: {login}\n");
-    let at = Installation::new(&format!("{text}{identity}drift: {{window: 1000, minimum: 100}}\n"));
+    let alertmanagers = format!("['{}', 'http://127.0.0.1:1']", alertmanager.url());
+    let alerts = format!("alerts: {{alertmanagers: {alertmanagers}, rules: [{{outcome: review, severity: warning}}]}}\n");
+    let at = Installation::new(&format!("{text}{identity}{alerts}drift: {{window: 1000, minimum: 100}}\n"));
     at.run("generate --kind bank --rows 1500 --seed 1 --output rows.csv").ok();
     at.run("generate --kind bank --rows 5000 --seed 2 --output load.jsonl").ok();
     at.run("fit --data rows.csv").ok();
@@ -243,7 +247,8 @@ fn cause(server: &Server, encrypted: &Server) {
 
 #[test]
 fn every_query_of_every_panel_has_an_answer() {
-    let (installation, other) = (bank(), encrypted());
+    let Some(alertmanager) = Alertmanager::start("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n") else { return };
+    let (installation, other) = (bank(&alertmanager), encrypted());
     let (server, encrypted) = (Server::start(&installation), Server::start(&other));
     let targets = [("synod", server.administration), ("synod-tls", encrypted.administration)];
     let configuration = scraping(&targets) + "rule_files: [rules.yaml]\n";
@@ -273,6 +278,7 @@ fn every_query_of_every_panel_has_an_answer() {
     prometheus.stop();
     server.stop();
     encrypted.stop();
+    drop(alertmanager);
 }
 
 /// Asks until all queries but the excused ones have an answer, and returns those that have none.

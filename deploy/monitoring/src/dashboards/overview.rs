@@ -189,6 +189,14 @@ fn of_verdicts() -> Vec<Panel> {
         .query(rate(&names::ROWS_REFUSED, &[]), "refused")
         .query(rate(&names::ROWS_REPEATED, &[]), "repeated")
         .query(rate(&names::ROWS_CONFLICTING, &[]), "conflicting"),
+        Panel::lines(
+            "Breaker",
+            Unit::Count,
+            "Breakers that are open: for their tenants and policies block is review until an operator has looked. Normal is 0. GET \
+             /v1/breakers, and Self for the share of block that opens one.",
+        )
+        .query(now(&names::BREAKERS_OPEN).total(), "open")
+        .levels("green", &[(1.0, "red")]),
     ]
 }
 

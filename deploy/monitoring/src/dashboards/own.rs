@@ -10,14 +10,15 @@ pub(super) fn dashboard() -> Dashboard {
     Dashboard {
         name: "self",
         title: "Self",
-        description: "Synod itself: process, log, index and histories, disk and reloads.",
+        description: "Synod itself: process, log, index and histories, sinks, disk, reloads and the breaker.",
         by_detector: false,
         rows: vec![
             Row::new("Process", process()),
             Row::new("Log", log()),
             Row::new("Disk", disk()),
+            Row::new("Sinks", sinks()),
             Row::new("Histories", histories()),
-            Row::new("Reloads", reloads()),
+            Row::new("Reloads and the breaker", service()),
         ],
     }
 }
@@ -158,6 +159,47 @@ fn disk() -> Vec<Panel> {
     ]
 }
 
+fn sinks() -> Vec<Panel> {
+    vec![
+        Panel::stack(
+            "Records for sinks",
+            Unit::PerSecond,
+            "Records a second by sink and what came of them. Normal is delivered, and skipped for what no rule asks for. dead are letters \
+             that the receiver will never take: the log says why.",
+        )
+        .query(rate(&names::SINK_RECORDS, &["sink", "result"]), "{{sink}} {{result}}"),
+        Panel::lines(
+            "Failed deliveries",
+            Unit::PerSecond,
+            "Attempts to deliver that failed, a second, by reason. They are tried again, later and later. Normal is 0: see whether the \
+             receiver is up, and takes our credential.",
+        )
+        .query(rate(&names::SINK_FAILURES, &["sink", "reason"]), "{{sink}} {{reason}}"),
+        Panel::lines(
+            "Age of what sinks wait for",
+            Unit::Seconds,
+            "Age of the oldest record that a sink has not acknowledged. Normal is seconds. If it grows, the receiver is down or slower \
+             than the decisions.",
+        )
+        .query(now(&names::SINK_AGE).by("max", &["sink"]), "{{sink}}")
+        .levels("green", &[(300.0, "orange"), (3600.0, "red")]),
+        Panel::lines(
+            "Records that sinks wait for",
+            Unit::Count,
+            "Records of the log that a sink has not acknowledged. They are kept for it as long as they are of use.",
+        )
+        .query(now(&names::SINK_BEHIND).by("max", &["sink"]), "{{sink}}")
+        .wide(12),
+        Panel::stack(
+            "Alerts of anomalies",
+            Unit::Count,
+            "Alerts of anomalies in each interval that were no repetitions, by severity. Normal is what your analysts can look at.",
+        )
+        .query(of(&names::ANOMALY_ALERTS).increase(INTERVAL).sum_by(&["severity"]), "{{severity}}")
+        .wide(12),
+    ]
+}
+
 fn histories() -> Vec<Panel> {
     vec![
         Panel::lines(
@@ -191,7 +233,7 @@ fn histories() -> Vec<Panel> {
     ]
 }
 
-fn reloads() -> Vec<Panel> {
+fn service() -> Vec<Panel> {
     vec![
         Panel::states(
             "Reload fails",
@@ -202,5 +244,28 @@ fn reloads() -> Vec<Panel> {
         .query(now(&names::RELOAD_FAILING).by("max", &["part"]), "{{part}}"),
         Panel::lines("Reloads", Unit::Count, "Times that files were read again in each interval, by what came of it.")
             .query(of(&names::RELOADS).increase(INTERVAL).sum_by(&["part", "result"]), "{{part}} {{result}}"),
+        Panel::lines(
+            "Share of block",
+            Unit::Share,
+            "Highest share of block among the tenants and policies that have a breaker. At the limit the breaker opens, and block is \
+             review until an operator has looked.",
+        )
+        .query(now(&names::BREAKER_BLOCK_SHARE).by("max", &["instance"]), "{{instance}}")
+        .up_to(1.0),
+        Panel::lines(
+            "Breakers",
+            Unit::Count,
+            "Breakers that are open, and times that one opened in each interval. Normal is 0. Before it is reset, find out whether the \
+             rows or the model changed.",
+        )
+        .query(now(&names::BREAKERS_OPEN).total(), "open")
+        .query(of(&names::BREAKER_OPENINGS).increase(INTERVAL).total(), "openings")
+        .levels("green", &[(1.0, "red")]),
+        Panel::lines(
+            "Verdicts that a breaker changed",
+            Unit::PerSecond,
+            "Verdicts a second of block that are review because a breaker is open. Somebody has to look at each of them.",
+        )
+        .query(rate(&names::VERDICTS_DEGRADED, &[]), "degraded"),
     ]
 }
