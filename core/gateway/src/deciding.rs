@@ -4,6 +4,7 @@ use crate::breaking::{Breakers, CONSENSUS};
 use crate::decision::{Decision, Degraded, DegradedBy, Verdict, ballots};
 use crate::engine::{Call, Engine, JudgedRow};
 use crate::ledger::{Admission, AdmitError, Admittance, Asked, Ledger, ReadError};
+use crate::telemetry::tracing::{Hop, Passing, key};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub struct Deciding {
     pub calls: Vec<Call>,
     /// The values of the features that they rest on, a row for each.
     pub features: Matrix,
+    /// The hop that ends when they are durable.
+    pub storing: Passing,
     /// Comes when the decisions are durable.
     pub receipt: oneshot::Receiver<Result<(), AppendError>>,
 }
@@ -57,20 +60,22 @@ pub fn decide(
     batch: &Batch,
     asked: &Asked,
 ) -> Result<Deciding, AdmitError> {
-    let admission = ledger.admit(batch, asked)?;
+    let admission = Hop::Past.during(|| ledger.admit(batch, asked))?;
     let all_fresh = admission.fresh.len() == batch.rows();
     let mut judged = match all_fresh {
         true => engine.judge(batch, &admission.past),
         false => engine.judge(&batch.select(&admission.fresh), &admission.past),
     };
     let degraded = degrade(breakers, asked.tenant.as_deref(), &mut judged.rows);
+    let storing = Hop::Store.begin();
     let record =
         Recording { engine, ledger, configuration, asked, admission: &admission, features: &judged.features, calls: &judged.calls };
     let decisions: Vec<Decision> =
         judged.rows.iter().enumerate().map(|(fresh, row)| record.decision(fresh, row, degraded[fresh])).collect();
     let rows = admission.rows.iter().map(|row| decided(*row, &admission, ledger)).collect();
-    let receipt = ledger.commit(admission, &decisions);
-    Ok(Deciding { rows, decisions, judged: judged.rows, calls: judged.calls, features: judged.features, receipt })
+    let receipt = storing.during(|| ledger.commit(admission, &decisions));
+    storing.count(key::DECISIONS, decisions.len());
+    Ok(Deciding { rows, decisions, judged: judged.rows, calls: judged.calls, features: judged.features, storing, receipt })
 }
 
 /// What an open breaker makes milder, of the rows of one request in their order.

@@ -55,6 +55,7 @@ pub fn findings(config: &Config) -> Vec<Finding> {
         breaker(config),
         card_numbers(config),
         alertmanagers(config),
+        spans(config),
     ];
     let mut found: Vec<Finding> = checks.into_iter().flatten().chain(secrets(config)).chain(trusting(config)).collect();
     found.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
@@ -145,7 +146,9 @@ fn secrets(config: &Config) -> Vec<Finding> {
         Credential::Basic(_, file) => ("alerts.basic.password_file", file.as_path()),
         Credential::Bearer(file) => ("alerts.bearer_file", file.as_path()),
     });
+    let headers = config.tracing.as_ref().and_then(|tracing| tracing.headers_file.as_deref());
     let files = key.into_iter().chain(login.map(|file| ("identity.login.client_secret_file", file))).chain(alerts);
+    let files = files.chain(headers.map(|file| ("tracing.headers_file", file)));
     let readable = files.filter(|(_, file)| fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o007 != 0));
     let finding = |(key, file): (&'static str, &Path)| Finding {
         gravity: Gravity::Warning,
@@ -154,6 +157,18 @@ fn secrets(config: &Config) -> Vec<Finding> {
         mend: "give it to the service's own user alone: chmod 600",
     };
     readable.map(finding).collect()
+}
+
+/// Spans that leave the machine without encryption.
+fn spans(config: &Config) -> Option<Finding> {
+    let tracing = config.tracing.as_ref().filter(|tracing| !tracing.is_encrypted() && !tracing.is_local())?;
+    let credential = if tracing.headers_file.is_some() { ", and the credential of `headers_file` with them," } else { "" };
+    Some(Finding {
+        gravity: Gravity::Warning,
+        key: "tracing.endpoint",
+        consequence: format!("spans{credential} cross the network to {} in the clear", tracing.endpoint.host_str().unwrap_or_default()),
+        mend: "use an https:// URL, or a collector on this machine",
+    })
 }
 
 fn durability(config: &Config) -> Option<Finding> {

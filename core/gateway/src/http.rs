@@ -44,6 +44,7 @@ use crate::ledger::{Ledger, ReadError};
 use crate::limiting::{Gate, Limiting, Need, Pass, Proxies, QueueLimits};
 use crate::listening::{Audience, Tls};
 use crate::telemetry::metrics::{Limit, Metrics};
+use crate::telemetry::tracing::{Hop, carried};
 use axum::Router;
 use axum::http::HeaderValue;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -192,7 +193,11 @@ impl Service {
 
     /// Lets a request in to the detectors, once they have sandboxes for it.
     async fn enter(&self, need: Need) -> Result<Pass, Problem> {
-        self.gate.enter(limits::lane(), need).await.map_err(|closed| limits::closed(self, closed))
+        let hop = Hop::Queue.begin();
+        hop.of(self.gate.enter(limits::lane(), need)).await.map_err(|closed| {
+            hop.failed(closed.reason());
+            limits::closed(self, closed)
+        })
     }
 
     /// Does work that blocks while detectors score so many rows: here if that is expected to be short, on a thread of its own if not.
@@ -211,11 +216,11 @@ impl Service {
             return Ok(done);
         }
         let engine = self.engine.clone();
-        let running = tokio::task::spawn_blocking(move || {
+        let running = tokio::task::spawn_blocking(carried(move || {
             // Given back when the work is done, even if nobody waits for it any more.
             let _pass = pass;
             work(&engine)
-        });
+        }));
         match tokio::time::timeout(self.config.limits.timeout, running).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(_)) => Err(Problem::internal()),
@@ -255,11 +260,11 @@ impl Service {
         work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         let service = self.clone();
-        let reading = tokio::task::spawn_blocking(move || {
+        let reading = tokio::task::spawn_blocking(carried(move || {
             // Given back when the work is done, even if nobody waits for it any more.
             let _places = places;
             work(&service)
-        });
+        }));
         match tokio::time::timeout(self.config.limits.timeout, reading).await {
             Ok(Ok(done)) => done,
             Ok(Err(_)) => Err(Problem::internal()),
@@ -272,7 +277,8 @@ impl Service {
 pub fn data_routes(service: &Arc<Service>) -> Router {
     let strict = service.config.listen.tls.as_ref().and_then(|tls| tls.strict_transport).and_then(headers::strict_transport);
     // Around all else: whatever went wrong is told to clients of the Open Inference Protocol in its words.
-    finish(identified(clients(service), service, Audience::Clients), service, strict).layer(from_fn(inference::in_its_words))
+    let scheme = if service.config.listen.tls.is_some() { "https" } else { "http" };
+    finish(identified(clients(service), service, Audience::Clients), service, scheme, strict).layer(from_fn(inference::in_its_words))
 }
 
 fn clients(service: &Arc<Service>) -> Router<Arc<Service>> {
@@ -285,13 +291,13 @@ fn clients(service: &Arc<Service>) -> Router<Arc<Service>> {
 
 /// What operators call.
 pub fn administration_routes(service: &Arc<Service>) -> Router {
-    finish(identified(routes::of(Audience::Operators), service, Audience::Operators), service, None)
+    finish(identified(routes::of(Audience::Operators), service, Audience::Operators), service, "http", None)
 }
 
 /// What is called without encryption where there is encryption on this port.
 pub fn redirecting_routes(service: &Arc<Service>, tls: Arc<Tls>, port: u16) -> Router {
     let target = redirect::Target { tls, port };
-    finish(Router::new().fallback(move |request| redirect::redirect(axum::extract::State(target.clone()), request)), service, None)
+    finish(Router::new().fallback(move |request| redirect::redirect(axum::extract::State(target.clone()), request)), service, "http", None)
 }
 
 fn identified(router: Router<Arc<Service>>, service: &Arc<Service>, audience: Audience) -> Router<Arc<Service>> {
@@ -308,7 +314,7 @@ fn identified(router: Router<Arc<Service>>, service: &Arc<Service>, audience: Au
         .layer(from_fn_with_state((service.clone(), audience), limits::by_address))
 }
 
-fn finish(router: Router<Arc<Service>>, service: &Arc<Service>, strict: Option<HeaderValue>) -> Router {
+fn finish(router: Router<Arc<Service>>, service: &Arc<Service>, scheme: &'static str, strict: Option<HeaderValue>) -> Router {
     router
         // Before anything is made of the request: whom it is for.
         .layer(from_fn(host::insist))
@@ -316,7 +322,7 @@ fn finish(router: Router<Arc<Service>>, service: &Arc<Service>, strict: Option<H
         .layer(CatchPanicLayer::custom(|_| problem::response(Problem::internal())))
         // What stands on every answer.
         .layer(from_fn_with_state(strict, headers::add))
-        // Outermost: the request's id, its log line, its metrics.
-        .layer(from_fn_with_state(service.clone(), access::note))
+        // Outermost: the request's id, its trace, its log line, its metrics.
+        .layer(from_fn_with_state((service.clone(), scheme), access::note))
         .with_state(service.clone())
 }

@@ -15,8 +15,8 @@ use crate::identity::Identity;
 use crate::ledger::Ledger;
 use crate::listening::{Audience, Listening, Tls, chain};
 use crate::sinks::Sinks;
-use crate::telemetry::logging;
 use crate::telemetry::metrics::unwatched;
+use crate::telemetry::{logging, tracing as traces};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +41,8 @@ const RETRY: Duration = Duration::from_secs(10);
 pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let started = Instant::now();
     let config = configuration(&arguments.common)?;
-    let _guard = logging::start(config.level);
+    let traces = config.tracing.as_ref().map(traces::start).transpose().map_err(|error| CommandError::Failed(chain(&error)))?;
+    let _guard = logging::start(config.level, traces.as_ref());
     refuse_insecure(&config, arguments.dev)?;
     let at = Installation::with(config)?;
     let _lock = at.directory.lock_exclusive()?;
@@ -118,6 +119,9 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     service.breakers().look();
     service.breakers().take_acts().iter().for_each(|act| service.audit(act));
     opened.close();
+    if let Some(traces) = traces {
+        traces.close(drain);
+    }
     Ok(())
 }
 

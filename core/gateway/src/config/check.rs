@@ -10,6 +10,7 @@ mod ledger;
 mod limits;
 mod listen;
 pub(super) mod notify;
+mod tracing;
 
 pub use self::drift::Drift;
 use self::features::{Declared, features};
@@ -25,6 +26,7 @@ use super::units;
 use crate::inference::POLICY;
 use crate::limiting::Quotas;
 use crate::sinks::alertmanager::AlertsConfig;
+use crate::telemetry::tracing::Settings as Tracing;
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -79,6 +81,8 @@ pub struct Config {
     pub level: Level,
     /// Whether each request is logged.
     pub access_log: bool,
+    /// Where traces go, if they are on.
+    pub tracing: Option<Tracing>,
 }
 
 /// A detector as configured.
@@ -197,6 +201,7 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         routes: routes(at, text),
         level: text.logging.level,
         access_log: text.logging.access,
+        tracing: tracing::tracing(at, text.tracing.as_ref(), folder),
         schema,
         detectors,
     }
@@ -627,6 +632,39 @@ routes:
             let found = with(limits);
             assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected} in {found:#?}");
         }
+    }
+
+    #[test]
+    fn traces_are_checked() {
+        let with = |tracing: &str| mistakes(&format!("{GOOD}tracing: {tracing}\n"));
+        for fine in [
+            "{endpoint: 'https://collector.example:4317', resource: {deployment.environment.name: production}, sampling: {share: 0, rate: 5/m}}",
+            "{endpoint: 'http://127.0.0.1:4318/otlp/v1/traces', protocol: http, headers_file: headers, root: ca.pem, queue: 100, timeout: 1s}",
+        ] {
+            assert_eq!(with(fine), Vec::<String>::new());
+        }
+        let table = [
+            ("{}", "tracing.endpoint: is missing: where the collector takes OTLP, as https://collector.example:4317"),
+            ("{endpoint: 'collector:4317'}", "tracing.endpoint: `collector:4317` must begin with https:// or http://"),
+            ("{endpoint: 'https://a:b@collector'}", "tracing.endpoint: must not hold a user or a password: those go into `headers_file`"),
+            ("{endpoint: 'https://collector/v1/traces'}", "tracing.endpoint: gRPC has no path; leave it out, or set `protocol: http`"),
+            ("{endpoint: 'https://collector?key=a', protocol: http}", "tracing.endpoint: must not hold a ? or a #"),
+            ("{endpoint: 'https://c', protocol: udp}", "tracing.protocol: unknown variant `udp`, expected `grpc` or `http`"),
+            ("{endpoint: 'https://c', sampling: {share: 2}}", "tracing.sampling.share: 2 is not a share from 0 to 1"),
+            ("{endpoint: 'https://c', sampling: {rate: often}}", "tracing.sampling.rate: `often` is no rate"),
+            ("{endpoint: 'https://c', queue: 0}", "tracing.queue: 0 is not a number of spans from 1 to 1000000"),
+            ("{endpoint: 'https://c', timeout: 2h}", "tracing.timeout: `2h` is not from 10ms to 60s"),
+            ("{endpoint: 'https://c', service_name: ''}", "tracing.service_name: must have 1 to 255 bytes"),
+            ("{endpoint: 'https://c', resource: {service.name: a}}", "tracing.resource.service.name: is set by `tracing.service_name`"),
+            ("{endpoint: 'https://c', resource: {a: ''}}", "tracing.resource.a: name and value must have 1 to 255 bytes"),
+        ];
+        for (tracing, expected) in table {
+            let found = with(tracing);
+            assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected} in {found:#?}");
+        }
+        let many: Vec<String> = (0..33).map(|number| format!("a{number}: b")).collect();
+        let found = with(&format!("{{endpoint: 'https://c', resource: {{{}}}}}", many.join(", ")));
+        assert!(found[0].contains("tracing.resource: 33 is not a number of attributes from 0 to 32"), "{found:?}");
     }
 
     #[test]

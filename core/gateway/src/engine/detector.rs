@@ -51,6 +51,8 @@ pub struct Call {
     pub instantiating: Duration,
     /// In the plugin.
     pub scoring: Duration,
+    /// Bytes of the largest sandbox that was called, after its call.
+    pub memory: usize,
 }
 
 /// The last time that a plugin failed.
@@ -294,6 +296,7 @@ impl Detector {
                 call.waiting += scored.waiting;
                 call.instantiating += scored.instantiating;
                 call.scoring += scored.scoring;
+                call.memory = call.memory.max(scored.memory);
                 self.note_cost(rows, scored.scoring);
                 Ok(scored.scores)
             }

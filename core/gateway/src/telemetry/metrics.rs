@@ -16,6 +16,7 @@ mod registering;
 mod reloads;
 mod requests;
 mod sinks;
+mod traces;
 mod verdicts;
 
 pub use connections::{Connections, Order, Refusal};
@@ -43,6 +44,7 @@ use process::OfProcess;
 use registering::Registries;
 use sinks::OfSinks;
 use synod_detection::{Ballot, Matrix, Outcome, Seen};
+use traces::OfTraces;
 use verdicts::OfVerdicts;
 
 /// Everything that is counted.
@@ -56,6 +58,7 @@ pub struct Metrics {
     ledger: OfLedger,
     breakers: OfBreakers,
     sinks: OfSinks,
+    traces: OfTraces,
     process: OfProcess,
     /// What is counted of labels.
     pub labels: OfLabels,
@@ -82,6 +85,7 @@ impl Metrics {
             ledger: OfLedger::new(&mut registries, histories),
             breakers: OfBreakers::new(&mut registries),
             sinks: OfSinks::new(&mut registries),
+            traces: OfTraces::new(&mut registries),
             process: OfProcess::new(&mut registries),
             labels: OfLabels::new(&mut registries, detectors),
             requests: OfRequests::new(&mut registries),
@@ -131,6 +135,7 @@ impl Metrics {
         self.drift.show();
         self.process.show();
         self.detectors.show(detectors);
+        self.traces.show();
         self.registries.encoded(exposition)
     }
 }

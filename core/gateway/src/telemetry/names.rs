@@ -107,6 +107,7 @@ metrics! {
     DETECTOR_DURATION = Histogram "synod_detector_duration_seconds" ["detector", "phase"] "Time that a detector took for a request, by phase";
     DETECTOR_READY = Gauge "synod_detector_ready" ["detector"] "Whether a detector can vote";
     DETECTOR_INSTANCES = Gauge "synod_detector_instances" ["detector", "state"] "Sandboxes of a detector";
+    DETECTOR_MEMORY = Gauge "synod_detector_memory_bytes" ["detector"] "Memory of a detector's sandboxes, each as it was after its last call";
     DETECTOR_RETIRED = Counter "synod_detector_instances_retired" ["detector", "reason"] "Sandboxes that were dropped, by reason";
     DETECTOR_PAIRS = Counter "synod_detector_pairs" ["detector", "other", "votes"] "Rows that both of two detectors voted on, by whether they agreed; of the first eight detectors";
     DETECTOR_VERDICT_AGREEMENT = Counter "synod_detector_verdict_agreement" ["detector", "votes"] "Votes of a detector, by whether they agreed with the verdict";
@@ -118,6 +119,11 @@ metrics! {
     FEATURE_KS = Gauge "synod_feature_ks_distance" ["feature"] "Kolmogorov-Smirnov distance of a feature from the training rows, of the values that are there";
     DRIFT_ROWS = Gauge "synod_drift_rows" [] "Rows that the indices of drift and the distances rest on";
     FEATURES_MISSING = Counter "synod_features_missing" ["feature"] "Rows without a value of a feature";
+
+    // Traces.
+    TRACE_SPANS = Counter "synod_trace_spans" ["result"] "Spans, by what became of them: taken by the collector, dropped because too many waited, sent in vain";
+    TRACE_SPANS_WAITING = Gauge "synod_trace_spans_waiting" [] "Spans that wait to be sent to the collector";
+    TRACE_ATTEMPTS_FAILED = Counter "synod_trace_export_attempts_failed" [] "Attempts to send spans that failed; each is tried again a few times";
 
     // Decisions, the log and histories.
     ROWS_REPEATED = Counter "synod_rows_repeated" [] "Rows whose recorded decision was told again";
