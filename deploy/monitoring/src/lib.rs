@@ -1,7 +1,9 @@
 //! Everything that watches Synod, generated from the list of its metrics: a rule or a panel refers to a metric by its entry, so that none can
 //! name a metric that does not exist.
 
+pub mod dashboards;
 pub mod mixin;
+pub mod query;
 pub mod rules;
 
 use rules::Links;
@@ -20,6 +22,7 @@ pub struct Artifact {
 #[must_use]
 pub fn artifacts(links: &Links) -> Vec<Artifact> {
     let mut artifacts = rules::artifacts(links);
+    artifacts.extend(dashboards::artifacts());
     artifacts.extend(mixin::artifacts(&artifacts));
     artifacts
 }

@@ -1,5 +1,5 @@
-//! Series in queries, by the entries of the list of metrics: a metric that does not exist does not compile, and a label that it does not have
-//! ends the generation, which a test is.
+//! Series in rules, by the entries of the list of metrics: a metric that does not exist does not compile, and a label that it does not have ends
+//! the generation, which a test is. Rules join and compare in more ways than [`crate::query`] writes, so that they put PromQL around these.
 
 use synod_gateway::telemetry::names::{Kind, Name};
 
