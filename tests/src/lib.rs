@@ -8,6 +8,7 @@ pub mod http2;
 mod installation;
 pub mod otlp;
 mod ports;
+pub mod prometheus;
 mod server;
 pub mod smtp;
 pub mod table;
