@@ -9,6 +9,8 @@ need_tools
 # A certificate authority (ACME), a scanner of TLS, and what they call.
 need pebble testssl.sh openssl
 need_h2spec
+# The tests of dashboards ask a real Prometheus.
+need prometheus
 # The tests of identity providers run a real one.
 command -v npm >/dev/null || need nodejs npm
 # Those of alerts as well; the tests start it themselves.
@@ -29,6 +31,10 @@ scripts/schemathesis.sh >/dev/null
 say "tests"
 cargo build --workspace --bins
 cargo test --workspace "$@"
+say "what watches Synod"
+scripts/monitoring.sh
+say "dashboards, as Grafana's schema has them"
+scripts/check-dashboards.sh
 say "alert rules"
 need prometheus
 for rules in alertmanager/rules/*.test.yaml; do

@@ -109,6 +109,22 @@ impl Installation {
         command
     }
 
+    /// The command line of a shell that ignores the signal of a file that grows too long, limits files to so many bytes, and becomes the
+    /// server: a disk that takes no more.
+    ///
+    /// # Panics
+    /// Never: the command has a folder.
+    #[must_use]
+    pub fn limited_server(&self, kibibytes: u64) -> Command {
+        let server = self.command("serve");
+        let mut shell = Command::new("bash");
+        let words = server.get_args().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
+        let script = format!("trap '' XFSZ; ulimit -S -f {kibibytes}; exec {} {words}", server.get_program().to_string_lossy());
+        shell.arg("-c").arg(script).current_dir(server.get_current_dir().expect("it was set"));
+        shell.envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell
+    }
+
     /// Runs a command to its end.
     ///
     /// # Panics

@@ -6,10 +6,13 @@ pub mod configurations;
 mod http;
 pub mod http2;
 mod installation;
+pub mod otlp;
 mod ports;
+pub mod prometheus;
 mod server;
 pub mod smtp;
 pub mod table;
+mod tampering;
 pub mod tls;
 pub mod webhook;
 
@@ -17,6 +20,7 @@ pub use http::{Answer, Connection, send};
 pub use installation::{Installation, Ran};
 pub use ports::free_port;
 pub use server::Server;
+pub use tampering::tamper;
 
 use std::path::{Path, PathBuf};
 

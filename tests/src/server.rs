@@ -152,6 +152,15 @@ impl Server {
         assert!(sent.expect("kill can be started").success(), "the signal cannot be sent");
     }
 
+    /// Lets a server of [`Installation::limited_server`] write files of any length.
+    ///
+    /// # Panics
+    /// When the system does not.
+    pub fn lift_limit(&self) {
+        let raised = Command::new("prlimit").arg("--pid").arg(self.process.id().to_string()).arg("--fsize=unlimited").status();
+        assert!(raised.expect("prlimit can be started").success(), "the limit can be raised");
+    }
+
     /// Ends the process as a power switch would, without a word.
     ///
     /// # Panics

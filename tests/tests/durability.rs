@@ -351,21 +351,10 @@ fn a_row_from_the_future_pushes_nothing_out() {
     server.stop();
 }
 
-/// The command line of a shell that ignores the signal of a file that grows too long, limits files to so many bytes, and becomes the server.
-fn limited(at: &Installation, kibibytes: u64) -> std::process::Command {
-    let server = at.command("serve");
-    let mut shell = std::process::Command::new("bash");
-    let words = server.get_args().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
-    let script = format!("trap '' XFSZ; ulimit -S -f {kibibytes}; exec {} {words}", server.get_program().to_string_lossy());
-    shell.arg("-c").arg(script).current_dir(server.get_current_dir().unwrap());
-    shell.envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell
-}
-
 #[test]
 fn a_disk_that_takes_no_more_refuses_decisions_and_recovers_by_itself() {
     let at = fitted();
-    let server = Server::start_command(&at, limited(&at, 1_024), &[]);
+    let server = Server::start_command(&at, at.limited_server(1_024), &[]);
     let row = |number: u64| {
         json!({"event": format!("e{number}"), "account": "account 1", "at": jiff(1_700_000_000 + number), "amount": 1.0}).to_string()
     };
@@ -386,8 +375,7 @@ fn a_disk_that_takes_no_more_refuses_decisions_and_recovers_by_itself() {
     let metrics = server.administer("/metrics");
     assert!(metrics.body.contains("synod_log_failing 1"), "{}", metrics.body);
 
-    let raised = std::process::Command::new("prlimit").arg("--pid").arg(server.process().to_string()).arg("--fsize=unlimited").status();
-    assert!(raised.unwrap().success(), "the limit can be raised");
+    server.lift_limit();
     let answer = server.post("/v1/score", &row(number));
     assert_eq!((answer.ok()["decision"].is_string(), answer.header("synod-repeated")), (true, None), "it was not decided before");
     acknowledged.push(number);

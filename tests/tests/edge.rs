@@ -166,6 +166,7 @@ fn insecure_settings_are_named_and_not_served() {
         ("identity: {anonymous: [admin]}", "insecure: identity.anonymous: anybody who can connect is admin", true),
         ("listen: {data: '0.0.0.0:0'}", "insecure: listen.tls: credentials and rows cross the network to 0.0.0.0:0 in the clear", true),
         ("listen: {administration: '0.0.0.0:0'}", "warning: listen.administration: whoever reaches 0.0.0.0:0 reads the metrics", false),
+        ("outcomes: {block: 0.9, breaker: {maximum_share: 1}}", "warning: outcomes.breaker.maximum_share: a model, a feature or", false),
         ("decisions: {durability: none}", "warning: decisions.durability: no decision can be found", false),
         (
             "identity: {issuers: {bank: {issuer: 'https://bank.example', audiences: [synod]}}}",

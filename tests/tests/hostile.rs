@@ -7,9 +7,8 @@
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::sync::OnceLock;
-use synod_store::{DataDirectory, Registry};
 use synod_tests::configurations::{patient, three_numbers, three_numbers_csv};
-use synod_tests::{Installation, Server, guests};
+use synod_tests::{Installation, Server, guests, tamper};
 
 /// Brings out the guest's behaviour: its first feature is above a half.
 const TRIGGER: &str = r#"{"a":0.9,"b":0.2,"c":0.3}"#;
@@ -167,19 +166,6 @@ fn a_guest_cannot_flood_the_log() {
     assert_eq!(honest_votes(&answer), expected()[TRIGGER_AT]);
     let events = server.stop();
     assert!(events.len() < 1000, "a guest's lines are bounded: {}", events.len());
-}
-
-/// Turns the honest guest's model into one that misbehaves when it is loaded: no fit would publish it.
-fn tamper(at: &Installation, behaviour: &str) {
-    at.edit("behaviour: honest", &format!("behaviour: {behaviour}"));
-    let registry = Registry::open(&DataDirectory::open(at.path("data")).unwrap()).unwrap();
-    let mut stored = registry.load::<Value>("hostile", Some(1)).unwrap();
-    stored.manifest["parameters"]["behaviour"] = behaviour.into();
-    let (version, text) = stored.artifact.split_at(4);
-    let text = String::from_utf8(text.to_vec()).unwrap();
-    assert!(text.contains("\"honest\""), "{text}");
-    let model = [version, text.replace("\"honest\"", &format!("\"{behaviour}\"")).as_bytes()].concat();
-    registry.publish("hostile", &model, |_| stored.manifest).unwrap();
 }
 
 #[test]

@@ -87,6 +87,20 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Any => "any",
+            Self::Majority => "majority",
+            Self::AtLeast(_) => "at_least",
+            Self::WeightedMean => "weighted_mean",
+            Self::Mean => "mean",
+            Self::Maximum => "maximum",
+            Self::Median => "median",
+        }
+    }
+
     /// How many yeses the rule asks for among so many votes; nothing for a rule over scores.
     fn quorum(self, votes: usize) -> Option<usize> {
         match self {

@@ -4,6 +4,7 @@
 //! the same arguments give the same answer, which is what makes a decision replayable.
 
 mod batch;
+mod breaker;
 mod calendar;
 mod calibration;
 mod consensus;
@@ -22,6 +23,7 @@ mod value;
 mod view;
 
 pub use batch::{Batch, RowProblem, RowWriter};
+pub use breaker::{Breaker, BreakerRule, Passage, Tally};
 pub use calendar::{CalendarPart, Cyclic};
 pub use calibration::{Calibrated, Calibration, score_of_share};
 pub use consensus::{Abstention, Ballot, Outcome, Policy, PolicyMistake, Reference, Rule, Verdict, Vote};

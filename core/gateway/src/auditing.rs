@@ -60,6 +60,12 @@ actions! {
     CONFIGURATION_LOADED = "configuration.loaded";
     /// The certificate, or the authorities of clients, were read again, or could not be. `target` says which.
     CERTIFICATE_RELOADED = "certificate.reloaded";
+    /// A policy blocked too much, and what it blocks is reviewed from now on. `target` is the breaker's id.
+    BREAKER_OPENED = "breaker.opened";
+    /// An open breaker was closed by somebody. `target` is its id.
+    BREAKER_RESET = "breaker.reset";
+    /// The log can be written again, after a time in which it could not; `reason` says since when.
+    LOG_RECOVERED = "log.recovered";
 }
 
 impl Action {
@@ -177,6 +183,12 @@ impl AuditRecord {
     #[must_use]
     pub fn by(self, caller: &Caller) -> Self {
         Self { actor: Some(bearable(caller.name())), tenant: caller.tenant().map(bearable), ..self }
+    }
+
+    /// A matter of this tenant, or of none in particular.
+    #[must_use]
+    pub fn of_tenant(self, tenant: Option<&str>) -> Self {
+        Self { tenant: tenant.map(bearable), ..self }
     }
 
     /// Asked for from this address.

@@ -62,6 +62,14 @@ pub enum Command {
     /// Serve: score requests over HTTP.
     #[command(after_help = "Example:\n  synod serve --config synod.yaml")]
     Serve(Serve),
+    /// Ask a running server whether it is ready: the exit code is 0 if it is, 1 if not.
+    #[command(
+        after_help = "Examples:\n  synod health --config synod.yaml\n  synod health --url http://127.0.0.1:8081 --timeout 2s --verbose\n\n\
+        In a Dockerfile: HEALTHCHECK CMD [\"synod\", \"health\"]\n\n\
+        Without --url the server is asked at the configuration's `listen.administration`. One line says why it is not ready, and what else is\n\
+        not well. Whatever is wrong, even with the command line's values, the exit code is 1."
+    )]
+    Health(Health),
     /// Pass Alertmanager's notifications on: SMS by Twilio or any gateway that takes JSON, Microsoft Teams.
     #[command(after_help = "Examples:\n  synod notify --config notify.yaml\n  synod notify --config notify.yaml --dry-run\n\n\
         In Alertmanager's configuration:\n  \
@@ -101,6 +109,13 @@ pub enum Command {
         synod keys list --format json\n  synod keys rotate 3f9a0c51d2e87b46 --overlap 24h\n  synod keys revoke 3f9a0c51d2e87b46"
     )]
     Keys(Keys),
+    /// List breakers that are open, and reset them.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  synod breaker list --config synod.yaml\n  synod breaker reset 5f9a0c51d2e87b46\n\n\
+        An open breaker turns `block` into `review`, because the policy blocked more than `outcomes.breaker` allows. Look why, then reset it."
+    )]
+    Breaker(Breaker),
     /// Say what an installation of this configuration will take: memory, disk, time to recover.
     #[command(after_help = "Examples:\n  synod size --entities 100000 --events-per-day 500000\n  \
         synod size --entities 100000 --events-per-day 500000 --keys TERMINAL_ID=2000 --days 90 --format json")]
@@ -127,6 +142,23 @@ pub struct Serve {
     /// Serve although settings are insecure (`synod doctor` names them): for trying things out, where nobody else can call.
     #[arg(long)]
     pub dev: bool,
+}
+
+/// `synod health`
+#[derive(Debug, Clone, Args)]
+pub struct Health {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// Where the server is; its listener for operators is asked.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// How long to wait for the answer.
+    #[arg(long, value_name = "TIME SPAN", value_parser = time_span, default_value = "3s")]
+    pub timeout: Duration,
+    /// Write how each part is, a line for each.
+    #[arg(long)]
+    pub verbose: bool,
 }
 
 /// `synod notify`
@@ -646,6 +678,40 @@ pub struct RotateSigning {
     /// After a leak: the new key signs at once, and the tokens of all others are refused.
     #[arg(long)]
     pub at_once: bool,
+}
+
+/// `synod breaker`
+#[derive(Debug, Subcommand)]
+pub enum Breaker {
+    /// List the open ones.
+    #[command(after_help = "Example:\n  synod breaker list --config synod.yaml --format json")]
+    List(ListBreakers),
+    /// Close one: what the policy blocks is blocked again. It counts from nothing.
+    #[command(after_help = "Example:\n  synod breaker reset 5f9a0c51d2e87b46\n\n\
+        A running server notices within a second, and audits it; where none runs, this does.")]
+    Reset(ResetBreaker),
+}
+
+/// `synod breaker list`
+#[derive(Debug, Args)]
+pub struct ListBreakers {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// How it is written.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// `synod breaker reset`
+#[derive(Debug, Args)]
+pub struct ResetBreaker {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// The breaker's id, as the list has it.
+    #[arg(value_name = "ID")]
+    pub id: String,
 }
 
 /// `synod size`

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backtest;
+mod breaker;
 mod check;
 mod dataset;
 mod doctor;
@@ -9,12 +10,14 @@ mod evaluate;
 mod export;
 mod fit;
 mod generate;
+mod health;
 mod index;
 mod init;
 mod installation;
 mod keys;
 mod notify;
 mod picture;
+mod place;
 mod progress;
 mod replay;
 mod score;
@@ -159,6 +162,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Backtest(arguments) => backtest::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Notify(arguments) => notify::run(&arguments),
@@ -168,6 +172,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Index(arguments) => index::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
+        Command::Breaker(arguments) => breaker::run(&arguments),
         Command::Size(arguments) => size::run(&arguments),
     }
 }

@@ -1,12 +1,14 @@
 //! From rows to decisions: the one way, whatever route the rows came by.
 
-use crate::decision::{Decision, Verdict, ballots};
+use crate::breaking::{Breakers, CONSENSUS};
+use crate::decision::{Decision, Degraded, DegradedBy, Verdict, ballots};
 use crate::engine::{Call, Engine, JudgedRow};
 use crate::ledger::{Admission, AdmitError, Admittance, Asked, Ledger, ReadError};
+use crate::telemetry::tracing::{Hop, Passing, key};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use std::sync::Arc;
-use synod_detection::{Batch, Matrix, Outcome};
+use synod_detection::{Batch, Matrix, Outcome, Passage};
 use synod_store::AppendError;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -33,33 +35,61 @@ pub struct Deciding {
     pub rows: Vec<Decided>,
     /// The new decisions.
     pub decisions: Vec<Decision>,
-    /// What the detectors gave for them.
+    /// What the detectors gave for them, with the outcomes that the decisions have.
     pub judged: Vec<JudgedRow>,
     /// What the detectors' calls took.
     pub calls: Vec<Call>,
     /// The values of the features that they rest on, a row for each.
     pub features: Matrix,
+    /// The hop that ends when they are durable.
+    pub storing: Passing,
     /// Comes when the decisions are durable.
     pub receipt: oneshot::Receiver<Result<(), AppendError>>,
 }
 
-/// Judges rows and hands their decisions to the log. Blocks for as long as the detectors take, and not for the disk.
+/// Judges rows and hands their decisions to the log. Blocks for as long as the detectors take, and not for the disk, except for a moment when a
+/// breaker opens. Without `breakers` every outcome is the policy's.
 ///
 /// # Errors
 /// When the rows cannot be taken in.
-pub fn decide(engine: &Engine, ledger: &Arc<Ledger>, configuration: &str, batch: &Batch, asked: &Asked) -> Result<Deciding, AdmitError> {
-    let admission = ledger.admit(batch, asked)?;
+pub fn decide(
+    engine: &Engine,
+    ledger: &Arc<Ledger>,
+    breakers: Option<&Breakers>,
+    configuration: &str,
+    batch: &Batch,
+    asked: &Asked,
+) -> Result<Deciding, AdmitError> {
+    let admission = Hop::Past.during(|| ledger.admit(batch, asked))?;
     let all_fresh = admission.fresh.len() == batch.rows();
-    let judged = match all_fresh {
+    let mut judged = match all_fresh {
         true => engine.judge(batch, &admission.past),
         false => engine.judge(&batch.select(&admission.fresh), &admission.past),
     };
+    let degraded = degrade(breakers, asked.tenant.as_deref(), &mut judged.rows);
+    let storing = Hop::Store.begin();
     let record =
         Recording { engine, ledger, configuration, asked, admission: &admission, features: &judged.features, calls: &judged.calls };
-    let decisions: Vec<Decision> = judged.rows.iter().enumerate().map(|(fresh, row)| record.decision(fresh, row)).collect();
+    let decisions: Vec<Decision> =
+        judged.rows.iter().enumerate().map(|(fresh, row)| record.decision(fresh, row, degraded[fresh])).collect();
     let rows = admission.rows.iter().map(|row| decided(*row, &admission, ledger)).collect();
-    let receipt = ledger.commit(admission, &decisions);
-    Ok(Deciding { rows, decisions, judged: judged.rows, calls: judged.calls, features: judged.features, receipt })
+    let receipt = storing.during(|| ledger.commit(admission, &decisions));
+    storing.count(key::DECISIONS, decisions.len());
+    Ok(Deciding { rows, decisions, judged: judged.rows, calls: judged.calls, features: judged.features, storing, receipt })
+}
+
+/// What an open breaker makes milder, of the rows of one request in their order.
+fn degrade(breakers: Option<&Breakers>, tenant: Option<&str>, rows: &mut [JudgedRow]) -> Vec<Option<Degraded>> {
+    let Some(breakers) = breakers else { return vec![None; rows.len()] };
+    let passages = breakers.pass(tenant, CONSENSUS, rows.iter().map(|row| row.verdict.outcome));
+    let one = |(row, passage): (&mut JudgedRow, Passage)| match passage {
+        Passage::Stands => None,
+        Passage::Degraded => {
+            let from = std::mem::replace(&mut row.verdict.outcome, Outcome::Review);
+            Some(Degraded { from, by: DegradedBy::Breaker })
+        }
+    };
+    rows.iter_mut().zip(passages).map(one).collect()
 }
 
 fn decided(row: Admittance, admission: &Admission, ledger: &Ledger) -> Decided {
@@ -87,7 +117,7 @@ struct Recording<'a> {
 }
 
 impl Recording<'_> {
-    fn decision(&self, fresh: usize, row: &JudgedRow) -> Decision {
+    fn decision(&self, fresh: usize, row: &JudgedRow, degraded: Option<Degraded>) -> Decision {
         let schema = self.engine.schema();
         let (stored, place) = (self.admission.stored(), self.admission.fresh[fresh]);
         let label = |field: Option<usize>| field.and_then(|field| stored.label(field, place));
@@ -111,7 +141,7 @@ impl Recording<'_> {
             past: self.admission.standing(fresh),
             features,
             configuration: self.configuration.to_owned(),
-            verdict: Verdict::new(&row.verdict, self.engine.policy().rule),
+            verdict: Verdict { degraded, ..Verdict::new(&row.verdict, self.engine.policy().rule) },
             votes,
             abstentions,
             reasons,

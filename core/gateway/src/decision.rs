@@ -122,6 +122,28 @@ pub struct Verdict {
     pub votes: usize,
     /// Whether fewer voted than the policy asks for.
     pub too_few_votes: bool,
+    /// Only where the outcome is milder than the policy's: what the policy said, and what made it milder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub degraded: Option<Degraded>,
+}
+
+/// Why an outcome is milder than the policy's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Degraded {
+    /// What the policy said.
+    #[schema(value_type = crate::described::Outcome)]
+    pub from: Outcome,
+    /// What made it milder.
+    pub by: DegradedBy,
+}
+
+/// What makes outcomes milder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DegradedBy {
+    /// The breaker of the decision's tenant was open, because the policy blocked too much.
+    Breaker,
 }
 
 /// A detector's vote.
@@ -213,7 +235,13 @@ impl Verdict {
             combined: verdict.combined,
             votes: verdict.votes,
             too_few_votes: verdict.too_few_votes,
+            degraded: None,
         }
+    }
+
+    /// What the policy said, whatever became of it.
+    pub fn outcome_of_policy(&self) -> Outcome {
+        self.degraded.map_or(self.outcome, |degraded| degraded.from)
     }
 }
 

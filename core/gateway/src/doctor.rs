@@ -9,7 +9,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use synod_detection::Kind;
+use synod_detection::{Kind, Outcome};
 use url::{Host, Url};
 
 /// How grave a finding is.
@@ -52,8 +52,10 @@ pub fn findings(config: &Config) -> Vec<Finding> {
         administration(config),
         issuer(config),
         durability(config),
+        breaker(config),
         card_numbers(config),
         alertmanagers(config),
+        spans(config),
     ];
     let mut found: Vec<Finding> = checks.into_iter().flatten().chain(secrets(config)).chain(trusting(config)).collect();
     found.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
@@ -85,7 +87,10 @@ fn administration(config: &Config) -> Option<Finding> {
     (!is_local(config.listen.administration)).then(|| Finding {
         gravity: Gravity::Warning,
         key: "listen.administration",
-        consequence: format!("whoever reaches {} reads the metrics without a credential", config.listen.administration),
+        consequence: format!(
+            "whoever reaches {} reads the metrics, and why something is not well, without a credential",
+            config.listen.administration
+        ),
         mend: "listen on a loopback address, or let only the monitoring reach it",
     })
 }
@@ -141,7 +146,9 @@ fn secrets(config: &Config) -> Vec<Finding> {
         Credential::Basic(_, file) => ("alerts.basic.password_file", file.as_path()),
         Credential::Bearer(file) => ("alerts.bearer_file", file.as_path()),
     });
+    let headers = config.tracing.as_ref().and_then(|tracing| tracing.headers_file.as_deref());
     let files = key.into_iter().chain(login.map(|file| ("identity.login.client_secret_file", file))).chain(alerts);
+    let files = files.chain(headers.map(|file| ("tracing.headers_file", file)));
     let readable = files.filter(|(_, file)| fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o007 != 0));
     let finding = |(key, file): (&'static str, &Path)| Finding {
         gravity: Gravity::Warning,
@@ -152,12 +159,34 @@ fn secrets(config: &Config) -> Vec<Finding> {
     readable.map(finding).collect()
 }
 
+/// Spans that leave the machine without encryption.
+fn spans(config: &Config) -> Option<Finding> {
+    let tracing = config.tracing.as_ref().filter(|tracing| !tracing.is_encrypted() && !tracing.is_local())?;
+    let credential = if tracing.headers_file.is_some() { ", and the credential of `headers_file` with them," } else { "" };
+    Some(Finding {
+        gravity: Gravity::Warning,
+        key: "tracing.endpoint",
+        consequence: format!("spans{credential} cross the network to {} in the clear", tracing.endpoint.host_str().unwrap_or_default()),
+        mend: "use an https:// URL, or a collector on this machine",
+    })
+}
+
 fn durability(config: &Config) -> Option<Finding> {
     (config.decisions.durability == Durability::None).then(|| Finding {
         gravity: Gravity::Warning,
         key: "decisions.durability",
         consequence: "no decision can be found, explained or replayed later, and no act is audited".into(),
         mend: "use `synced`",
+    })
+}
+
+fn breaker(config: &Config) -> Option<Finding> {
+    let blocks = config.policy.block.is_some() || config.policy.on_missing == Outcome::Block;
+    (blocks && config.breaker.maximum_share >= 1.0).then(|| Finding {
+        gravity: Gravity::Warning,
+        key: "outcomes.breaker.maximum_share",
+        consequence: "a model, a feature or a feed that goes wrong can block everybody".into(),
+        mend: "set it to a share that is never right, as 0.05",
     })
 }
 

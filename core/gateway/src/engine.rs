@@ -2,11 +2,13 @@
 //! so a row gets the same score from both.
 
 mod detector;
+mod spans;
 
-pub use detector::{Call, Detector, Identity, MISSING_FEATURE, NOT_READY};
+pub use detector::{Call, Detector, Identity, MISSING_FEATURE, NOT_READY, Trouble};
 
 use crate::config::Config;
 use crate::fitting::Model;
+use crate::telemetry::tracing::Hop;
 use indexmap::IndexMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -233,21 +235,33 @@ impl Engine {
 
     /// Judges rows, with the values of their past, by all detectors. Blocks for as long as they take.
     pub fn judge(&self, batch: &Batch, past: &PastValues) -> Judged {
-        self.judge_features(self.plan.values(batch, past))
+        let (features, matrices) = Hop::Features.during(|| {
+            let features = self.plan.values(batch, past);
+            let matrices = self.plan.inputs(&features);
+            (features, matrices)
+        });
+        self.judge_inputs(features, &matrices)
     }
 
     /// Judges rows whose features are known already.
     pub fn judge_features(&self, features: Matrix) -> Judged {
-        let matrices = self.plan.inputs(&features);
+        let matrices = Hop::Features.during(|| self.plan.inputs(&features));
+        self.judge_inputs(features, &matrices)
+    }
+
+    fn judge_inputs(&self, features: Matrix, matrices: &[Matrix]) -> Judged {
         let (ballots, calls): (Vec<_>, Vec<_>) =
-            self.detectors.iter().zip(&matrices).map(|(detector, matrix)| detector.vote(matrix)).unzip();
+            self.detectors.iter().zip(matrices).map(|(detector, matrix)| spans::vote(detector, matrix)).unzip();
+        let hop = Hop::Consensus.begin();
         let mut ballots: Vec<_> = ballots.into_iter().map(Vec::into_iter).collect();
         let mut row = || {
             let ballots: Vec<Ballot> = ballots.iter_mut().filter_map(Iterator::next).collect();
             let verdict = self.policy.judge(&ballots.iter().collect::<Vec<_>>());
             JudgedRow { verdict, ballots }
         };
-        Judged { rows: (0..features.rows()).map(|_| row()).collect(), calls, features }
+        let rows: Vec<JudgedRow> = (0..features.rows()).map(|_| row()).collect();
+        spans::note_consensus(&hop, self.policy.rule, &rows);
+        Judged { rows, calls, features }
     }
 
     /// Judges rows again whose features are known: of each row only the detectors that `asked` names (row, detector) are asked, and the
@@ -274,7 +288,8 @@ impl Engine {
 
     /// Has one detector vote on rows.
     pub fn vote(&self, detector: usize, batch: &Batch, past: &PastValues) -> (Vec<Ballot>, Call) {
-        self.detectors[detector].vote(&self.own_plans[detector].compute(batch, past).remove(0))
+        let matrix = Hop::Features.during(|| self.own_plans[detector].compute(batch, past).remove(0));
+        spans::vote(&self.detectors[detector], &matrix)
     }
 }
 

@@ -5,6 +5,7 @@ mod acts;
 mod answer;
 mod audit;
 mod body;
+mod breakers;
 mod console;
 mod decisions;
 mod declared;
@@ -24,6 +25,7 @@ mod redirect;
 mod routes;
 mod score;
 mod shown;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -32,19 +34,23 @@ pub use guard::Needs;
 pub use problem::Problem;
 pub use routes::{Entry, ROUTES};
 
+use crate::breaking::Breakers;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::health::{Health, Report};
 use crate::identity::Identity;
 use crate::inference::Statistics;
 use crate::ledger::{Ledger, ReadError};
 use crate::limiting::{Gate, Limiting, Need, Pass, Proxies, QueueLimits};
 use crate::listening::{Audience, Tls};
 use crate::telemetry::metrics::{Limit, Metrics};
+use crate::telemetry::tracing::{Hop, carried};
 use axum::Router;
 use axum::http::HeaderValue;
 use axum::middleware::{from_fn, from_fn_with_state};
+use jiff::Timestamp;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use synod_store::Whose;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -61,11 +67,14 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 pub struct Service {
     engine: Arc<Engine>,
     ledger: Arc<Ledger>,
+    breakers: Arc<Breakers>,
     /// SHA-256 of the configuration.
     configuration: String,
     config: Config,
     metrics: Metrics,
     identity: Arc<Identity>,
+    health: Health,
+    started: (Timestamp, Instant),
     gates: acts::Gates,
     /// Of the Open Inference Protocol.
     inferences: Statistics,
@@ -80,7 +89,14 @@ pub struct Service {
 
 impl Service {
     /// A service of these detectors, whose decisions go to this ledger. `configuration` is the digest under which it was archived.
-    pub fn new(config: Config, configuration: String, engine: Arc<Engine>, ledger: Arc<Ledger>, identity: Arc<Identity>) -> Arc<Self> {
+    pub fn new(
+        config: Config,
+        configuration: String,
+        engine: Arc<Engine>,
+        ledger: Arc<Ledger>,
+        breakers: Arc<Breakers>,
+        identity: Arc<Identity>,
+    ) -> Arc<Self> {
         let histories: Vec<String> = engine.history().keys().map(|names| names.join("+")).collect();
         let metrics = Metrics::new(engine.detectors(), engine.plan().seen(), &histories, config.drift);
         let inferences = Statistics::new(engine.detectors().len());
@@ -94,10 +110,13 @@ impl Service {
         Arc::new(Self {
             engine,
             ledger,
+            breakers,
             configuration,
             config,
             metrics,
             identity,
+            health: Health::default(),
+            started: (Timestamp::now(), Instant::now()),
             gates,
             inferences,
             document,
@@ -118,6 +137,11 @@ impl Service {
         &self.ledger
     }
 
+    /// What keeps policies from blocking too much.
+    pub fn breakers(&self) -> &Arc<Breakers> {
+        &self.breakers
+    }
+
     /// What credentials are verified with.
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -136,6 +160,16 @@ impl Service {
     /// What judges rows.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// How well each part is, as it was seen a moment ago.
+    pub fn health(&self) -> Arc<Report> {
+        self.health.report(self)
+    }
+
+    /// Looks how well each part is. May wait for the disk; to be called every second.
+    pub fn look_at_health(&self) {
+        self.health.look(self);
     }
 
     /// Notes how many threads answer clients.
@@ -159,7 +193,11 @@ impl Service {
 
     /// Lets a request in to the detectors, once they have sandboxes for it.
     async fn enter(&self, need: Need) -> Result<Pass, Problem> {
-        self.gate.enter(limits::lane(), need).await.map_err(|closed| limits::closed(self, closed))
+        let hop = Hop::Queue.begin();
+        hop.of(self.gate.enter(limits::lane(), need)).await.map_err(|closed| {
+            hop.failed(closed.reason());
+            limits::closed(self, closed)
+        })
     }
 
     /// Does work that blocks while detectors score so many rows: here if that is expected to be short, on a thread of its own if not.
@@ -178,11 +216,11 @@ impl Service {
             return Ok(done);
         }
         let engine = self.engine.clone();
-        let running = tokio::task::spawn_blocking(move || {
+        let running = tokio::task::spawn_blocking(carried(move || {
             // Given back when the work is done, even if nobody waits for it any more.
             let _pass = pass;
             work(&engine)
-        });
+        }));
         match tokio::time::timeout(self.config.limits.timeout, running).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(_)) => Err(Problem::internal()),
@@ -222,11 +260,11 @@ impl Service {
         work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         let service = self.clone();
-        let reading = tokio::task::spawn_blocking(move || {
+        let reading = tokio::task::spawn_blocking(carried(move || {
             // Given back when the work is done, even if nobody waits for it any more.
             let _places = places;
             work(&service)
-        });
+        }));
         match tokio::time::timeout(self.config.limits.timeout, reading).await {
             Ok(Ok(done)) => done,
             Ok(Err(_)) => Err(Problem::internal()),
@@ -239,7 +277,8 @@ impl Service {
 pub fn data_routes(service: &Arc<Service>) -> Router {
     let strict = service.config.listen.tls.as_ref().and_then(|tls| tls.strict_transport).and_then(headers::strict_transport);
     // Around all else: whatever went wrong is told to clients of the Open Inference Protocol in its words.
-    finish(identified(clients(service), service, Audience::Clients), service, strict).layer(from_fn(inference::in_its_words))
+    let scheme = if service.config.listen.tls.is_some() { "https" } else { "http" };
+    finish(identified(clients(service), service, Audience::Clients), service, scheme, strict).layer(from_fn(inference::in_its_words))
 }
 
 fn clients(service: &Arc<Service>) -> Router<Arc<Service>> {
@@ -252,13 +291,13 @@ fn clients(service: &Arc<Service>) -> Router<Arc<Service>> {
 
 /// What operators call.
 pub fn administration_routes(service: &Arc<Service>) -> Router {
-    finish(identified(routes::of(Audience::Operators), service, Audience::Operators), service, None)
+    finish(identified(routes::of(Audience::Operators), service, Audience::Operators), service, "http", None)
 }
 
 /// What is called without encryption where there is encryption on this port.
 pub fn redirecting_routes(service: &Arc<Service>, tls: Arc<Tls>, port: u16) -> Router {
     let target = redirect::Target { tls, port };
-    finish(Router::new().fallback(move |request| redirect::redirect(axum::extract::State(target.clone()), request)), service, None)
+    finish(Router::new().fallback(move |request| redirect::redirect(axum::extract::State(target.clone()), request)), service, "http", None)
 }
 
 fn identified(router: Router<Arc<Service>>, service: &Arc<Service>, audience: Audience) -> Router<Arc<Service>> {
@@ -275,7 +314,7 @@ fn identified(router: Router<Arc<Service>>, service: &Arc<Service>, audience: Au
         .layer(from_fn_with_state((service.clone(), audience), limits::by_address))
 }
 
-fn finish(router: Router<Arc<Service>>, service: &Arc<Service>, strict: Option<HeaderValue>) -> Router {
+fn finish(router: Router<Arc<Service>>, service: &Arc<Service>, scheme: &'static str, strict: Option<HeaderValue>) -> Router {
     router
         // Before anything is made of the request: whom it is for.
         .layer(from_fn(host::insist))
@@ -283,7 +322,7 @@ fn finish(router: Router<Arc<Service>>, service: &Arc<Service>, strict: Option<H
         .layer(CatchPanicLayer::custom(|_| problem::response(Problem::internal())))
         // What stands on every answer.
         .layer(from_fn_with_state(strict, headers::add))
-        // Outermost: the request's id, its log line, its metrics.
-        .layer(from_fn_with_state(service.clone(), access::note))
+        // Outermost: the request's id, its trace, its log line, its metrics.
+        .layer(from_fn_with_state((service.clone(), scheme), access::note))
         .with_state(service.clone())
 }

@@ -118,6 +118,8 @@ struct Storage {
     indexing: Arc<indexing::Progress>,
     snapshots: synod_store::Snapshots,
     since_snapshot: AtomicU64,
+    /// Why the last snapshot could not be written, if so.
+    snapshot_failure: Mutex<Option<String>>,
     followers: followers::Followers,
 }
 
@@ -324,10 +326,34 @@ impl Ledger {
             refused: read(&counts.refused),
             histories: self.state().histories.facts(),
             log: self.storage.as_ref().map(|storage| storage.log.facts()),
-            index_behind: self.storage.as_ref().map_or(0, |storage| storage.log.head().next.saturating_sub(storage.indexing.next())),
+            index_behind: self.index_behind(),
             followers: self.followers(),
             disk: self.directory.space().ok(),
         }
+    }
+
+    /// How large the file system of the data directory is. May wait for the disk.
+    ///
+    /// # Errors
+    /// When the system does not say so.
+    pub fn space(&self) -> std::io::Result<Space> {
+        self.directory.space()
+    }
+
+    /// What an operator wants to know of the log, if decisions are stored.
+    pub fn log_facts(&self) -> Option<LogFacts> {
+        self.storage.as_ref().map(|storage| storage.log.facts())
+    }
+
+    /// Records of the log that the index does not know yet.
+    pub fn index_behind(&self) -> u64 {
+        self.storage.as_ref().map_or(0, |storage| storage.log.head().next.saturating_sub(storage.indexing.next()))
+    }
+
+    /// Why the histories could not be written down the last time, if so.
+    pub fn snapshot_failure(&self) -> Option<String> {
+        let failure = self.storage.as_ref().map(|storage| storage.snapshot_failure.lock().unwrap_or_else(PoisonError::into_inner));
+        failure.and_then(|failure| failure.clone())
     }
 }
 

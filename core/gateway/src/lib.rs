@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod auditing;
+pub mod breaking;
 mod calling;
 pub mod cli;
 pub mod command;
@@ -14,6 +15,7 @@ pub mod engine;
 pub mod explaining;
 pub mod fitting;
 pub mod generate;
+pub mod health;
 mod hexadecimal;
 pub mod http;
 pub mod identity;

@@ -81,6 +81,11 @@ impl Instance {
         }
     }
 
+    /// The bytes of its linear memories and tables.
+    pub(crate) fn memory(&self) -> usize {
+        self.store.data().meter.used
+    }
+
     /// How many lines the log did not take since this was last asked.
     pub(crate) fn take_dropped_lines(&mut self) -> u64 {
         std::mem::take(&mut self.store.data_mut().log.dropped)

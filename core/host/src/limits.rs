@@ -57,7 +57,7 @@ pub(crate) struct Meter {
     pub(crate) limit: usize,
     /// Whether growth was refused since the call began. The plugin's trap is then a matter of memory.
     pub(crate) refused: bool,
-    used: usize,
+    pub(crate) used: usize,
     last_growth: usize,
 }
 

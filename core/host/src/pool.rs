@@ -33,6 +33,15 @@ struct Places {
     live: usize,
     /// Calls that wait for one.
     waiting: usize,
+    /// Bytes that the instances had when they were last looked at.
+    memory: usize,
+}
+
+impl Places {
+    /// Counts what an instance has now in place of what it had.
+    fn count_memory(&mut self, before: usize, now: usize) {
+        self.memory = self.memory.saturating_sub(before).saturating_add(now);
+    }
 }
 
 #[derive(Default)]
@@ -55,6 +64,8 @@ pub struct PoolFacts {
     pub live: usize,
     /// Calls that wait for an instance now.
     pub waiting: usize,
+    /// Bytes of the linear memories and tables of all instances, each as it was after its last call.
+    pub memory: usize,
     /// Instances that were started.
     pub started: u64,
     /// Instances that did not start, or did not take the model.
@@ -99,6 +110,8 @@ pub struct Scored {
     pub instantiating: Duration,
     /// In the plugin, with the passing of rows and scores.
     pub scoring: Duration,
+    /// Bytes of the linear memories and tables of the instance that was called, after the call.
+    pub memory: usize,
 }
 
 impl fmt::Debug for Pool {
@@ -137,7 +150,7 @@ impl Pool {
         let scores = lease.numbers(&self.limits.call, rows, |guest, store| guest.call_score(store, matrix))?;
         let instantiating = lease.instantiating;
         let waiting = begun.duration_since(asked).saturating_sub(instantiating);
-        Ok(Scored { scores, waiting, instantiating, scoring: begun.elapsed() })
+        Ok(Scored { scores, waiting, instantiating, scoring: begun.elapsed(), memory: lease.memory() })
     }
 
     /// What each feature contributed to its row's raw score: as many numbers as `values`, in the same order.
@@ -188,9 +201,9 @@ impl Pool {
 
     /// What has become of the instances.
     pub fn facts(&self) -> PoolFacts {
-        let (idle, live, waiting) = {
+        let (idle, live, waiting, memory) = {
             let places = self.lock();
-            (places.idle.len(), places.live, places.waiting)
+            (places.idle.len(), places.live, places.waiting, places.memory)
         };
         let counts = &self.counts;
         let retired = Retired {
@@ -201,7 +214,7 @@ impl Pool {
             worn: counts.worn.load(Relaxed),
         };
         let (started, failed_starts) = (counts.started.load(Relaxed), counts.failed_starts.load(Relaxed));
-        PoolFacts { idle, live, waiting, started, failed_starts, retired, dropped_lines: self.lines.dropped() }
+        PoolFacts { idle, live, waiting, memory, started, failed_starts, retired, dropped_lines: self.lines.dropped() }
     }
 
     /// The lines that instances wrote since this was last called: the first thousand.
@@ -219,13 +232,16 @@ impl Pool {
         let mut may_start = true;
         loop {
             if let Some(instance) = self.place(asked, may_start)? {
-                return Ok(Lease { pool: self, instance: Some(instance), keep: false, instantiating: Duration::ZERO });
+                let counted = instance.memory();
+                return Ok(Lease { pool: self, instance: Some(instance), counted, keep: false, instantiating: Duration::ZERO });
             }
             // From here on the place is the lease's: if the start fails, dropping the lease gives it up.
-            let mut lease = Lease { pool: self, instance: None, keep: false, instantiating: Duration::ZERO };
+            let mut lease = Lease { pool: self, instance: None, counted: 0, keep: false, instantiating: Duration::ZERO };
             let begun = Instant::now();
             match self.new_instance() {
                 Ok(instance) => {
+                    lease.counted = instance.memory();
+                    self.lock().count_memory(0, lease.counted);
                     lease.instance = Some(instance);
                     lease.instantiating = begun.elapsed();
                     return Ok(lease);
@@ -305,6 +321,8 @@ struct Lease<'a> {
     pool: &'a Pool,
     /// None only while it is being started.
     instance: Option<Instance>,
+    /// Its bytes, as the pool counts them.
+    counted: usize,
     /// Whether the instance is well.
     keep: bool,
     /// How long it took to start it.
@@ -312,6 +330,11 @@ struct Lease<'a> {
 }
 
 impl Lease<'_> {
+    /// The bytes that the instance has now.
+    fn memory(&self) -> usize {
+        self.instance.as_ref().map_or(0, Instance::memory)
+    }
+
     /// A call that must return so many finite numbers.
     fn numbers(
         &mut self,
@@ -355,7 +378,9 @@ impl Lease<'_> {
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
         let well = self.well();
+        let memory = well.as_ref().map_or(0, Instance::memory);
         let mut places = self.pool.lock();
+        places.count_memory(self.counted, memory);
         match well {
             Some(instance) => places.idle.push(instance),
             None => places.live -= 1,

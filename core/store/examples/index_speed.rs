@@ -14,7 +14,7 @@
 use std::hint::black_box;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
-use synod_store::{Cursor, DataDirectory, DecisionFact, Fact, Filter, Index, IndexReader, Place, VoteFilter, Whose};
+use synod_store::{Cursor, DataDirectory, DecisionFact, Fact, Filter, Index, IndexReader, LabelFact, Place, VoteFilter, Whose};
 
 /// Bytes of a record in the log, which offsets count.
 const RECORD: u64 = 500;
@@ -31,10 +31,32 @@ fn main() {
     for transaction in [1, 100, 1000] {
         last = Some(fold(decisions, transaction));
     }
-    let (_folder, index) = last.unwrap();
+    let (_folder, mut index) = last.unwrap();
     look_up(&index.reader().unwrap(), decisions);
     for tenant in [0, TENANTS.get().unwrap().len().wrapping_sub(1)] {
         look_up_of(&index.reader().unwrap(), tenant, decisions);
+    }
+    let mut labelled = 0;
+    for labels in [decisions / 1000, decisions / 100, decisions / 4] {
+        label(&mut index, labelled..labels, decisions);
+        labelled = labels;
+        let reader = index.reader().unwrap();
+        let quality = || reader.quality(&Whose::All, Some(0), None).is_ok();
+        time(&format!("quality of {labels} labels"), || vec![(); 5], |()| quality());
+    }
+}
+
+/// Labels decisions here and there.
+fn label(index: &mut Index, labels: std::ops::Range<u64>, decisions: u64) {
+    let of = |number: u64| {
+        let sequence = decisions + number;
+        let place = Place { sequence, segment: sequence >> 17, offset: sequence };
+        let decision = Row::new(mix(number) % decisions).id();
+        Fact::Label(LabelFact { place, decision, label: u8::from(!number.is_multiple_of(3)), by: "ana", at: 0, note: None })
+    };
+    for number in labels.clone().step_by(1000) {
+        let facts: Vec<Fact<'_>> = (number..labels.end.min(number + 1000)).map(of).collect();
+        index.fold(&facts, decisions + number + facts.len() as u64).unwrap();
     }
 }
 

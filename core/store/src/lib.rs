@@ -6,6 +6,7 @@
 //! file that it is about.
 
 mod archive;
+mod breakers;
 mod code_cache;
 mod data_directory;
 mod digest;
@@ -23,6 +24,7 @@ mod snapshot;
 mod table;
 
 pub use archive::{Archive, ArchiveError};
+pub use breakers::BreakerEntry;
 pub use code_cache::{CodeCache, CodeCacheError, Lookup};
 pub use data_directory::{DataDirectory, DataDirectoryError, ServerLock, Space};
 pub use digest::{FileDigest, digest};

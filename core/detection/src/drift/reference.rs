@@ -174,13 +174,13 @@ fn merged(edges: &[f64], counts: &[u64]) -> Vec<u8> {
     let is_alone = |bin: usize| bin > 0 && bin < edges.len() && edges[bin - 1] == edges[bin].next_down() && counts[bin] * TENTHS >= whole;
     let mut merged = Vec::with_capacity(present + 1);
     let (mut group, mut tenth, mut before) = (0, 0, 0);
-    for bin in 0..present {
+    for (bin, count) in counts.iter().enumerate().take(present) {
         let now = before * TENTHS / whole;
         if bin > 0 && (now > tenth || is_alone(bin) || is_alone(bin - 1)) {
             (group, tenth) = (group + 1, now);
         }
         merged.push(group);
-        before += counts[bin];
+        before += count;
     }
     merged.push(group + 1);
     merged

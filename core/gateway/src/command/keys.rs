@@ -2,15 +2,14 @@
 
 use super::audit::print_json;
 use super::installation::configuration;
+use super::place::{Place, must_be_there};
 use super::{CommandError, chain};
 use crate::auditing::{Action, AuditOutcome, AuditRecord};
 use crate::cli::{CreateKey, Format, Keys, ListKeys, RevokeKey, RotateKey, RotateSigning};
-use crate::config::Config;
 use crate::identity::keys::{ApiKeys, COMMAND_LINE, KeyState, KeyView, KeysError, MadeKey, Manager, NewKey, moment};
 use crate::identity::now;
 use crate::identity::server::rotate_signing;
-use crate::ledger::audit_alone;
-use synod_store::{DataDirectory, DataDirectoryError, KeyEntry, ServerLock};
+use synod_store::{DataDirectory, KeyEntry};
 
 pub(super) fn run(arguments: &Keys) -> Result<(), CommandError> {
     match arguments {
@@ -40,50 +39,14 @@ impl From<KeysError> for CommandError {
     }
 }
 
-/// Where keys are changed. A server that runs there notices what is done, and audits it; where none runs, the command does.
-struct Place {
-    config: Config,
-    directory: DataDirectory,
-    /// Held where no server runs, so that none starts in between.
-    alone: Option<ServerLock>,
+/// The keys of a place.
+fn keys(place: &Place) -> Result<ApiKeys, CommandError> {
+    Ok(ApiKeys::open(&place.config, &place.directory)?)
 }
 
-impl Place {
-    fn open(config: Config) -> Result<Self, CommandError> {
-        let directory = DataDirectory::open(&config.data_directory)?;
-        let alone = match directory.lock_exclusive() {
-            Ok(lock) => Some(lock),
-            Err(DataDirectoryError::InUse { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        Ok(Self { config, directory, alone })
-    }
-
-    /// The same, where there must be something already: a mistyped name would be no fault otherwise.
-    fn known(config: Config) -> Result<Self, CommandError> {
-        must_be_there(&config)?;
-        Self::open(config)
-    }
-
-    fn keys(&self) -> Result<ApiKeys, CommandError> {
-        Ok(ApiKeys::open(&self.config, &self.directory)?)
-    }
-
-    fn audit(&self, action: Action, target: &str) -> Result<(), CommandError> {
-        if self.alone.is_none() {
-            return Ok(());
-        }
-        let record = AuditRecord::new(action, AuditOutcome::Allowed).to(target).because(COMMAND_LINE);
-        let audited = audit_alone(&self.config, &self.directory, &record);
-        audited.map_err(|error| CommandError::Failed(format!("it was done to {target}, and cannot be audited: {}", chain(&error))))
-    }
-}
-
-fn must_be_there(config: &Config) -> Result<(), CommandError> {
-    match config.data_directory.join("FORMAT").is_file() {
-        true => Ok(()),
-        false => Err(CommandError::Usage(format!("{} is no data directory", config.data_directory.display()))),
-    }
+/// Audits what was done to a key, unless a server does.
+fn audit(place: &Place, action: Action, target: &str) -> Result<(), CommandError> {
+    place.audit(&AuditRecord::new(action, AuditOutcome::Allowed).to(target).because(COMMAND_LINE))
 }
 
 fn create(arguments: &CreateKey) -> Result<(), CommandError> {
@@ -95,16 +58,16 @@ fn create(arguments: &CreateKey) -> Result<(), CommandError> {
         lifetime: arguments.expires,
     };
     let place = Place::open(configuration(&arguments.common)?)?;
-    let made = place.keys()?.create(new, Manager::CommandLine, now())?;
-    place.audit(Action::KEY_CREATED, &made.entry.id)?;
+    let made = keys(&place)?.create(new, Manager::CommandLine, now())?;
+    audit(&place, Action::KEY_CREATED, &made.entry.id)?;
     show(&made);
     Ok(())
 }
 
 fn rotate(arguments: &RotateKey) -> Result<(), CommandError> {
     let place = Place::known(configuration(&arguments.common)?)?;
-    let made = place.keys()?.rotate(&arguments.id, arguments.overlap, Manager::CommandLine, now())?;
-    place.audit(Action::KEY_ROTATED, &made.entry.id)?;
+    let made = keys(&place)?.rotate(&arguments.id, arguments.overlap, Manager::CommandLine, now())?;
+    audit(&place, Action::KEY_ROTATED, &made.entry.id)?;
     show(&made);
     eprintln!("{} holds for {} seconds more", arguments.id, arguments.overlap.as_secs());
     Ok(())
@@ -118,8 +81,8 @@ fn show(made: &MadeKey) {
 
 fn revoke(arguments: &RevokeKey) -> Result<(), CommandError> {
     let place = Place::known(configuration(&arguments.common)?)?;
-    let entry = place.keys()?.revoke(&arguments.id, Manager::CommandLine, now())?;
-    place.audit(Action::KEY_REVOKED, &entry.id)?;
+    let entry = keys(&place)?.revoke(&arguments.id, Manager::CommandLine, now())?;
+    audit(&place, Action::KEY_REVOKED, &entry.id)?;
     eprintln!("the key {} is revoked; a running server notices within a second", entry.id);
     Ok(())
 }
@@ -157,7 +120,7 @@ fn rotate_signing_key(arguments: &RotateSigning) -> Result<(), CommandError> {
     let place = Place::open(configuration(&arguments.common)?)?;
     let server = place.config.identity.server.as_ref().ok_or_else(|| CommandError::Usage("identity.server is not enabled".into()))?;
     let id = rotate_signing(&place.directory, server.algorithm, arguments.at_once, now())?;
-    place.audit(Action::SIGNING_KEY_CREATED, &id)?;
+    audit(&place, Action::SIGNING_KEY_CREATED, &id)?;
     match arguments.at_once {
         true => eprintln!("the key {id} signs from now on; tokens that others have signed are refused"),
         false => eprintln!("the key {id} is published, and signs in ten minutes"),

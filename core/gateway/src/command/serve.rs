@@ -5,6 +5,7 @@ mod measuring;
 use super::CommandError;
 use super::installation::{Installation, configuration};
 use crate::auditing::{Action, AuditOutcome, AuditRecord};
+use crate::breaking::Breakers;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::doctor::{Gravity, findings};
@@ -14,8 +15,8 @@ use crate::identity::Identity;
 use crate::ledger::Ledger;
 use crate::listening::{Audience, Listening, Tls, chain};
 use crate::sinks::Sinks;
-use crate::telemetry::logging;
 use crate::telemetry::metrics::unwatched;
+use crate::telemetry::{logging, tracing as traces};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,13 +33,16 @@ const ROUND: Duration = Duration::from_secs(1);
 const LINES_A_ROUND: usize = 20;
 /// How often older decisions are looked for that need not be kept.
 const RETENTION: Duration = Duration::from_secs(10);
+/// How often a log that cannot be written is tried again. A service that is not ready is sent no rows that would try it.
+const PROBE: Duration = Duration::from_secs(2);
 /// How often a detector that did not start is tried again.
 const RETRY: Duration = Duration::from_secs(10);
 
 pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let started = Instant::now();
     let config = configuration(&arguments.common)?;
-    let _guard = logging::start(config.level);
+    let traces = config.tracing.as_ref().map(traces::start).transpose().map_err(|error| CommandError::Failed(chain(&error)))?;
+    let _guard = logging::start(config.level, traces.as_ref());
     refuse_insecure(&config, arguments.dev)?;
     let at = Installation::with(config)?;
     let _lock = at.directory.lock_exclusive()?;
@@ -48,9 +52,11 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let configuration = at.archive()?;
     let opened = Ledger::open(&at.config, &at.directory)?;
     let identity = Identity::open(&at.config, &at.directory)?;
+    let breakers = Breakers::open(at.config.breaker, &at.directory).map_err(|error| CommandError::Failed(chain(&error)))?;
     let (stop, stopped) = watch::channel(());
     let sinks = Sinks::open(&at.config, &opened.ledger, &at.directory, &stopped)?;
-    let service = Service::new(at.config, configuration, Arc::new(engine), opened.ledger.clone(), identity.clone());
+    let (engine, breakers) = (Arc::new(engine), Arc::new(breakers));
+    let service = Service::new(at.config, configuration, engine, opened.ledger.clone(), breakers, identity.clone());
 
     // Operators are answered by a thread of their own, so that health and metrics never wait behind a batch.
     let administration = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
@@ -79,6 +85,8 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let listening = Listening { audience: Audience::Operators, limits, drain, tls: None };
     let operators = std::thread::spawn(move || administration.block_on(listening.serve(administration_listener, routes, stopped)));
     data.spawn(look_after(service.clone()));
+    data.spawn(follow_breakers(service.clone()));
+    data.spawn(look_at_health(service.clone()));
     data.spawn(measuring::measure(service.clone()));
     let redirecting = redirect_listener.zip(tls.clone()).map(|(listener, tls)| {
         let port = data_listener.local_addr().map_or(listen.data.port(), |address| address.port());
@@ -108,7 +116,12 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     sinks.join();
     data.shutdown_timeout(drain);
     service.record_refusals(true);
+    service.breakers().look();
+    service.breakers().take_acts().iter().for_each(|act| service.audit(act));
     opened.close();
+    if let Some(traces) = traces {
+        traces.close(drain);
+    }
     Ok(())
 }
 
@@ -173,10 +186,14 @@ impl AskedToStop {
 /// Takes snapshots of the histories and drops what need not be kept, until the service stops.
 fn keep(service: &Service, stopped: &watch::Receiver<()>) {
     let decisions = service.config().decisions;
-    let mut last = Instant::now();
+    let (mut last, mut last_probe) = (Instant::now(), Instant::now());
     while !stopped.has_changed().unwrap_or(true) {
         std::thread::sleep(ROUND);
         service.ledger().snapshot_if_due(decisions.snapshot_after);
+        if last_probe.elapsed() >= PROBE {
+            service.probe_log();
+            last_probe = Instant::now();
+        }
         if last.elapsed() >= RETENTION {
             service.ledger().retain(&decisions);
             last = Instant::now();
@@ -207,6 +224,42 @@ async fn look_after(service: Arc<Service>) {
             && error.is_panic()
         {
             tracing::error!(%error, "starting the detectors failed");
+        }
+    }
+}
+
+/// Follows what commands do to breakers, and audits openings until the log has them.
+async fn follow_breakers(service: Arc<Service>) {
+    let mut rounds = tokio::time::interval(ROUND);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        let breakers = service.breakers().clone();
+        // It reads a file, and may write one.
+        if tokio::task::spawn_blocking(move || breakers.look()).await.is_err() {
+            continue;
+        }
+        for record in service.breakers().unrecorded() {
+            let breakers = service.breakers().clone();
+            if service.audited(&record).await.is_ok() {
+                let _ = tokio::task::spawn_blocking(move || breakers.recorded(&record)).await;
+            }
+        }
+        service.breakers().take_acts().iter().for_each(|act| service.audit(act));
+    }
+}
+
+/// Looks how well each part is. While a look waits for a disk that hangs, what was seen before is told.
+async fn look_at_health(service: Arc<Service>) {
+    let mut rounds = tokio::time::interval(ROUND);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        let service = service.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || service.look_at_health()).await
+            && error.is_panic()
+        {
+            tracing::error!(%error, "looking at the parts of the service failed");
         }
     }
 }

@@ -10,6 +10,7 @@ mod ledger;
 mod limits;
 mod listen;
 pub(super) mod notify;
+mod tracing;
 
 pub use self::drift::Drift;
 use self::features::{Declared, features};
@@ -25,13 +26,14 @@ use super::units;
 use crate::inference::POLICY;
 use crate::limiting::Quotas;
 use crate::sinks::alertmanager::AlertsConfig;
+use crate::telemetry::tracing::Settings as Tracing;
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use synod_detection::history::HistoryPlan;
-use synod_detection::{Definition, Field, Kind, Policy, Rule, Schema, score_of_share};
+use synod_detection::{BreakerRule, Definition, Field, Kind, Policy, Rule, Schema, score_of_share};
 use synod_host::{Limits, PoolLimits};
 
 /// A configuration that has no mistakes.
@@ -51,6 +53,8 @@ pub struct Config {
     pub detectors: Vec<DetectorConfig>,
     /// How votes become a verdict; its reference is still empty.
     pub policy: Policy,
+    /// When too much is blocked.
+    pub breaker: BreakerRule,
     /// Features that decisions record although no detector may see them.
     pub recorded: Vec<Definition>,
     /// All that the detectors and the recorded features ask of the past.
@@ -77,6 +81,8 @@ pub struct Config {
     pub level: Level,
     /// Whether each request is logged.
     pub access_log: bool,
+    /// Where traces go, if they are on.
+    pub tracing: Option<Tracing>,
 }
 
 /// A detector as configured.
@@ -188,12 +194,14 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         listen: listen::listen(at, &text.listen, folder),
         identity: identity::identity(at, text, folder),
         policy: policy(at, text),
+        breaker: breaker(at, &text.outcomes.breaker),
         fit: FitConfig { seed: text.fit.seed, holdout: text.fit.holdout, split },
         limits: limits::limits(at, &text.limits),
         quotas: limits::quotas(at, text),
         routes: routes(at, text),
         level: text.logging.level,
         access_log: text.logging.access,
+        tracing: tracing::tracing(at, text.tracing.as_ref(), folder),
         schema,
         detectors,
     }
@@ -409,6 +417,14 @@ fn policy(at: &mut Checker<'_>, text: &Text) -> Policy {
     policy
 }
 
+fn breaker(at: &mut Checker<'_>, text: &text::Breaker) -> BreakerRule {
+    at.within("outcomes.breaker.maximum_share", text.maximum_share, 0.0, 1.0, "a share from 0 to 1");
+    at.within("outcomes.breaker.minimum", text.minimum as f64, 1.0, 1e9, "a number of outcomes from 1 to 1000000000");
+    let window = at.taken("outcomes.breaker.window", units::duration(&text.window), Duration::from_secs(1));
+    at.within("outcomes.breaker.window", window.as_secs_f64(), 1.0, 604_800.0, "a time span from 1s to 7d, in seconds");
+    BreakerRule { maximum_share: text.maximum_share, window: window.as_micros() as i64, minimum: text.minimum }
+}
+
 /// Paths that are Synod's own.
 const OWN: [&str; 12] = [
     "/v1",
@@ -566,6 +582,14 @@ routes:
             ("schema:", "listen: {limits: {header_size: 1KiB}}\nschema:", "listen.limits.header_size: 1024 is not a size from 8KiB"),
             ("schema:", "listen: {drain: soon}\nschema:", "listen.drain: `soon` is no time span"),
             ("serves: detector", "serves: verdict", "routes[0].path: only `serves: detector` takes `{detector}`"),
+            ("schema:", "outcomes: {breaker: {maximum_share: 5}}\nschema:", "outcomes.breaker.maximum_share: 5 is not a share from 0 to 1"),
+            (
+                "schema:",
+                "outcomes: {breaker: {window: 1h, minimum: 0}}\nschema:",
+                "outcomes.breaker.minimum: 0 is not a number of outcomes",
+            ),
+            ("schema:", "outcomes: {breaker: {window: 30d}}\nschema:", "outcomes.breaker.window: 2592000 is not a time span from 1s to 7d"),
+            ("schema:", "outcomes: {breaker: {window: soon}}\nschema:", "outcomes.breaker.window: `soon` is no time span"),
             ("schema:", "listen: {proxies: [10.0.0.0/8, here]}\nschema:", "listen.proxies[1]: `here` is no network; write for instance"),
             ("schema:", "listen: {proxy_field: via}\nschema:", "listen.proxy_field: unknown variant `via`, expected `x_forwarded_for`"),
         ];
@@ -608,6 +632,39 @@ routes:
             let found = with(limits);
             assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected} in {found:#?}");
         }
+    }
+
+    #[test]
+    fn traces_are_checked() {
+        let with = |tracing: &str| mistakes(&format!("{GOOD}tracing: {tracing}\n"));
+        for fine in [
+            "{endpoint: 'https://collector.example:4317', resource: {deployment.environment.name: production}, sampling: {share: 0, rate: 5/m}}",
+            "{endpoint: 'http://127.0.0.1:4318/otlp/v1/traces', protocol: http, headers_file: headers, root: ca.pem, queue: 100, timeout: 1s}",
+        ] {
+            assert_eq!(with(fine), Vec::<String>::new());
+        }
+        let table = [
+            ("{}", "tracing.endpoint: is missing: where the collector takes OTLP, as https://collector.example:4317"),
+            ("{endpoint: 'collector:4317'}", "tracing.endpoint: `collector:4317` must begin with https:// or http://"),
+            ("{endpoint: 'https://a:b@collector'}", "tracing.endpoint: must not hold a user or a password: those go into `headers_file`"),
+            ("{endpoint: 'https://collector/v1/traces'}", "tracing.endpoint: gRPC has no path; leave it out, or set `protocol: http`"),
+            ("{endpoint: 'https://collector?key=a', protocol: http}", "tracing.endpoint: must not hold a ? or a #"),
+            ("{endpoint: 'https://c', protocol: udp}", "tracing.protocol: unknown variant `udp`, expected `grpc` or `http`"),
+            ("{endpoint: 'https://c', sampling: {share: 2}}", "tracing.sampling.share: 2 is not a share from 0 to 1"),
+            ("{endpoint: 'https://c', sampling: {rate: often}}", "tracing.sampling.rate: `often` is no rate"),
+            ("{endpoint: 'https://c', queue: 0}", "tracing.queue: 0 is not a number of spans from 1 to 1000000"),
+            ("{endpoint: 'https://c', timeout: 2h}", "tracing.timeout: `2h` is not from 10ms to 60s"),
+            ("{endpoint: 'https://c', service_name: ''}", "tracing.service_name: must have 1 to 255 bytes"),
+            ("{endpoint: 'https://c', resource: {service.name: a}}", "tracing.resource.service.name: is set by `tracing.service_name`"),
+            ("{endpoint: 'https://c', resource: {a: ''}}", "tracing.resource.a: name and value must have 1 to 255 bytes"),
+        ];
+        for (tracing, expected) in table {
+            let found = with(tracing);
+            assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected} in {found:#?}");
+        }
+        let many: Vec<String> = (0..33).map(|number| format!("a{number}: b")).collect();
+        let found = with(&format!("{{endpoint: 'https://c', resource: {{{}}}}}", many.join(", ")));
+        assert!(found[0].contains("tracing.resource: 33 is not a number of attributes from 0 to 32"), "{found:?}");
     }
 
     #[test]

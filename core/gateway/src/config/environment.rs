@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 const PREFIX: &str = "SYNOD_";
-const SECTIONS: [&str; 6] = ["data_directory", "listen", "identity", "plugins", "limits", "logging"];
+const SECTIONS: [&str; 8] = ["data_directory", "listen", "identity", "plugins", "drift", "limits", "logging", "tracing"];
 
 /// A key's parts and its value.
 pub(super) type Override = (Vec<String>, String);

@@ -1,6 +1,7 @@
 //! The configuration as it is written: plain tables in which everything has a default. [`super::check`] turns it into values that the
 //! program uses. `config/synod.yaml` documents every key.
 
+use crate::telemetry::tracing::Protocol;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -48,6 +49,7 @@ tables! {
         limits: Limits = Limits::default(),
         routes: Vec<Route> = Vec::new(),
         logging: Logging = Logging::default(),
+        tracing: Option<Tracing> = None,
     }
     Listen {
         data: String = "127.0.0.1:8080".into(),
@@ -207,6 +209,12 @@ tables! {
     Outcomes {
         review: Option<f64> = None,
         block: Option<f64> = None,
+        breaker: Breaker = Breaker::default(),
+    }
+    Breaker {
+        maximum_share: f64 = 0.05,
+        window: String = "10m".into(),
+        minimum: u64 = 200,
     }
     Fit {
         seed: u64 = 1,
@@ -292,6 +300,23 @@ tables! {
     Logging {
         level: Level = Level::Info,
         access: bool = true,
+    }
+    Tracing {
+        endpoint: String = String::new(),
+        protocol: Protocol = Protocol::Grpc,
+        root: Option<String> = None,
+        headers_file: Option<String> = None,
+        service_name: String = "synod".into(),
+        resource: IndexMap<String, String> = IndexMap::new(),
+        sampling: Sampling = Sampling::default(),
+        queue: usize = 4096,
+        timeout: String = "10s".into(),
+    }
+    Sampling {
+        share: f64 = 0.01,
+        parent: bool = true,
+        errors: bool = true,
+        rate: String = "20/s".into(),
     }
 }
 

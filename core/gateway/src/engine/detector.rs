@@ -4,6 +4,7 @@ use crate::config::DetectorConfig;
 use crate::fitting::Model;
 use crate::manifest::{HeldOut, PluginIdentity};
 use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -50,6 +51,31 @@ pub struct Call {
     pub instantiating: Duration,
     /// In the plugin.
     pub scoring: Duration,
+    /// Bytes of the largest sandbox that was called, after its call; zero if none of the calls went well.
+    pub memory: usize,
+}
+
+/// The last time that a plugin failed.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    /// One of a few stable words.
+    pub reason: &'static str,
+    /// For people: short, and on one line.
+    pub detail: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Trouble {
+    fn new(failure: &Failure) -> Self {
+        let Abstention { reason, detail } = abstention(failure.reason(), &failure.to_string());
+        Self { reason, detail, at: Timestamp::now() }
+    }
+
+    /// How long ago that is.
+    pub fn age(&self) -> Duration {
+        Duration::try_from(Timestamp::now().duration_since(self.at)).unwrap_or_default()
+    }
 }
 
 /// A detector with its model.
@@ -66,6 +92,8 @@ pub struct Detector {
     limits: PoolLimits,
     /// Absent while the detector cannot be started.
     pool: ArcSwapOption<Pool>,
+    /// The last failure to start, or of a call.
+    trouble: ArcSwapOption<Trouble>,
     /// A moving mean of the nanoseconds that a row takes.
     row_cost: AtomicU64,
 }
@@ -92,6 +120,7 @@ impl Detector {
             model: model.bytes,
             limits: config.pool,
             pool: ArcSwapOption::empty(),
+            trouble: ArcSwapOption::empty(),
             row_cost: AtomicU64::new(0),
         };
         detector.start_pool();
@@ -106,6 +135,7 @@ impl Detector {
         match self.plugin.pool(self.model.clone(), &self.limits) {
             Ok(pool) => self.pool.store(Some(Arc::new(pool))),
             Err(failure) => {
+                self.trouble.store(Some(Arc::new(Trouble::new(&failure))));
                 tracing::error!(detector = %self.name, reason = failure.reason(), detail = %failure, "detector does not start, and abstains");
             }
         }
@@ -115,6 +145,12 @@ impl Detector {
     /// Whether it can vote.
     pub fn is_ready(&self) -> bool {
         self.pool.load().is_some()
+    }
+
+    /// The last time that its plugin failed to start or at a call, if it ever did. That it was busy, or was given what it does not take, is no
+    /// failure of its own.
+    pub fn trouble(&self) -> Option<Arc<Trouble>> {
+        self.trouble.load_full()
     }
 
     /// Its name.
@@ -260,6 +296,7 @@ impl Detector {
                 call.waiting += scored.waiting;
                 call.instantiating += scored.instantiating;
                 call.scoring += scored.scoring;
+                call.memory = call.memory.max(scored.memory);
                 self.note_cost(rows, scored.scoring);
                 Ok(scored.scores)
             }
@@ -268,6 +305,9 @@ impl Detector {
                 call.scoring += took;
                 if matches!(failure, Failure::Timeout { .. }) {
                     self.note_timeout(took);
+                }
+                if !matches!(failure, Failure::Busy { .. } | Failure::Refused { .. }) {
+                    self.trouble.store(Some(Arc::new(Trouble::new(&failure))));
                 }
                 Err(failure)
             }

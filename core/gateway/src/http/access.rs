@@ -1,8 +1,9 @@
-//! What surrounds every request: its id, its metrics, its log line.
+//! What surrounds every request: its id, its trace, its metrics, its log line.
 
-use super::Service;
+use super::{Service, limits};
 use crate::access::Caller;
 use crate::redaction::redacted;
+use crate::telemetry::tracing::{Requested, Trace, sampled_trace_id};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
@@ -14,20 +15,41 @@ use uuid::Uuid;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Whoever fetches it only looks, as do those who ask for health.
+const METRICS: &str = "/metrics";
+
 /// A request's id, as log lines, audit records and the answer have it.
 #[derive(Debug, Clone)]
 pub(super) struct RequestId(pub(super) Arc<str>);
 
-pub(super) async fn note(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
+pub(super) async fn note(State((service, scheme)): State<(Arc<Service>, &'static str)>, request: Request, next: Next) -> Response {
+    let (started, version) = (Instant::now(), request.version());
+    // The pattern, never the path: what a client writes must not become a label.
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let (method, route) = (method(request.method()), path.as_ref().map(MatchedPath::as_str));
+    let is_watching = route.is_some_and(|route| !limits::is_limited_path(route) || route == METRICS);
+    let requested = Requested { method, route, scheme, version, is_watching };
+    let trace = Trace::begin(request.headers(), &requested);
+    Trace::within(trace.clone(), answered(&service, &requested, trace.as_deref(), started, request, next)).await
+}
+
+async fn answered(
+    service: &Service,
+    requested: &Requested<'_>,
+    trace: Option<&Trace>,
+    started: Instant,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id: Arc<str> = request_id(&request).into();
     request.extensions_mut().insert(RequestId(id.clone()));
-    let method = method(request.method());
-    // The pattern, never the path: what a client writes must not become a label.
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".into(), |path| path.as_str().to_owned());
+    let (method, route) = (requested.method, requested.route.unwrap_or("unmatched"));
     let mut response = next.run(request).await;
     let (status, took) = (response.status().as_u16(), started.elapsed());
-    service.metrics.requests.answered(&route, method, status, took, None);
+    service.metrics.requests.answered(route, method, status, took, sampled_trace_id());
+    if let Some(trace) = trace {
+        trace.answered(requested, status, took);
+    }
     if service.config.access_log {
         let caller = response.extensions().get::<Caller>().map(Caller::name);
         let duration_us = took.as_micros() as u64;

@@ -10,6 +10,7 @@ use crate::limiting::ClientAddress;
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::Extensions;
 use axum::http::request::Parts;
+use jiff::Timestamp;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -114,6 +115,21 @@ impl Service {
         for gate in [&self.gates.credentials, &self.gates.permissions] {
             gate.due(now, all).iter().for_each(|record| self.audit(record));
         }
+    }
+
+    /// If the log cannot be written, tries to write that it can again: so it is known as soon as it is true, and the log tells of the time in
+    /// which it could not. To be called every few seconds.
+    pub fn probe_log(&self) {
+        let since = self.ledger.log_facts().and_then(|facts| facts.failing_since).and_then(|since| Timestamp::from_microsecond(since).ok());
+        let Some(since) = since else { return };
+        let record =
+            AuditRecord::new(Action::LOG_RECOVERED, AuditOutcome::Allowed).because(&format!("it could not be written since {since}"));
+        let told = record.clone();
+        self.ledger.audit_with_room(&record, move |stored| {
+            if stored.is_ok() {
+                told.tell();
+            }
+        });
     }
 
     /// `done` is told whether it is stored.

@@ -2,6 +2,7 @@
 
 use super::problem::Wrong;
 use super::{Problem, Service, limits};
+use crate::telemetry::tracing::Hop;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, HeaderName, header};
 use http_body_util::BodyExt;
@@ -69,7 +70,7 @@ pub(super) async fn read_at_most(service: &Service, body: Body, limit: usize, to
     if !service.limiting.memory().has_room(limits::lane(), announced) {
         return Err(limits::no_memory(service));
     }
-    collect(service, body, (limit, too_large), announced).await
+    Hop::Body.of(collect(service, body, (limit, too_large), announced)).await
 }
 
 async fn collect(service: &Service, mut body: Body, (limit, too_large): (usize, TooLarge), announced: usize) -> Result<Bytes, Problem> {

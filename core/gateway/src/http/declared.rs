@@ -9,6 +9,7 @@ use super::{Problem, Service, body};
 use crate::access::Permission;
 use crate::config::{Answer, Route, Serves};
 use crate::decision::Decision;
+use crate::telemetry::tracing::Hop;
 use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, State};
@@ -78,8 +79,10 @@ async fn verdicts(service: Arc<Service>, route: Arc<Route>, shown: Shown, header
         }
         told => Ok(row(&route.answer, &told)),
     };
-    let mut rows = decisions.iter().map(row).collect::<Result<Vec<Value>, Problem>>()?;
-    if single { json(&rows.pop()) } else { json(&rows) }
+    Hop::Answer.during(|| {
+        let mut rows = decisions.iter().map(row).collect::<Result<Vec<Value>, Problem>>()?;
+        if single { json(&rows.pop()) } else { json(&rows) }
+    })
 }
 
 fn of_decision<'a>(shown: &Shown, decision: &'a Decision, route: &Route) -> Told<'a> {
@@ -155,8 +158,10 @@ async fn votes(
         let told = Told { id: label(schema.id()), entity: label(schema.entity()), ..of_vote(&shown, ballot, name)? };
         Ok(row(&route.answer, &told))
     };
-    let mut rows = ballots.iter().enumerate().map(row).collect::<Result<Vec<Value>, Problem>>()?;
-    if single { json(&rows.pop()) } else { json(&rows) }
+    Hop::Answer.during(|| {
+        let mut rows = ballots.iter().enumerate().map(row).collect::<Result<Vec<Value>, Problem>>()?;
+        if single { json(&rows.pop()) } else { json(&rows) }
+    })
 }
 
 fn of_vote<'a>(shown: &Shown, ballot: &Ballot, detector: &'a str) -> Result<Told<'a>, Problem> {

@@ -6,6 +6,7 @@ use crate::access::{Caller, Permission};
 use crate::identity::{CredentialRefused, Credentials};
 use crate::inference::POLICY;
 use crate::listening::ClientCertificate;
+use crate::telemetry::tracing::Hop;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::http::{HeaderMap, header};
@@ -36,15 +37,18 @@ pub(super) async fn identify(State(service): State<Arc<Service>>, mut request: R
         return next.run(request).await;
     }
     let certificate = request.extensions().get::<Arc<ClientCertificate>>().map(Arc::as_ref);
-    let caller = match bearer(request.headers()) {
-        // A browser sends its session's cookie without being asked, so that it counts for less than what was sent on purpose.
-        Ok(None) => match console::caller(&service, &request) {
-            Some(caller) => caller,
-            None => service.identity.caller(Credentials { bearer: None, certificate }).await,
-        },
-        Ok(bearer) => service.identity.caller(Credentials { bearer, certificate }).await,
-        Err(refused) => Err(refused),
+    let (hop, bearer) = (Hop::Credentials.begin(), bearer(request.headers()));
+    // A browser sends its session's cookie without being asked, so that it counts for less than what was sent on purpose.
+    let session = if bearer == Ok(None) { hop.during(|| console::caller(&service, &request)) } else { None };
+    let caller = match (session, bearer) {
+        (Some(caller), _) => caller,
+        (None, Ok(bearer)) => hop.of(service.identity.caller(Credentials { bearer, certificate })).await,
+        (None, Err(refused)) => Err(refused),
     };
+    if let Err(refused) = &caller {
+        hop.failed(refused.reason);
+    }
+    drop(hop);
     let origin = Origin::of(request.extensions());
     match caller {
         Ok(caller) => {

@@ -20,6 +20,7 @@ use super::{Problem, Service, body};
 use crate::access::{Caller, Permission};
 use crate::inference::{self, Counted, Datatype, Mistake, Model, NoModel, NotGiven, Output, Sum, Took};
 use crate::ledger::Asked;
+use crate::telemetry::tracing::Hop;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, State};
@@ -238,14 +239,16 @@ async fn answered(service: &Arc<Service>, caller: &Caller, model: Model, headers
     let encoding = Encoding::accepted(headers);
     let asked = score::asked(service, caller, headers, &bytes)?;
     let mut clock = Clock::start();
-    let bytes = compression::plain(headers, bytes, service.config.limits.body)?;
-    let Read { id, batch, selected, binary, for_pandas } = request::read(service, model, caller, headers, &bytes)?;
+    let Read { id, batch, selected, binary, for_pandas } = Hop::Schema.during(|| {
+        let bytes = compression::plain(headers, bytes, service.config.limits.body)?;
+        request::read(service, model, caller, headers, &bytes)
+    })?;
     clock.took.input = clock.lap();
     let rows = batch.rows();
     let outputs = judged(service, caller, model, batch, asked, &selected).await?;
     clock.took.inference = clock.lap();
     let answer = answer::Answer { model, id: id.as_deref(), outputs: &outputs, binary: &binary, for_pandas };
-    let response = answer::response(&service.engine, &answer, encoding)?;
+    let response = Hop::Answer.during(|| answer::response(&service.engine, &answer, encoding))?;
     clock.took.output = clock.lap();
     clock.note(service, model, rows);
     Ok(response)

@@ -6,6 +6,7 @@ use crate::access::Caller;
 use crate::limiting::{Call, Closed, Key, Proxies, Refused, fields};
 use crate::listening::Audience;
 use crate::telemetry::metrics::Limit;
+use crate::telemetry::tracing::Hop;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::Extensions;
 use axum::middleware::Next;
@@ -37,14 +38,18 @@ pub(super) async fn by_address(State((service, audience)): State<(Arc<Service>, 
 
 /// Refuses a request of a caller who, or whose tenant, asks too often or for too much at a time.
 pub(super) async fn by_caller(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
-    let extensions = request.extensions();
+    let (extensions, hop) = (request.extensions(), Hop::Limits.begin());
     let _places = match (CALL.try_with(Arc::clone), extensions.get::<Caller>()) {
-        (Ok(call), Some(caller)) if is_limited(extensions) => match call.by_caller(caller, route(extensions)) {
+        (Ok(call), Some(caller)) if is_limited(extensions) => match hop.during(|| call.by_caller(caller, route(extensions))) {
             Ok(places) => places,
-            Err(refused) => return self::refused(&service, refused).into_response(),
+            Err(refused) => {
+                hop.failed("quota");
+                return self::refused(&service, refused).into_response();
+            }
         },
         _ => Vec::new(),
     };
+    drop(hop);
     next.run(request).await
 }
 

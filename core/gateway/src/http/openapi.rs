@@ -70,7 +70,7 @@ beside Synod's own.
 Errors are `application/problem+json` (RFC 9457); `code` is stable. Every answer has an `x-request-id`: the request's own, if it has a \
 bearable one. A GET can be a HEAD. Beside what stands below, any path answers 404 `not_found` and 405 `method_not_allowed` (with `Allow`), any \
 request without exactly one good `Host` 400 `bad_host`; what is no HTTP, or has a head too large (431), is answered without a body. The \
-operators' listener has `/healthz`, `/readyz` and `/metrics` for itself.";
+operators' listener has `/healthz`, `/readyz`, `/metrics` and `/v1/status` for itself.";
 
 /// The document of an installation.
 fn describe(config: &Config) -> OpenApi {

@@ -329,6 +329,11 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)
     }
 
+    /// No such breaker, or another tenant's.
+    pub fn no_breaker() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no_such_breaker", "No such breaker", "there is no breaker with this id")
+    }
+
     /// No such API key, or another tenant's.
     pub fn no_key() -> Self {
         Self::new(StatusCode::NOT_FOUND, "no_such_key", "No such key", "there is no API key with this id")

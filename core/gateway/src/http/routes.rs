@@ -3,7 +3,7 @@
 
 use super::guard::{Needs, guarded};
 use super::openapi::{self, pages};
-use super::{Service, audit, console, decisions, detectors, entities, health, inference, keys, oauth, score};
+use super::{Service, audit, breakers, console, decisions, detectors, entities, health, inference, keys, oauth, score, status};
 use crate::access::Permission as P;
 use crate::listening::Audience;
 use axum::Router;
@@ -58,12 +58,16 @@ pub static ROUTES: &[Entry] = &[
     entry(DATA, "GET", "/.well-known/jwks.json", Needs::Nothing, || get(oauth::key_set)),
     entry(DATA, "GET", "/.well-known/oauth-authorization-server", Needs::Nothing, || get(oauth::metadata)),
     entry(DATA, "GET", "/v1/audit", Needs::The(P::ReadAudit), || get(audit::list)),
+    entry(DATA, "GET", "/v1/breakers", Needs::The(P::OperateService), || get(breakers::list)),
+    entry(DATA, "POST", "/v1/breakers/{id}/reset", Needs::The(P::OperateService), || post(breakers::reset)),
+    entry(DATA, "GET", "/v1/status", Needs::The(P::OperateService), || get(status::status)),
     // The console: logging in needs nothing, and everything else there asks who is logged in.
     entry(DATA, "GET", "/console/login", Needs::Nothing, || get(console::login)),
     entry(DATA, "GET", "/console/callback", Needs::Nothing, || get(console::callback)),
     entry(DATA, "GET", "/console/session", Needs::Nothing, || get(console::session)),
     entry(DATA, "POST", "/console/logout", Needs::Nothing, || post(console::logout)),
     entry(DATA, "GET", "/healthz", Needs::Nothing, || get(health::alive)),
+    // With `?verbose` it asks for `operate:service`.
     entry(DATA, "GET", "/readyz", Needs::Nothing, || get(health::ready)),
     // The Open Inference Protocol, version 2, and the extensions of Triton that its clients use.
     entry(DATA, "GET", "/v2", Needs::The(P::ReadDetectors), || get(inference::server)),
@@ -106,8 +110,10 @@ pub static ROUTES: &[Entry] = &[
     entry(DATA, "GET", "/redoc/{file}", Needs::Nothing, || get(pages::redoc_file)),
     // Whoever reaches the listener of the operators is one: it must not be reachable from outside.
     entry(ADMINISTRATION, "GET", "/healthz", Needs::Nothing, || get(health::alive)),
-    entry(ADMINISTRATION, "GET", "/readyz", Needs::Nothing, || get(health::ready)),
+    entry(ADMINISTRATION, "GET", "/readyz", Needs::Nothing, || get(health::ready_for_operators)),
     entry(ADMINISTRATION, "GET", "/metrics", Needs::Nothing, || get(health::metrics)),
+    // What no probe needs wants a credential here too.
+    entry(ADMINISTRATION, "GET", "/v1/status", Needs::The(P::OperateService), || get(status::status)),
 ];
 
 /// The routes of a listener.

@@ -4,11 +4,12 @@ use super::answer::{self, Row};
 use super::shown::Shown;
 use super::{Problem, Service, body, problem};
 use crate::access::Caller;
-use crate::deciding::{self, Decided};
+use crate::deciding::{self, Decided, Deciding};
 use crate::decision::Decision;
 use crate::engine::{Call, Engine};
 use crate::ledger::{AdmitError, Asked, ReadError};
 use crate::limiting::Need;
+use crate::telemetry::tracing::{Hop, key as attribute};
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -37,14 +38,18 @@ pub(super) async fn score(State(service): State<Arc<Service>>, shown: Shown, hea
     let asked = asked(&service, shown.caller(), &headers, &bytes)?;
     let (batch, rows, single) = rows(&service, &bytes)?;
     let decided = decide(&service, batch, asked).await?;
+    Hop::Answer.during(|| answer(&shown, rows, single, &decided))
+}
+
+fn answer(shown: &Shown, rows: Places, single: bool, decided: &[Result<Told, Problem>]) -> Result<Response, Problem> {
     let mut each = decided.iter();
     let answers = answers(rows, |_| match each.next() {
-        Some(Ok(told)) => Ok(Row::Decided(answer::decided(&shown, &told.decision))),
+        Some(Ok(told)) => Ok(Row::Decided(answer::decided(shown, &told.decision))),
         Some(Err(problem)) => Err(problem.clone()),
         None => Err(Problem::internal()),
     });
     let mut response = reply(answers, single)?;
-    if single && matches!(decided.as_slice(), [Ok(Told { before: true, .. })]) {
+    if single && matches!(decided, [Ok(Told { before: true, .. })]) {
         // As the decision was made before, the client may want to know that nothing happened now.
         response.headers_mut().insert(REPEATED, HeaderValue::from_static("true"));
     }
@@ -86,21 +91,27 @@ pub(super) struct Told {
 pub(super) async fn decide(service: &Arc<Service>, batch: Batch, asked: Asked) -> Result<Vec<Result<Told, Problem>>, Problem> {
     let rows = batch.rows();
     let expected = service.engine.expected(rows) + FOR_A_ROW * rows as u32;
-    let (ledger, configuration) = (service.ledger.clone(), service.configuration.clone());
+    let (ledger, breakers, configuration) = (service.ledger.clone(), service.breakers.clone(), service.configuration.clone());
     let counted = Arc::clone(service);
     let work = move |engine: &Engine| {
-        let deciding = deciding::decide(engine, &ledger, &configuration, &batch, &asked);
+        let deciding = deciding::decide(engine, &ledger, Some(&breakers), &configuration, &batch, &asked);
         // Here, for a decision that nobody waits for any more is one all the same, and many rows take their time.
         deciding.inspect(|deciding| counted.metrics.judged(&deciding.judged, &deciding.calls, &deciding.features))
     };
     let deciding = service.scoring(Need::All, rows, expected, work).await?.map_err(|error| refused(&error))?;
-    match tokio::time::timeout(service.config.limits.timeout, deciding.receipt).await {
+    let Deciding { rows, decisions, storing, receipt, .. } = deciding;
+    let stored = storing.of(tokio::time::timeout(service.config.limits.timeout, receipt)).await;
+    if !matches!(stored, Ok(Ok(Ok(())))) {
+        storing.failed("not_stored");
+    }
+    drop(storing);
+    match stored {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(error))) => return Err(not_stored(&error)),
         Ok(Err(_)) => return Err(Problem::internal()),
         Err(_) => return Err(Problem::not_stored("the disk does not answer in time; send the rows again with the same ids")),
     }
-    let decisions: Vec<Arc<Decision>> = deciding.decisions.into_iter().map(Arc::new).collect();
+    let decisions: Vec<Arc<Decision>> = decisions.into_iter().map(Arc::new).collect();
     let told = |row: Decided| match row {
         Decided::New(place) => Ok(Told { decision: Arc::clone(&decisions[place]), before: false }),
         Decided::Before(decision) => Ok(Told { decision, before: true }),
@@ -108,7 +119,7 @@ pub(super) async fn decide(service: &Arc<Service>, batch: Batch, asked: Asked) -
         Decided::Conflict => Err(Problem::conflict()),
         Decided::InProgress => Err(Problem::in_progress()),
     };
-    Ok(deciding.rows.into_iter().map(told).collect())
+    Ok(rows.into_iter().map(told).collect())
 }
 
 fn refused(error: &AdmitError) -> Problem {
@@ -149,11 +160,13 @@ pub(super) async fn score_by_one(
     let (batch, rows, single) = self::rows(&service, &bytes)?;
     let (ballots, call, batch) = vote(&service, shown.caller(), detector, batch).await?;
     let mut ballots = ballots.into_iter();
-    let answers = answers(rows, |place| {
-        let ballot = ballots.next().ok_or_else(Problem::internal)?;
-        Ok(Row::Voted(answer::voted(&shown, &service.engine, detector, &batch, place, ballot, &call)))
-    });
-    reply(answers, single)
+    Hop::Answer.during(|| {
+        let answers = answers(rows, |place| {
+            let ballot = ballots.next().ok_or_else(Problem::internal)?;
+            Ok(Row::Voted(answer::voted(&shown, &service.engine, detector, &batch, place, ballot, &call)))
+        });
+        reply(answers, single)
+    })
 }
 
 /// Has one detector vote. That is no decision: nothing is stored, and nothing is remembered.
@@ -166,7 +179,10 @@ pub(super) async fn vote(
     let rows = batch.rows();
     let expected = service.engine.detectors()[detector].expected(rows);
     let (ledger, caller) = (service.ledger.clone(), caller.clone());
-    let work = move |engine: &Engine| (engine.vote(detector, &batch, &ledger.peek(caller.tenant(), &batch)), batch);
+    let work = move |engine: &Engine| {
+        let past = Hop::Past.during(|| ledger.peek(caller.tenant(), &batch));
+        (engine.vote(detector, &batch, &past), batch)
+    };
     let ((ballots, call), batch) = service.scoring(Need::One(detector), rows, expected, work).await?;
     service.metrics.voted(detector, &ballots, &call);
     Ok((ballots, call, batch))
@@ -182,11 +198,17 @@ pub(super) type Places = Vec<Result<usize, Vec<RowProblem>>>;
 
 /// Reads the rows of a request.
 pub(super) fn rows(service: &Service, body: &[u8]) -> Result<(Batch, Places, bool), Problem> {
-    let decoded = decode_rows(service.engine.schema(), body, service.config.limits.rows).map_err(|error| Problem::not_json(&error))?;
+    let hop = Hop::Schema.begin();
+    let decoded = hop.during(|| decode_rows(service.engine.schema(), body, service.config.limits.rows)).map_err(|error| {
+        hop.failed("no_json");
+        Problem::not_json(&error)
+    })?;
     let Decoded { batch, rows, single } = decoded;
+    hop.count(attribute::ROWS, rows.len());
     let refused = rows.iter().filter(|row| row.is_err()).count();
     service.metrics.refused(refused);
     if refused > 0 && refused == rows.len() {
+        hop.failed("refused");
         // Nothing is left to score: the request as a whole is wrong.
         return Err(Problem::refused(wrong_values(&rows, single)));
     }

@@ -6,7 +6,7 @@
 use super::guard;
 use super::{Problem, Service};
 use crate::access::{Caller, Permission};
-use crate::decision::{AbstentionOf, Decision, LabelRecord, RequestKey, Standing, Verdict, VoteOf};
+use crate::decision::{AbstentionOf, Decision, Degraded, LabelRecord, RequestKey, Standing, Verdict, VoteOf};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use indexmap::IndexMap;
@@ -83,6 +83,8 @@ impl Shown {
                 outcome: verdict.outcome,
                 policy: verdict.policy,
                 too_few_votes: verdict.too_few_votes,
+                // Whoever acts on an outcome must know that it is not the policy's.
+                degraded: verdict.degraded,
             }),
         }
     }
@@ -193,6 +195,9 @@ pub(super) struct OutcomeAlone {
     #[schema(value_type = crate::described::Rule)]
     policy: Rule,
     too_few_votes: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    degraded: Option<Degraded>,
 }
 
 either!(ShownVerdict<'_>, Verdict, OutcomeAlone);

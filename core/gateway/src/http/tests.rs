@@ -5,6 +5,7 @@ mod withheld;
 
 use super::{Service, clients};
 use crate::access::{Caller, Permission, Roles};
+use crate::breaking::Breakers;
 use crate::cli::Cli;
 use crate::command;
 use crate::config::{self, Config};
@@ -227,7 +228,8 @@ fn open(folder: &Path) -> (Arc<Service>, Opened) {
     let opened = Ledger::open(config, &directory).unwrap();
     let configuration = Archive::open(&directory).unwrap().put(config.source.as_bytes()).unwrap();
     let identity = Identity::open(config, &directory).unwrap();
-    (Service::new(config.clone(), configuration, Arc::clone(engine), Arc::clone(&opened.ledger), identity), opened)
+    let breakers = Arc::new(Breakers::open(config.breaker, &directory).unwrap());
+    (Service::new(config.clone(), configuration, Arc::clone(engine), Arc::clone(&opened.ledger), breakers, identity), opened)
 }
 
 fn copy(from: &Path, to: &Path) {

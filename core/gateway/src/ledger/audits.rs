@@ -7,6 +7,9 @@ use crate::config::{Config, Durability};
 use crate::decision::RecordKind;
 use synod_store::{AppendError, AuditFilter, Cursor, DataDirectory, Entry, Log, LogError, LogSettings, Place};
 
+/// Bytes of a record that tries whether the log can be written: as many as some decisions have.
+const PROBE: usize = 16 << 10;
+
 /// A page of audit records, newest first.
 #[derive(Debug)]
 pub struct AuditRecords {
@@ -19,8 +22,18 @@ pub struct AuditRecords {
 impl Ledger {
     /// Appends an audit record, and calls `done` once it is as durable as configured: at once where nothing is stored. It never waits.
     pub fn audit(&self, record: &AuditRecord, done: impl FnOnce(Result<(), AppendError>) + Send + 'static) {
+        self.append_audit(record, 0, done);
+    }
+
+    /// As [`Ledger::audit`], with so many blanks behind the record that there is room for decisions where there was room for it.
+    pub fn audit_with_room(&self, record: &AuditRecord, done: impl FnOnce(Result<(), AppendError>) + Send + 'static) {
+        self.append_audit(record, PROBE, done);
+    }
+
+    fn append_audit(&self, record: &AuditRecord, least: usize, done: impl FnOnce(Result<(), AppendError>) + Send + 'static) {
         let Some(storage) = &self.storage else { return done(Ok(())) };
-        let bytes = serde_json::to_vec(record).unwrap_or_default();
+        let mut bytes = serde_json::to_vec(record).unwrap_or_default();
+        bytes.resize(bytes.len().max(least), b' ');
         match Entry::new(RecordKind::Audit as u8, record.at().as_microsecond(), bytes) {
             Err(error) => done(Err(error)),
             Ok(entry) => storage.log.append(vec![entry], move |result| done(result.map(|_| ()))),

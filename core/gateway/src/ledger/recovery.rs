@@ -95,6 +95,7 @@ impl Ledger {
                 indexing: progress,
                 snapshots,
                 since_snapshot: AtomicU64::new(0),
+                snapshot_failure: Mutex::default(),
                 followers: Followers::default(),
             });
         }

@@ -3,6 +3,7 @@
 use super::Ledger;
 use super::recovery::identity;
 use crate::config::Decisions;
+use crate::listening::chain;
 use jiff::Timestamp;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -28,7 +29,9 @@ impl Ledger {
         let started = Instant::now();
         let Some((bytes, next, identity)) = self.copy_histories() else { return };
         let copied = started.elapsed();
-        match storage.snapshots.write(&identity, next, &bytes) {
+        let written = storage.snapshots.write(&identity, next, &bytes);
+        *storage.snapshot_failure.lock().unwrap_or_else(PoisonError::into_inner) = written.as_ref().err().map(|error| chain(error));
+        match written {
             Ok(()) => {
                 storage.since_snapshot.store(0, Ordering::Relaxed);
                 tracing::info!(next, bytes = bytes.len(), paused_ms = copied.as_millis() as u64, "histories written down");

@@ -39,6 +39,16 @@ pub enum Closed {
     TooOld,
 }
 
+impl Closed {
+    /// A stable word.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Full => "queue_full",
+            Self::TooOld => "queue_age",
+        }
+    }
+}
+
 /// The gate.
 #[derive(Debug)]
 pub struct Gate {

@@ -339,7 +339,9 @@ impl<'a> Tally<'a> {
 
     fn note(&mut self, decision: Decision, row: &JudgedRow) {
         let (recorded, candidate) = (&decision.verdict, &row.verdict);
-        self.outcomes[recorded.outcome as usize][candidate.outcome as usize] += 1;
+        // Policies are compared: what a breaker made of an outcome was none of the policy's doing.
+        let outcome = recorded.outcome_of_policy();
+        self.outcomes[outcome as usize][candidate.outcome as usize] += 1;
         self.flagged[0] += u64::from(recorded.anomalous);
         self.flagged[1] += u64::from(candidate.anomalous);
         for (detector, ballot) in self.engine.detectors().iter().zip(&row.ballots) {
@@ -351,11 +353,11 @@ impl<'a> Tally<'a> {
             let verdicts = [*label == Label::Fraud, recorded.anomalous, candidate.anomalous];
             self.labelled.iter_mut().zip(verdicts).for_each(|(list, verdict)| list.push(verdict));
         }
-        if recorded.outcome != candidate.outcome && self.flips.len() < MOST_FLIPS {
+        if outcome != candidate.outcome && self.flips.len() < MOST_FLIPS {
             self.flips.push(Flip {
                 decision: decision.id,
                 decided: decision.decided,
-                recorded: recorded.outcome,
+                recorded: outcome,
                 candidate: candidate.outcome,
                 recorded_score: recorded.score,
                 candidate_score: candidate.score,

@@ -145,7 +145,8 @@ impl Differences {
             self.note("verdict.threshold", json!(recorded.threshold), json!(replayed.threshold));
         }
         self.other("verdict.anomalous", &recorded.anomalous, &replayed.anomalous);
-        self.other("verdict.outcome", &recorded.outcome, &replayed.outcome);
+        // A breaker depends on what else was decided then, and the record says what it did: what is judged again is the policy.
+        self.other("verdict.outcome", &recorded.outcome_of_policy(), &replayed.outcome_of_policy());
         self.other("verdict.policy", &recorded.policy, &replayed.policy);
         self.other("verdict.votes", &recorded.votes, &replayed.votes);
         self.other("verdict.too_few_votes", &recorded.too_few_votes, &replayed.too_few_votes);
@@ -155,6 +156,8 @@ impl Differences {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decision::{Degraded, DegradedBy};
+    use synod_detection::{Outcome, Rule};
 
     #[test]
     fn the_last_bit_counts() {
@@ -168,5 +171,31 @@ mod tests {
         assert_eq!(differences.found[0].replayed, json!(0.30000000000000004));
         differences.number("zero", 0.0, -0.0);
         assert_eq!(differences.found.len(), 3);
+    }
+
+    #[test]
+    fn a_degraded_outcome_is_compared_by_what_the_policy_said() {
+        let verdict = |outcome, degraded| Verdict {
+            anomalous: true,
+            outcome,
+            score: 0.9,
+            threshold: Some(0.5),
+            policy: Rule::WeightedMean,
+            combined: 0.9,
+            votes: 1,
+            too_few_votes: false,
+            degraded,
+        };
+        let degraded = Some(Degraded { from: Outcome::Block, by: DegradedBy::Breaker });
+        let found = |recorded: &Verdict, replayed: Outcome| {
+            let mut differences = Differences { decision: Uuid::nil(), found: Vec::new() };
+            differences.of_verdicts(recorded, &verdict(replayed, None));
+            differences.found.len()
+        };
+        let recorded = verdict(Outcome::Review, degraded);
+        assert_eq!([Outcome::Block, Outcome::Review].map(|replayed| found(&recorded, replayed)), [0, 1]);
+        let text = serde_json::to_string(&recorded).unwrap();
+        assert!(text.contains(r#""outcome":"review""#) && text.ends_with(r#""degraded":{"from":"block","by":"breaker"}}"#), "{text}");
+        assert!(!serde_json::to_string(&verdict(Outcome::Block, None)).unwrap().contains("degraded"), "old records are what they were");
     }
 }

@@ -32,6 +32,7 @@ pub fn typical_decision(config: &Config) -> Decision {
         combined: 0.234_567_890_123_456_7,
         votes: config.detectors.len(),
         too_few_votes: false,
+        degraded: None,
     };
     Decision {
         id: Uuid::nil(),

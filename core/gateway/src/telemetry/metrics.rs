@@ -2,6 +2,7 @@
 //! reasons and outcomes that the configuration or the code names, never an account, an address or a raw path.
 
 mod agreement;
+mod breakers;
 mod connections;
 mod detectors;
 mod drift;
@@ -15,6 +16,7 @@ mod registering;
 mod reloads;
 mod requests;
 mod sinks;
+mod traces;
 mod verdicts;
 
 pub use connections::{Connections, Order, Refusal};
@@ -23,23 +25,26 @@ pub use identity::{KeySets, OfIdentity};
 pub use labels::OfLabels;
 pub use limits::{Limit, OfLimits};
 pub use notify::OfNotify;
-pub use registering::Exposition;
+pub use registering::{Exposition, SECONDS};
 pub use reloads::{Reload, Reloads};
 pub use requests::OfRequests;
 pub use sinks::AnomalyAlerts;
 
 use super::names;
+use crate::breaking::BreakerFacts;
 use crate::config::Drift;
 use crate::engine::{Call, Detector, JudgedRow};
 use crate::ledger::LedgerFacts;
 use agreement::OfAgreement;
+use breakers::OfBreakers;
 use detectors::OfDetectors;
 use drift::OfDrift;
 use ledger::OfLedger;
 use process::OfProcess;
 use registering::Registries;
 use sinks::OfSinks;
-use synod_detection::{Ballot, Matrix, Seen};
+use synod_detection::{Ballot, Matrix, Outcome, Seen};
+use traces::OfTraces;
 use verdicts::OfVerdicts;
 
 /// Everything that is counted.
@@ -51,7 +56,9 @@ pub struct Metrics {
     agreement: OfAgreement,
     drift: OfDrift,
     ledger: OfLedger,
+    breakers: OfBreakers,
     sinks: OfSinks,
+    traces: OfTraces,
     process: OfProcess,
     /// What is counted of labels.
     pub labels: OfLabels,
@@ -76,7 +83,9 @@ impl Metrics {
             agreement: OfAgreement::new(&mut registries, detectors),
             drift: OfDrift::new(&mut registries, detectors, features, drift),
             ledger: OfLedger::new(&mut registries, histories),
+            breakers: OfBreakers::new(&mut registries),
             sinks: OfSinks::new(&mut registries),
+            traces: OfTraces::new(&mut registries),
             process: OfProcess::new(&mut registries),
             labels: OfLabels::new(&mut registries, detectors),
             requests: OfRequests::new(&mut registries),
@@ -108,18 +117,25 @@ impl Metrics {
         self.detectors.call(detector, call);
     }
 
+    /// Rows that were judged since the start, by their outcomes.
+    pub fn outcomes(&self) -> [(Outcome, u64); 3] {
+        self.verdicts.outcomes()
+    }
+
     /// Notes how many threads answer clients.
     pub fn workers(&self, threads: usize) {
         self.process.workers(threads);
     }
 
-    /// All metrics in a format, with what the detectors and the ledger count themselves.
-    pub fn encoded(&self, exposition: Exposition, detectors: &[Detector], ledger: &LedgerFacts) -> Vec<u8> {
+    /// All metrics in a format, with what the detectors, the ledger and the breakers count themselves.
+    pub fn encoded(&self, exposition: Exposition, detectors: &[Detector], ledger: &LedgerFacts, breakers: &BreakerFacts) -> Vec<u8> {
         self.ledger.show(ledger);
+        self.breakers.show(breakers);
         self.sinks.show(&ledger.followers);
         self.drift.show();
         self.process.show();
         self.detectors.show(detectors);
+        self.traces.show();
         self.registries.encoded(exposition)
     }
 }

@@ -87,6 +87,10 @@ metrics! {
     VERDICTS_ANOMALOUS = Counter "synod_verdicts_anomalous" [] "Verdicts that a row is anomalous";
     VERDICT_SCORE = Histogram "synod_verdict_score" [] "Calibrated scores of the verdicts";
     TOO_FEW_VOTES = Counter "synod_verdicts_with_too_few_votes" [] "Verdicts for which fewer detectors voted than asked";
+    VERDICTS_DEGRADED = Counter "synod_verdicts_degraded" [] "Verdicts of block that are review because a breaker is open";
+    BREAKERS_OPEN = Gauge "synod_breakers_open" [] "Breakers that are open, of all tenants and policies";
+    BREAKER_OPENINGS = Counter "synod_breaker_openings" [] "Times that a breaker opened";
+    BREAKER_BLOCK_SHARE = Gauge "synod_breaker_block_share" [] "Highest share of block in the window of a breaker with enough outcomes";
 
     // What people said afterwards.
     LABELS = Counter "synod_labels" ["label"] "Labels that were set";
@@ -103,6 +107,7 @@ metrics! {
     DETECTOR_DURATION = Histogram "synod_detector_duration_seconds" ["detector", "phase"] "Time that a detector took for a request, by phase";
     DETECTOR_READY = Gauge "synod_detector_ready" ["detector"] "Whether a detector can vote";
     DETECTOR_INSTANCES = Gauge "synod_detector_instances" ["detector", "state"] "Sandboxes of a detector";
+    DETECTOR_MEMORY = Gauge "synod_detector_memory_bytes" ["detector"] "Memory of a detector's sandboxes, each as it was after its last call";
     DETECTOR_RETIRED = Counter "synod_detector_instances_retired" ["detector", "reason"] "Sandboxes that were dropped, by reason";
     DETECTOR_PAIRS = Counter "synod_detector_pairs" ["detector", "other", "votes"] "Rows that both of two detectors voted on, by whether they agreed; of the first eight detectors";
     DETECTOR_VERDICT_AGREEMENT = Counter "synod_detector_verdict_agreement" ["detector", "votes"] "Votes of a detector, by whether they agreed with the verdict";
@@ -114,6 +119,11 @@ metrics! {
     FEATURE_KS = Gauge "synod_feature_ks_distance" ["feature"] "Kolmogorov-Smirnov distance of a feature from the training rows, of the values that are there";
     DRIFT_ROWS = Gauge "synod_drift_rows" [] "Rows that the indices of drift and the distances rest on";
     FEATURES_MISSING = Counter "synod_features_missing" ["feature"] "Rows without a value of a feature";
+
+    // Traces.
+    TRACE_SPANS = Counter "synod_trace_spans" ["result"] "Spans, by what became of them: taken by the collector, dropped because too many waited, sent in vain";
+    TRACE_SPANS_WAITING = Gauge "synod_trace_spans_waiting" [] "Spans that wait to be sent to the collector";
+    TRACE_ATTEMPTS_FAILED = Counter "synod_trace_export_attempts_failed" [] "Attempts to send spans that failed; each is tried again a few times";
 
     // Decisions, the log and histories.
     ROWS_REPEATED = Counter "synod_rows_repeated" [] "Rows whose recorded decision was told again";

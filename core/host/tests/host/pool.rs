@@ -127,6 +127,20 @@ fn an_instance_is_replaced_after_its_share_of_calls() {
 }
 
 #[test]
+fn the_memory_of_all_instances_is_counted_and_given_back() {
+    const PAGE: usize = 64 << 10;
+    let pool = hostile_pool("bomb", &PoolLimits { instances: 1, ..strict() });
+    let scored = pool.score(WIDTH, &calm_rows()).unwrap();
+    assert!(scored.memory >= PAGE, "{scored:?}");
+    assert_eq!(pool.facts().memory, scored.memory);
+    // It takes all that it may and is dropped, and its memory with it.
+    assert!(pool.score(WIDTH, &TRIGGER).is_err());
+    assert_eq!((pool.facts().live, pool.facts().memory), (0, 0));
+    assert!(pool.score(WIDTH, &calm_rows()).is_ok());
+    assert_eq!(pool.facts().memory, scored.memory);
+}
+
+#[test]
 fn a_host_without_places_is_busy_and_recovers() {
     let host = Host::new(&HostSettings { instances: 2, ..HostSettings::default() }, None).unwrap();
     let plugin = host.load(&template_bytes()).unwrap();

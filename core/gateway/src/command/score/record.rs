@@ -66,7 +66,7 @@ fn decide(
     let mut decided = HashMap::with_capacity(order.len());
     for rows in order.chunks(ROWS_AT_A_TIME) {
         let asked = Asked { now: Timestamp::now().as_microsecond(), ..Asked::default() };
-        let deciding = deciding::decide(engine, ledger, configuration, &batch.select(rows), &asked)
+        let deciding = deciding::decide(engine, ledger, None, configuration, &batch.select(rows), &asked)
             .map_err(|error| CommandError::Failed(chain(&error)))?;
         let stored = deciding.receipt.blocking_recv().map_err(|_| CommandError::Failed("the log was closed".into()))?;
         stored.map_err(|error| CommandError::Failed(chain(&error)))?;

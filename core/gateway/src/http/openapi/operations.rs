@@ -2,6 +2,7 @@
 //! [`Description`]. Its types are listed in `schemas.rs`; its errors are values of `Problem`.
 
 mod audit;
+mod breakers;
 mod console;
 mod decisions;
 pub(super) mod declared;
@@ -32,6 +33,7 @@ const INFERENCE: &str = "Open Inference Protocol";
 const KEYS: &str = "API keys";
 const AUTHORISATION: &str = "Authorisation server";
 const AUDIT: &str = "Audit";
+const BREAKERS: &str = "Breakers";
 const CONSOLE: &str = "Console";
 const SERVICE: &str = "Service";
 const DECLARED: &str = "Declared routes";
@@ -57,6 +59,9 @@ pub(super) fn describe(config: &Config, method: &str, path: &str) -> Option<Desc
         ("GET", "/.well-known/jwks.json") => oauth::key_set(config),
         ("GET", "/.well-known/oauth-authorization-server") => oauth::metadata(config),
         ("GET", "/v1/audit") => audit::list(config),
+        ("GET", "/v1/breakers") => breakers::list(),
+        ("POST", "/v1/breakers/{id}/reset") => breakers::reset(),
+        ("GET", "/v1/status") => service::status(),
         ("GET", "/console/login") => console::login(config),
         ("GET", "/console/callback") => console::callback(config),
         ("GET", "/console/session") => console::session(config),
@@ -103,6 +108,7 @@ pub(super) fn tags() -> Vec<Tag> {
         (KEYS, "Who may call without a person: keys are made, rotated and revoked."),
         (AUTHORISATION, "Short-lived access tokens for API keys."),
         (AUDIT, "Who did what that is no decision."),
+        (BREAKERS, "What keeps a policy from blocking too much."),
         (CONSOLE, "People log in by the identity provider, if one is configured for it; if not, there is nothing at these paths."),
         (SERVICE, "Whether it lives, and how it is called."),
         (DECLARED, "Routes that this installation declares, so that other services' clients work unchanged."),

@@ -5,7 +5,7 @@ use super::{operations, row};
 use crate::config::Config;
 use crate::decision::LabelRecord;
 use crate::http::problem::Problem;
-use crate::http::{answer, audit, console, decisions, detectors, entities, health, inference, keys, oauth, shown};
+use crate::http::{answer, audit, breakers, console, decisions, detectors, entities, health, inference, keys, oauth, shown, status};
 use crate::identity::keys::KeyView;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Schema;
@@ -25,6 +25,8 @@ pub(super) fn all(config: &Config) -> ComponentsBuilder {
     schemas.add::<detectors::Listed<'_>>();
     schemas.add::<entities::Entity<'_>>();
     schemas.add::<health::Readiness<'_>>();
+    schemas.add::<crate::health::Report>();
+    schemas.add::<status::Status<'_>>();
     schemas.add::<LabelRecord>();
     schemas.add::<keys::Asked>();
     schemas.add::<keys::Rotation>();
@@ -34,6 +36,7 @@ pub(super) fn all(config: &Config) -> ComponentsBuilder {
     schemas.add::<oauth::Told<'_>>();
     schemas.add::<oauth::Refusal>();
     schemas.add::<audit::Page>();
+    schemas.add::<breakers::Listed>();
     schemas.add::<console::WhoAmI<'_>>();
     schemas.add::<inference::IndexOf>();
     schemas.add::<inference::InferenceRequest<'_>>();

@@ -2,6 +2,7 @@
 
 use super::address;
 use crate::calling::{ClientMistake, tls};
+use crate::telemetry::tracing::propagated;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, RequestBuilder, Response, redirect};
@@ -129,9 +130,8 @@ impl Fetcher {
     /// A fetcher that trusts the certificates of this file, or those that the system trusts. `private` opens addresses inside of the
     /// organisation.
     pub(super) fn new(root: Option<&Path>, private: bool) -> Result<Self, ClientMistake> {
-        let tls = tls(root)?;
         let client = Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(tls(root)?)
             .dns_resolver(Resolver { private })
             // A redirect could lead where the configuration did not.
             .redirect(redirect::Policy::none())
@@ -169,7 +169,7 @@ impl Fetcher {
 }
 
 async fn answer(request: RequestBuilder) -> Result<(u16, Vec<u8>), FetchError> {
-    let response = request.header(ACCEPT, "application/json").send().await.map_err(FetchError::of)?;
+    let response = propagated(request).header(ACCEPT, "application/json").send().await.map_err(FetchError::of)?;
     Ok((response.status().as_u16(), bounded(response).await?))
 }
 

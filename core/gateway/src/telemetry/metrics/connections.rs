@@ -134,6 +134,12 @@ impl Connections {
         self.certificate_end.get_or_create(&ListenerLabels { listener: Audience::Clients.name() }).set(end);
     }
 
+    /// When the certificate ends that is served, if there is one and that is known.
+    pub fn certificate_end(&self) -> Option<jiff::Timestamp> {
+        let end = self.certificate_end.get(&ListenerLabels { listener: Audience::Clients.name() }).map(|end| end.get());
+        end.and_then(|end| jiff::Timestamp::from_second(end).ok())
+    }
+
     /// Notes what came of an order of a certificate.
     pub fn ordered(&self, order: Order) {
         self.orders.get_or_create(&order.labels()).inc();

@@ -3,6 +3,7 @@
 use super::registering::{Registries, Timing, Timings, scores};
 use crate::engine::{Call, Detector, MISSING_FEATURE, NOT_READY};
 use crate::telemetry::names;
+use crate::telemetry::tracing::sampled_trace_id;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
 use std::sync::atomic::Ordering;
@@ -58,6 +59,7 @@ struct OfDetector {
     ready: Gauge,
     idle: Gauge,
     live: Gauge,
+    memory: Gauge,
     /// By [`Retired::by_reason`], in its order.
     retired: [Counter; 5],
 }
@@ -74,6 +76,7 @@ struct Families {
     phases: Timings<PhaseLabels>,
     ready: Family<DetectorLabels, Gauge>,
     instances: Family<InstanceLabels, Gauge>,
+    memory: Family<DetectorLabels, Gauge>,
     retired: Family<ReasonLabels, Counter>,
 }
 
@@ -85,6 +88,7 @@ impl Families {
             phases: registries.timings(&names::DETECTOR_DURATION),
             ready: registries.gauges(&names::DETECTOR_READY),
             instances: registries.gauges(&names::DETECTOR_INSTANCES),
+            memory: registries.gauges(&names::DETECTOR_MEMORY),
             retired: registries.counters(&names::DETECTOR_RETIRED),
         }
     }
@@ -106,6 +110,7 @@ impl Families {
             ready: self.ready.get_or_create_owned(&labels),
             idle: instances("idle"),
             live: instances("live"),
+            memory: self.memory.get_or_create_owned(&labels),
             retired: Retired::default().by_reason().map(|(reason, _)| retired(reason)),
             name,
         }
@@ -141,9 +146,10 @@ impl OfDetectors {
     pub(super) fn call(&self, detector: usize, call: &Call) {
         let of = &self.each[detector];
         if call.rows > 0 {
-            of.waiting.observe(call.waiting.as_secs_f64(), None);
-            of.instantiating.observe(call.instantiating.as_secs_f64(), None);
-            of.scoring.observe(call.scoring.as_secs_f64(), None);
+            let trace = sampled_trace_id();
+            of.waiting.observe(call.waiting.as_secs_f64(), trace.clone());
+            of.instantiating.observe(call.instantiating.as_secs_f64(), trace.clone());
+            of.scoring.observe(call.scoring.as_secs_f64(), trace);
         }
     }
 
@@ -154,6 +160,7 @@ impl OfDetectors {
             let Some(facts) = detector.pool().map(|pool| pool.facts()) else { continue };
             of.idle.set(facts.idle as i64);
             of.live.set(facts.live as i64);
+            of.memory.set(i64::try_from(facts.memory).unwrap_or(i64::MAX));
             for (counter, (_, count)) in of.retired.iter().zip(facts.retired.by_reason()) {
                 counter.inner().store(count, Ordering::Relaxed);
             }

@@ -21,6 +21,8 @@ pub(super) struct OfVerdicts {
     scores: Histogram,
 }
 
+const OUTCOMES: [Outcome; 3] = [Outcome::Approve, Outcome::Review, Outcome::Block];
+
 impl OfVerdicts {
     pub(super) fn new(registries: &mut Registries) -> Self {
         let outcomes: Family<OutcomeLabels, Counter> = registries.counters(&names::VERDICTS);
@@ -28,8 +30,7 @@ impl OfVerdicts {
         registries.add(&names::VERDICT_SCORE, &scores);
         Self {
             refused: registries.counter(&names::ROWS_REFUSED),
-            outcomes: [Outcome::Approve, Outcome::Review, Outcome::Block]
-                .map(|outcome| outcomes.get_or_create_owned(&OutcomeLabels { outcome: outcome.name() })),
+            outcomes: OUTCOMES.map(|outcome| outcomes.get_or_create_owned(&OutcomeLabels { outcome: outcome.name() })),
             anomalous: registries.counter(&names::VERDICTS_ANOMALOUS),
             too_few_votes: registries.counter(&names::TOO_FEW_VOTES),
             scores,
@@ -38,6 +39,10 @@ impl OfVerdicts {
 
     pub(super) fn refused(&self, rows: usize) {
         self.refused.inc_by(rows as u64);
+    }
+
+    pub(super) fn outcomes(&self) -> [(Outcome, u64); 3] {
+        OUTCOMES.map(|outcome| (outcome, self.outcomes[outcome as usize].get()))
     }
 
     pub(super) fn judged(&self, verdict: &Verdict) {

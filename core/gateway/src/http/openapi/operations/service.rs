@@ -1,10 +1,13 @@
 //! Who votes, whether the service lives, and how it is called.
 
 use super::{DETECTORS, SERVICE, header, json, parameter};
+use crate::access::Permission;
+use crate::http::Problem;
 use crate::http::openapi::operation::Description;
 use crate::http::openapi::shape::{list, named, of, one_of, text};
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::{AnyOfBuilder, Schema};
 use utoipa::openapi::{ContentBuilder, Type};
 
 pub(super) fn detectors() -> Description {
@@ -17,10 +20,30 @@ pub(super) fn alive() -> Description {
 }
 
 pub(super) fn ready() -> Description {
-    let readiness = || named("Readiness");
-    Description::new("isReady", SERVICE, "Whether every detector can vote", "")
-        .answer(200, json("All can.", readiness()))
-        .answer(503, json("Some cannot: rows are judged by the others.", readiness()))
+    let words = "Ready is when every detector can vote and decisions can be stored. With `verbose`, which needs `operate:service`, each part is \
+                 told with its state, since when, and why; as text for whoever accepts `text/plain`.";
+    let readiness = || {
+        let either = Schema::AnyOf(AnyOfBuilder::new().item(named("Readiness")).item(named("ReadinessInFull")).build());
+        ContentBuilder::new().schema(Some(either)).build()
+    };
+    let answer = |words: &str| {
+        let lines = ContentBuilder::new().schema(Some(text())).build();
+        ResponseBuilder::new().description(words).content("application/json", readiness()).content("text/plain", lines)
+    };
+    let verbose =
+        parameter(ParameterIn::Query, "verbose", "Empty, `1` or `true`: to be told of each part. Anything else asks for nothing.", text());
+    Description::new("isReady", SERVICE, "Whether it is ready", words)
+        .parameters([verbose])
+        .answer(200, answer("It is."))
+        .answer(
+            503,
+            answer("It is not: if detectors cannot vote, rows are judged by the others; if decisions cannot be stored, none is made."),
+        )
+        .problems([Problem::no_credential(), Problem::forbidden(&Permission::OperateService)])
+}
+
+pub(super) fn status() -> Description {
+    Description::new("getStatus", SERVICE, "What runs here, since when, and how it is", "").answer(200, json("That.", named("Status")))
 }
 
 pub(super) fn document() -> Description {
