@@ -31,6 +31,8 @@ scripts/schemathesis.sh >/dev/null
 say "tests"
 cargo build --workspace --bins
 cargo test --workspace "$@"
+say "what watches Synod"
+scripts/monitoring.sh
 say "dashboards, as Grafana's schema has them"
 scripts/check-dashboards.sh
 say "alert rules"

@@ -2,8 +2,11 @@
 //! name a metric that does not exist.
 
 pub mod dashboards;
+pub mod mixin;
 pub mod query;
+pub mod rules;
 
+use rules::Links;
 use std::path::{Path, PathBuf};
 
 /// A generated file.
@@ -15,10 +18,13 @@ pub struct Artifact {
     pub contents: String,
 }
 
-/// All generated files.
+/// All generated files, with links that begin so.
 #[must_use]
-pub fn artifacts() -> Vec<Artifact> {
-    dashboards::artifacts()
+pub fn artifacts(links: &Links) -> Vec<Artifact> {
+    let mut artifacts = rules::artifacts(links);
+    artifacts.extend(dashboards::artifacts());
+    artifacts.extend(mixin::artifacts(&artifacts));
+    artifacts
 }
 
 /// The repository's folder.
@@ -33,7 +39,7 @@ mod tests {
 
     #[test]
     fn the_files_are_what_is_generated() {
-        for Artifact { path, contents } in artifacts() {
+        for Artifact { path, contents } in artifacts(&Links::default()) {
             let found = std::fs::read_to_string(repository().join(&path)).unwrap_or_default();
             assert!(found == contents, "{} is not what is generated: run `cargo run -p synod-monitoring`", path.display());
         }

@@ -25,7 +25,7 @@ pub use identity::{KeySets, OfIdentity};
 pub use labels::OfLabels;
 pub use limits::{Limit, OfLimits};
 pub use notify::OfNotify;
-pub use registering::Exposition;
+pub use registering::{Exposition, SECONDS};
 pub use reloads::{Reload, Reloads};
 pub use requests::OfRequests;
 pub use sinks::AnomalyAlerts;

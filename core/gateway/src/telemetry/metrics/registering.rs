@@ -15,8 +15,9 @@ use std::hash::Hash;
 use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
 
-/// From 10 µs to 10 s, three steps a decade.
-const SECONDS: [f64; 19] = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1, 5e-1, 1.0, 2.0, 5.0, 10.0];
+/// The bounds of the buckets of all times: from 10 µs to 10 s, three steps a decade.
+pub const SECONDS: [f64; 19] =
+    [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1, 5e-1, 1.0, 2.0, 5.0, 10.0];
 /// Tenths of the calibrated scale, with the common thresholds among them.
 const SCORES: [f64; 10] = [0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0];
 /// Most buckets of a native histogram; beyond them it starts anew. Ten a decade and a dozen decades fit.

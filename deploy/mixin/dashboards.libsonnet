@@ -1,0 +1,3 @@
+// Made by deploy/monitoring (cargo run -p synod-monitoring).
+{
+}
