@@ -88,7 +88,7 @@ fn filled(query: &str) -> String {
 
 /// The selectors of a query, `name{matchers}`.
 fn selectors(query: &str) -> Vec<&str> {
-    let is_of_name = |char: char| char.is_ascii_alphanumeric() || char == '_';
+    let is_of_name = |char: char| char.is_ascii_alphanumeric() || "_:".contains(char);
     let start = |brace: usize| query[..brace].rfind(|char| !is_of_name(char)).map_or(0, |before| before + 1);
     query.match_indices('{').map(|(brace, _)| &query[start(brace)..=brace + query[brace..].find('}').unwrap()]).collect()
 }
@@ -254,7 +254,8 @@ fn every_query_of_every_panel_has_an_answer() {
     let (installation, other) = (bank(&alertmanager, &collector), encrypted());
     let (server, encrypted) = (Server::start(&installation), Server::start(&other));
     let targets = [("synod", server.administration), ("synod-tls", encrypted.administration)];
-    let configuration = scraping(&targets) + "rule_files: [rules.yaml]\n";
+    let levels = repository().join("alertmanager/rules/levels.yaml");
+    let configuration = format!("{}rule_files: [rules.yaml, {}]\n", scraping(&targets), levels.display());
     let flags = ["--enable-feature=exemplar-storage"];
     let Some(prometheus) = Prometheus::start(&configuration, &[("rules.yaml", RULES)], &flags) else { return };
     targets.iter().for_each(|(job, _)| prometheus.await_up(job));
