@@ -51,6 +51,15 @@ impl Notify {
         send(self.address, "POST", &format!("/receivers/{receiver}"), &headers, notification.to_string().as_bytes())
     }
 
+    /// The next line that it writes.
+    ///
+    /// # Panics
+    /// When it writes none.
+    #[must_use]
+    pub fn line(&self) -> String {
+        self.lines.recv_timeout(Duration::from_secs(10)).expect("it writes a line")
+    }
+
     /// Asks it to end, and answers what it has written since it was ready.
     ///
     /// # Panics

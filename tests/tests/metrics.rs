@@ -35,7 +35,9 @@ fn what_is_shown_is_what_the_list_says() {
 }
 
 /// Metrics that a plain installation does not show.
-const CAUSED_BY_NOBODY: [&str; 18] = [
+const CAUSED_BY_NOBODY: [&str; 23] = [
+    // Nobody is told of decisions.
+    "synod_anomaly_alerts",
     "synod_certificate_expiry_seconds",
     "synod_console_logins",
     "synod_credentials_refused",
@@ -56,6 +58,10 @@ const CAUSED_BY_NOBODY: [&str; 18] = [
     "synod_labelled_decisions",
     "synod_policy_precision",
     "synod_policy_recall",
+    "synod_sink_age_seconds",
+    "synod_sink_behind_records",
+    "synod_sink_failures",
+    "synod_sink_records",
 ];
 
 const ROW: &str = r#"{"Transaction_Amount": 150.75, "Average_Transaction_Amount": 120.0, "Frequency_of_Transactions": 3}"#;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use synod_tests::alertmanager::Alertmanager;
 use synod_tests::notify::Notify;
 use synod_tests::webhook::{Reply, Request, Webhook};
-use synod_tests::{Answer, Installation, binary, send};
+use synod_tests::{Installation, binary, send};
 
 const ACCOUNT: &str = "AC00000000000000000000000000000000";
 const TOKEN: &str = "the-token-of-twilio";
@@ -219,7 +219,7 @@ fn a_dry_run_shows_and_sends_nothing() {
     let (server, at) = (Webhook::answering(twilio), Installation::new(""));
     let notify = started(&at, &sms(&server, "['+491700000001']", ""), &["--dry-run"]);
     assert_eq!(notify.post("sms", &notification("firing", 1, 1)).status, 200);
-    let shown: Value = serde_json::from_str(&notify.lines.recv_timeout(Duration::from_secs(10)).unwrap()).unwrap();
+    let shown: Value = serde_json::from_str(&notify.line()).unwrap();
     let expected = json!({"To": "+491700000001", "From": "+15005550006", "Body": "[FIRING 1] DetectorFails: number 0 \"fails\""});
     assert_eq!((&shown["receiver"], &shown["would_send"]), (&"sms".into(), &expected));
     notify.stop();

@@ -98,7 +98,7 @@ impl Service {
         identity: Arc<Identity>,
     ) -> Arc<Self> {
         let histories: Vec<String> = engine.history().keys().map(|names| names.join("+")).collect();
-        let metrics = Metrics::new(engine.detectors(), engine.plan().seen(), &histories, config.drift);
+        let metrics = Metrics::new(engine.detectors(), engine.plan().seen(), &histories, config.drift, config.count);
         let inferences = Statistics::new(engine.detectors().len());
         let proxies = limits::proxies(&config.listen);
         let limiting = Limiting::new(&config.quotas, config.limits.memory);

@@ -16,6 +16,9 @@ pub(crate) const ONE: &str = "/one";
 /// The path of several rows.
 pub(crate) const SEVERAL: &str = "/several";
 
+/// Where a collector takes spans.
+const TRACES: &str = "/v1/traces";
+
 /// A row of `config/examples/three-fields.yaml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,9 +51,14 @@ pub(crate) fn serve() -> Result<(), Fault> {
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.doing("cannot listen")?;
         println!("{}", serde_json::json!({"data": listener.local_addr().doing("cannot listen")?}));
-        let routes = Router::new().route(ONE, post(one)).route(SEVERAL, post(several));
+        let routes = Router::new().route(ONE, post(one)).route(SEVERAL, post(several)).route(TRACES, post(collected));
         axum::serve(listener, routes).await.doing("cannot serve")
     })
+}
+
+/// Spans are taken, and forgotten.
+async fn collected(_: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/x-protobuf")], "").into_response()
 }
 
 async fn one(body: Bytes) -> Response {

@@ -143,6 +143,9 @@ struct Servers {
     synod: Server,
     quiet: Server,
     unstored: Server,
+    silent: Server,
+    traced: Server,
+    traced_all: Server,
     encrypted: Server,
     connector: TlsConnector,
     /// What follows `Authorization: `.
@@ -164,6 +167,13 @@ impl Servers {
             std::fs::write(&path, format!("{text}\ndecisions: {{durability: none}}\n{more}")).doing(path.display()).map(|()| path)
         };
         let unstored = configured("unstored.yaml", "")?;
+        let silent = configured("silent.yaml", "metrics: {count: false}\n")?;
+        // The bare server plays the collector: what it does with spans is no part of what is measured.
+        let traces = |share: f64| {
+            format!("tracing: {{endpoint: 'http://{}', protocol: http, sampling: {{share: {share}}}, queue: 65536}}\n", bare.data)
+        };
+        let traced = configured("traced.yaml", &traces(0.01))?;
+        let traced_all = configured("traced-all.yaml", &traces(1.0))?;
         let encrypted = configured("encrypted.yaml", &format!("listen: {{tls: {certificate}}}\n"))?;
         let plugins = std::path::absolute("plugins/dist").doing("plugins/dist")?;
         let key = key(settings)?;
@@ -181,11 +191,28 @@ impl Servers {
         };
         let quiet = synod("quiet", "false", &settings.config)?;
         let unstored = synod("unstored", "true", &unstored)?;
+        let silent = synod("silent", "false", &silent)?;
+        let traced = synod("traced", "true", &traced)?;
+        let traced_all = synod("traced-all", "true", &traced_all)?;
         let encrypted = synod("encrypted", "true", &encrypted)?;
         let token = token(unstored.data.into(), &key).await?;
         let encrypted_token = self::token(Address { socket: encrypted.data, tls: Some(connector.clone()) }, &key).await?;
         let synod = synod("synod", "true", &settings.config)?;
-        Ok(Self { pinning, bare, synod, quiet, unstored, encrypted, connector, key: format!("Bearer {key}"), token, encrypted_token })
+        Ok(Self {
+            pinning,
+            bare,
+            synod,
+            quiet,
+            unstored,
+            silent,
+            traced,
+            traced_all,
+            encrypted,
+            connector,
+            key: format!("Bearer {key}"),
+            token,
+            encrypted_token,
+        })
     }
 
     fn get(&self, which: Which) -> &Server {
@@ -194,6 +221,9 @@ impl Servers {
             Which::Synod => &self.synod,
             Which::Quiet => &self.quiet,
             Which::Unstored => &self.unstored,
+            Which::Silent => &self.silent,
+            Which::Traced => &self.traced,
+            Which::TracedAll => &self.traced_all,
             Which::Encrypted => &self.encrypted,
         }
     }
@@ -214,12 +244,13 @@ impl Servers {
 
     /// A verdict that some detectors abstained from is answered with 200 too, but was cheaper. Synod's own count tells.
     async fn check_abstentions(&self) -> Result<(), Fault> {
-        for server in [&self.synod, &self.quiet, &self.unstored, &self.encrypted] {
+        for server in [&self.synod, &self.quiet, &self.unstored, &self.traced, &self.traced_all, &self.encrypted] {
             let address = server.administration.ok_or("synod does not say where its metrics are")?;
             let mut connection = Connection::open(&address.into()).await?;
             let metrics = connection.ask(&request("/metrics", None, None)).await?;
             let text = String::from_utf8_lossy(metrics.body);
-            if let Some(line) = text.lines().find(|line| line.starts_with("synod_detector_abstentions_total")) {
+            let abstained = |line: &&str| line.starts_with("synod_detector_abstentions_total{") && !line.ends_with(" 0");
+            if let Some(line) = text.lines().find(abstained) {
                 return Err(format!("a detector abstained while it was measured: {line}").into());
             }
             if !text.lines().any(|line| line.starts_with("synod_detector_votes_total")) {

@@ -25,7 +25,13 @@ pub(crate) enum Which {
     Quiet,
     /// Synod that stores no decisions.
     Unstored,
-    /// The same, by TLS.
+    /// The same, without counting, log lines and traces.
+    Silent,
+    /// The same, with a trace of each hundredth request going to a collector.
+    Traced,
+    /// With a trace of each request.
+    TracedAll,
+    /// Synod that stores no decisions, by TLS.
     Encrypted,
 }
 
@@ -61,7 +67,7 @@ const DECLARED: &str = "/predict_isolation_forest";
 
 /// All that is measured, in this order in each round.
 #[rustfmt::skip]
-pub(crate) const TARGETS: [Target; 12] = [
+pub(crate) const TARGETS: [Target; 15] = [
     Target { name: BARE_ONE, server: Which::Bare, path: bare::ONE, rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_flag },
     Target { name: "synod /healthz (no row)", server: Which::Synod, path: "/healthz", rows: 0, credential: Credential::None, beside: BARE_ONE, wrong: nothing },
     Target { name: "synod /predict_isolation_forest", server: Which::Synod, path: DECLARED, rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_declared },
@@ -69,6 +75,9 @@ pub(crate) const TARGETS: [Target; 12] = [
     Target { name: "synod /v1/score", server: Which::Synod, path: "/v1/score", rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_verdict },
     Target { name: "synod /v1/score, no access log", server: Which::Quiet, path: "/v1/score", rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_verdict },
     Target { name: "synod /v1/score, nothing stored", server: Which::Unstored, path: "/v1/score", rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_verdict },
+    Target { name: "synod /v1/score, nothing stored, no telemetry", server: Which::Silent, path: "/v1/score", rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_verdict },
+    Target { name: "synod /v1/score, nothing stored, 1 % traced", server: Which::Traced, path: "/v1/score", rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_verdict },
+    Target { name: "synod /v1/score, nothing stored, all traced", server: Which::TracedAll, path: "/v1/score", rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_verdict },
     Target { name: "synod /v1/score, nothing stored, API key", server: Which::Unstored, path: "/v1/score", rows: 1, credential: Credential::Key, beside: BARE_ONE, wrong: no_verdict },
     Target { name: "synod /v1/score, nothing stored, access token", server: Which::Unstored, path: "/v1/score", rows: 1, credential: Credential::Token, beside: BARE_ONE, wrong: no_verdict },
     Target { name: "synod /v1/score, nothing stored, access token, TLS", server: Which::Encrypted, path: "/v1/score", rows: 1, credential: Credential::Token, beside: BARE_ONE, wrong: no_verdict },
@@ -170,7 +179,7 @@ mod tests {
     #[test]
     fn a_batch_has_its_rows_and_the_next_batch_the_next_rows() {
         let rows: Vec<String> = (0..250).map(|row| row.to_string()).collect();
-        let requests = TARGETS[11].requests(&rows, None);
+        let requests = TARGETS[14].requests(&rows, None);
         let body = |request: &[u8]| String::from_utf8(request.to_vec()).unwrap().split_once("\r\n\r\n").unwrap().1.to_owned();
         let second: Vec<usize> = serde_json::from_str(&body(&requests[1])).unwrap();
         assert_eq!((second.len(), second[0]), (BATCH, BATCH));

@@ -67,6 +67,8 @@ pub struct Config {
     pub alerts: Option<AlertsConfig>,
     /// How drift is measured.
     pub drift: Drift,
+    /// Whether requests, rows and votes are counted.
+    pub count: bool,
     /// What is stored of each field, in the order of the schema.
     pub storing: Vec<Storing>,
     /// How models are fitted.
@@ -189,6 +191,7 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         decisions: decisions(at, &text.decisions),
         alerts: alerts::alerts(at, text, folder),
         drift: drift::drift(at, &text.drift),
+        count: text.metrics.count,
         storing,
         data_directory: folder.join(&text.data_directory),
         listen: listen::listen(at, &text.listen, folder),

@@ -46,6 +46,7 @@ tables! {
         decisions: Decisions = Decisions::default(),
         alerts: Alerts = Alerts::default(),
         drift: Drift = Drift::default(),
+        metrics: Metrics = Metrics::default(),
         limits: Limits = Limits::default(),
         routes: Vec<Route> = Vec::new(),
         logging: Logging = Logging::default(),
@@ -256,6 +257,9 @@ tables! {
         detectors: Vec<String> = Vec::new(),
         severity: String = String::new(),
         labels: IndexMap<String, String> = IndexMap::new(),
+    }
+    Metrics {
+        count: bool = true,
     }
     Drift {
         window: u32 = 10_000,

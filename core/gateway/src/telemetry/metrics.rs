@@ -51,6 +51,8 @@ use verdicts::OfVerdicts;
 #[derive(Debug)]
 pub struct Metrics {
     registries: Registries,
+    /// Whether what is done for requests is counted.
+    count: bool,
     verdicts: OfVerdicts,
     detectors: OfDetectors,
     agreement: OfAgreement,
@@ -71,8 +73,9 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers all metrics; those of the detectors are there from the start, at zero.
-    pub fn new(detectors: &[Detector], features: &[Seen], histories: &[String], drift: Drift) -> Self {
+    /// Registers all metrics; those of the detectors are there from the start, at zero. Without `count` they stay there: what requests do is not
+    /// counted.
+    pub fn new(detectors: &[Detector], features: &[Seen], histories: &[String], drift: Drift, count: bool) -> Self {
         let mut registries = Registries::default();
         registries.info(&names::BUILD, &[("version", env!("CARGO_PKG_VERSION"))]);
         Connections::all().register(&mut registries);
@@ -88,10 +91,11 @@ impl Metrics {
             traces: OfTraces::new(&mut registries),
             process: OfProcess::new(&mut registries),
             labels: OfLabels::new(&mut registries, detectors),
-            requests: OfRequests::new(&mut registries),
+            requests: OfRequests::new(&mut registries, count),
             limits: OfLimits::new(&mut registries),
             identity: OfIdentity::new(&mut registries),
             registries,
+            count,
         }
     }
 
@@ -102,6 +106,9 @@ impl Metrics {
 
     /// Notes what a batch of new decisions came to, and the values of the features that it rests on.
     pub fn judged(&self, rows: &[JudgedRow], calls: &[Call], features: &Matrix) {
+        if !self.count {
+            return;
+        }
         for row in rows {
             self.verdicts.judged(&row.verdict);
             row.ballots.iter().enumerate().for_each(|(detector, ballot)| self.detectors.ballot(detector, ballot));
@@ -113,6 +120,9 @@ impl Metrics {
 
     /// Notes what one detector gave for a batch.
     pub fn voted(&self, detector: usize, ballots: &[Ballot], call: &Call) {
+        if !self.count {
+            return;
+        }
         ballots.iter().for_each(|ballot| self.detectors.ballot(detector, ballot));
         self.detectors.call(detector, call);
     }
@@ -146,7 +156,7 @@ mod tests {
 
     #[test]
     fn every_name_of_the_list_is_a_metric_once_and_nothing_else_is() {
-        let metrics = Metrics::new(&[], &[], &[], Drift::default());
+        let metrics = Metrics::new(&[], &[], &[], Drift::default(), true);
         let (mut registered, mut listed) =
             (metrics.registries.names().to_vec(), names::ALL.iter().map(|name| name.family).collect::<Vec<_>>());
         registered.sort_unstable();
