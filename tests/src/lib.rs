@@ -6,6 +6,7 @@ pub mod configurations;
 mod http;
 pub mod http2;
 mod installation;
+pub mod notify;
 pub mod otlp;
 mod ports;
 pub mod prometheus;

@@ -159,6 +159,11 @@ fn what_could_not_be_delivered_is_delivered_later() {
     assert!(metric(&server, "synod_sink_behind_records{sink=\"alertmanager\"}") >= 1.0);
     assert!(metric(&server, "synod_sink_age_seconds{sink=\"alertmanager\"}") > 0.0);
     assert!(metric(&server, "synod_sink_failures_total{sink=\"alertmanager\",reason=\"unreachable\"}") >= 1.0);
+    await_that("operators are told why", || {
+        let told = server.administer("/readyz?verbose").body;
+        told.lines().any(|line| line.contains("sink/alertmanager") && line.contains("degraded"))
+            || told.contains(r#""name":"sink/alertmanager","state":"degraded""#)
+    });
     assert_eq!(server.get("/v1/decisions").status, 200, "nobody waits for it");
     alertmanager.resume();
     let _ = webhook.await_request("late", |request| is(request, "firing", &first));

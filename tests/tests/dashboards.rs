@@ -11,8 +11,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use synod_tests::alertmanager::Alertmanager;
+use synod_tests::otlp::{Collector, hexadecimal};
 use synod_tests::prometheus::{Prometheus, scraping, value};
 use synod_tests::tls::Authority;
 use synod_tests::{Connection, Installation, Server, configurations, guests, repository, send};
@@ -87,7 +88,7 @@ fn filled(query: &str) -> String {
 
 /// The selectors of a query, `name{matchers}`.
 fn selectors(query: &str) -> Vec<&str> {
-    let is_of_name = |char: char| char.is_ascii_alphanumeric() || char == '_';
+    let is_of_name = |char: char| char.is_ascii_alphanumeric() || "_:".contains(char);
     let start = |brace: usize| query[..brace].rfind(|char| !is_of_name(char)).map_or(0, |before| before + 1);
     query.match_indices('{').map(|(brace, _)| &query[start(brace)..=brace + query[brace..].find('}').unwrap()]).collect()
 }
@@ -151,8 +152,8 @@ fn provider() -> SocketAddr {
 }
 
 /// The example of a bank, with a detector that traps at a place called Nowhere, an identity provider, and two who are told of anomalies, one of
-/// which is not there.
-fn bank(alertmanager: &Alertmanager) -> Installation {
+/// which is not there. Every request is traced.
+fn bank(alertmanager: &Alertmanager, collector: &Collector) -> Installation {
     let text = configurations::example("bank");
     let hostile = guests().join("hostile.wasm");
     let features = "  nowhere: {expression: 'if(Location == \"Nowhere\", 1, 0)'}\n\ndetectors:\n";
@@ -166,7 +167,8 @@ fn bank(alertmanager: &Alertmanager) -> Installation {
     let identity = format!("identity:\n  issuers:\n    bank: {issuer}\n  login: {login}\n");
     let alertmanagers = format!("['{}', 'http://127.0.0.1:1']", alertmanager.url());
     let alerts = format!("alerts: {{alertmanagers: {alertmanagers}, rules: [{{outcome: review, severity: warning}}]}}\n");
-    let at = Installation::new(&format!("{text}{identity}{alerts}drift: {{window: 1000, minimum: 100}}\n"));
+    let tracing = format!("tracing: {{endpoint: 'http://{}', sampling: {{share: 1}}}}\n", collector.address);
+    let at = Installation::new(&format!("{text}{identity}{alerts}{tracing}drift: {{window: 1000, minimum: 100}}\n"));
     at.run("generate --kind bank --rows 1500 --seed 1 --output rows.csv").ok();
     at.run("generate --kind bank --rows 5000 --seed 2 --output load.jsonl").ok();
     at.run("fit --data rows.csv").ok();
@@ -248,10 +250,12 @@ fn cause(server: &Server, encrypted: &Server) {
 #[test]
 fn every_query_of_every_panel_has_an_answer() {
     let Some(alertmanager) = Alertmanager::start("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n") else { return };
-    let (installation, other) = (bank(&alertmanager), encrypted());
+    let collector = Collector::grpc(None);
+    let (installation, other) = (bank(&alertmanager, &collector), encrypted());
     let (server, encrypted) = (Server::start(&installation), Server::start(&other));
     let targets = [("synod", server.administration), ("synod-tls", encrypted.administration)];
-    let configuration = scraping(&targets) + "rule_files: [rules.yaml]\n";
+    let levels = repository().join("alertmanager/rules/levels.yaml");
+    let configuration = format!("{}rule_files: [rules.yaml, {}]\n", scraping(&targets), levels.display());
     let flags = ["--enable-feature=exemplar-storage"];
     let Some(prometheus) = Prometheus::start(&configuration, &[("rules.yaml", RULES)], &flags) else { return };
     targets.iter().for_each(|(job, _)| prometheus.await_up(job));
@@ -275,10 +279,26 @@ fn every_query_of_every_panel_has_an_answer() {
     for (place, reason) in WITHOUT_DATA {
         assert!(left.iter().any(|(asked, _)| asked.place == place), "{place} has data: it needs no excuse ({reason})");
     }
+    points_open_traces(&prometheus, &collector);
     prometheus.stop();
     server.stop();
     encrypted.stop();
     drop(alertmanager);
+}
+
+/// The points in panels of response times name traces that the collector has.
+fn points_open_traces(prometheus: &Prometheus, collector: &Collector) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let (start, end) = ((now - 600).to_string(), now.to_string());
+    let of_requests = "synod_http_request_duration_seconds_bucket{route=\"/v1/score\"}";
+    for series in [of_requests, "synod_detector_duration_seconds_bucket{phase=\"scoring\"}"] {
+        let found = prometheus.ask("query_exemplars", &[("query", series), ("start", &start), ("end", &end)]).unwrap();
+        let points = found.as_array().unwrap().iter().flat_map(|series| series["exemplars"].as_array().unwrap());
+        let traces: Vec<&str> = points.map(|point| point["labels"]["trace_id"].as_str().unwrap()).collect();
+        let latest = traces.last().unwrap_or_else(|| panic!("no points: {found}"));
+        let spans = collector.await_trace(latest, |spans| !spans.is_empty());
+        assert!(spans.iter().all(|span| hexadecimal(&span.trace_id) == *latest), "{spans:?}");
+    }
 }
 
 /// Asks until all queries but the excused ones have an answer, and returns those that have none.

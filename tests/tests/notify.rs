@@ -6,13 +6,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 use synod_tests::alertmanager::Alertmanager;
+use synod_tests::notify::Notify;
 use synod_tests::webhook::{Reply, Request, Webhook};
 use synod_tests::{Answer, Installation, binary, send};
 
@@ -68,52 +66,10 @@ fn messages(server: &Webhook) -> Vec<(String, String)> {
     server.requests().into_iter().map(of).collect()
 }
 
-/// A running `synod notify`.
-struct Notify {
-    process: Child,
-    lines: Receiver<String>,
-    address: SocketAddr,
-}
-
-impl Notify {
-    /// With these receivers (YAML, indented by two).
-    fn start(at: &Installation, receivers: &str, arguments: &[&str]) -> Self {
-        at.write("notify.yaml", format!("version: 1\nlisten: 127.0.0.1:0\ntoken_file: token\nreceivers:\n{receivers}"));
-        at.write("token", "of alertmanager\n");
-        at.write("twilio.token", TOKEN);
-        let mut command = Command::new(binary());
-        command.current_dir(at.path(".")).args(["notify", "--config", "notify.yaml"]).args(arguments);
-        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        let (sender, lines) = channel();
-        let output = BufReader::new(process.stdout.take().unwrap());
-        thread::spawn(move || output.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
-        let ready: Value = loop {
-            let line: Value = serde_json::from_str(&lines.recv_timeout(Duration::from_secs(60)).expect("it starts")).unwrap();
-            if line["message"] == "ready" {
-                break line;
-            }
-        };
-        Self { process, lines, address: ready["address"].as_str().unwrap().parse().unwrap() }
-    }
-
-    fn post(&self, receiver: &str, notification: &Value) -> Answer {
-        let headers = [("authorization", "Bearer of alertmanager"), ("content-type", "application/json")];
-        send(self.address, "POST", &format!("/receivers/{receiver}"), &headers, notification.to_string().as_bytes())
-    }
-
-    /// Asks it to end, and answers what it has written since it was ready.
-    fn stop(mut self) -> Vec<String> {
-        assert!(Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).status().unwrap().success());
-        assert!(self.process.wait().unwrap().success());
-        std::iter::from_fn(|| self.lines.recv_timeout(Duration::from_secs(10)).ok()).collect()
-    }
-}
-
-impl Drop for Notify {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// With the token of Twilio, whether it calls that or not.
+fn started(at: &Installation, receivers: &str, arguments: &[&str]) -> Notify {
+    at.write("twilio.token", TOKEN);
+    Notify::start(at, receivers, arguments)
 }
 
 fn sms(server: &Webhook, to: &str, more: &str) -> String {
@@ -141,7 +97,7 @@ fn notification(status: &str, number: u32, alerts: usize) -> Value {
 #[test]
 fn everybody_gets_an_sms_once() {
     let (server, at) = (Webhook::answering(twilio), Installation::new(""));
-    let notify = Notify::start(&at, &sms(&server, "['+491700000001', '+491700000002']", ""), &[]);
+    let notify = started(&at, &sms(&server, "['+491700000001', '+491700000002']", ""), &[]);
     assert_eq!(notify.post("sms", &notification("firing", 1, 5)).status, 200);
     let text =
         "[FIRING 5] DetectorFails: number 0 \"fails\"; DetectorFails: number 1 \"fails\"; DetectorFails: number 2 \"fails\"; and 2 more";
@@ -171,7 +127,7 @@ fn everybody_gets_an_sms_once() {
 #[test]
 fn who_has_a_message_does_not_get_it_again_with_the_others() {
     let (server, at) = (Webhook::start(), Installation::new(""));
-    let notify = Notify::start(&at, &sms(&server, "['+491700000001', '+491700000002']", ""), &[]);
+    let notify = started(&at, &sms(&server, "['+491700000001', '+491700000002']", ""), &[]);
     server.answer(|request| if request.body.contains("0002") { Reply::new(500, "{}") } else { twilio(request) });
     assert_eq!(notify.post("sms", &notification("firing", 1, 1)).status, 503);
     assert_eq!(notify.post("sms", &notification("firing", 1, 1)).status, 503);
@@ -200,7 +156,7 @@ fn who_has_a_message_does_not_get_it_again_with_the_others() {
 #[test]
 fn a_number_that_there_is_not_keeps_nothing_from_the_others() {
     let (server, at) = (Webhook::answering(twilio), Installation::new(""));
-    let notify = Notify::start(&at, &sms(&server, &format!("['{BAD}', '+491700000002']"), ""), &[]);
+    let notify = started(&at, &sms(&server, &format!("['{BAD}', '+491700000002']"), ""), &[]);
     assert_eq!(notify.post("sms", &notification("firing", 1, 1)).status, 422);
     assert_eq!(notify.post("sms", &notification("firing", 1, 1)).status, 422);
     let to: Vec<String> = messages(&server).into_iter().map(|(to, _)| to).collect();
@@ -212,11 +168,15 @@ fn a_number_that_there_is_not_keeps_nothing_from_the_others() {
 #[test]
 fn a_flood_is_held_back_and_comes_later() {
     let (server, at) = (Webhook::answering(twilio), Installation::new(""));
-    let notify = Notify::start(&at, &sms(&server, "['+491700000001']", "    messages: 2/s\n"), &[]);
-    let statuses: Vec<u16> = (0..4).map(|number| notify.post("sms", &notification("firing", number, 1)).status).collect();
-    assert_eq!((statuses, messages(&server).len()), (vec![200, 200, 503, 503], 2));
+    let notify = started(&at, &sms(&server, "['+491700000001']", "    messages: 2/s\n"), &[]);
     let started = Instant::now();
-    while notify.post("sms", &notification("firing", 3, 1)).status != 200 {
+    let statuses: Vec<u16> = (0..30).map(|number| notify.post("sms", &notification("firing", number, 1)).status).collect();
+    let sent = statuses.iter().filter(|status| **status == 200).count();
+    // Two at once, and two more each second; thirty take fourteen seconds.
+    assert!(sent as f64 <= 3.0 + 2.0 * started.elapsed().as_secs_f64() && sent < 30, "{statuses:?} in {:?}", started.elapsed());
+    assert!(statuses.iter().all(|status| [200, 503].contains(status)) && messages(&server).len() == sent, "{statuses:?}");
+    let (started, held_back) = (Instant::now(), statuses.iter().position(|status| *status == 503).unwrap() as u32);
+    while notify.post("sms", &notification("firing", held_back, 1)).status != 200 {
         assert!(started.elapsed() < Duration::from_secs(20), "it never comes");
         thread::sleep(Duration::from_millis(50));
     }
@@ -234,7 +194,7 @@ fn gateways_and_teams_get_json() {
          team:\n    teams: {{url_file: teams.url}}\n",
         gateway.url("/send?a=b")
     );
-    let notify = Notify::start(&at, &receivers, &[]);
+    let notify = started(&at, &receivers, &[]);
     assert_eq!(notify.post("gateway", &notification("firing", 1, 1)).status, 200);
     let requests = gateway.requests();
     let first = &requests[0];
@@ -257,7 +217,7 @@ fn gateways_and_teams_get_json() {
 #[test]
 fn a_dry_run_shows_and_sends_nothing() {
     let (server, at) = (Webhook::answering(twilio), Installation::new(""));
-    let notify = Notify::start(&at, &sms(&server, "['+491700000001']", ""), &["--dry-run"]);
+    let notify = started(&at, &sms(&server, "['+491700000001']", ""), &["--dry-run"]);
     assert_eq!(notify.post("sms", &notification("firing", 1, 1)).status, 200);
     let shown: Value = serde_json::from_str(&notify.lines.recv_timeout(Duration::from_secs(10)).unwrap()).unwrap();
     let expected = json!({"To": "+491700000001", "From": "+15005550006", "Body": "[FIRING 1] DetectorFails: number 0 \"fails\""});
@@ -292,7 +252,7 @@ fn mistakes_are_told_before_it_listens() {
 #[test]
 fn alertmanager_is_passed_on_and_sends_again() {
     let (server, at) = (Webhook::answering(|_| Reply::new(503, "{}")), Installation::new(""));
-    let notify = Notify::start(&at, &sms(&server, "['+491700000001', '+491700000002']", ""), &[]);
+    let notify = started(&at, &sms(&server, "['+491700000001', '+491700000002']", ""), &[]);
     let configuration = format!(
         "route: {{receiver: sms, group_by: [alertname], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}}
 receivers:

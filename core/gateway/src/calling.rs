@@ -6,6 +6,7 @@ mod secret_file;
 
 pub(crate) use secret_file::{SecretFile, SecretMistake};
 
+use crate::telemetry::tracing::propagated;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Proxy, RequestBuilder, Response, redirect};
 use std::error::Error;
@@ -132,7 +133,7 @@ pub(crate) fn tls(root: Option<&Path>) -> Result<ClientConfig, ClientMistake> {
 
 /// Sends a request, and reads the answer whatever its status is.
 pub(crate) async fn call(request: RequestBuilder) -> Result<Received, CallError> {
-    let response = request.send().await.map_err(CallError::of)?;
+    let response = propagated(request).send().await.map_err(CallError::of)?;
     let status = response.status().as_u16();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let retry_after = retry_after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT));

@@ -12,7 +12,6 @@ const LE: &str = "le";
 /// Series of one metric, narrowed down by their labels.
 #[derive(Debug, Clone)]
 pub struct Series {
-    name: &'static Name,
     series: String,
     grows: bool,
     labels: BTreeSet<&'static str>,
@@ -80,12 +79,18 @@ impl Series {
     fn new(name: &'static Name, end: &str) -> Self {
         let grows = matches!(name.kind, Kind::Counter | Kind::Histogram);
         let labels = name.labels.iter().copied().chain(TARGET).collect();
-        Self { name, series: name.series() + end, grows, labels, matchers: Vec::new() }
+        Self { series: name.series() + end, grows, labels, matchers: Vec::new() }
+    }
+
+    /// Those that a rule records, with these labels.
+    #[must_use]
+    pub fn recorded(series: String, labels: &[&'static str]) -> Self {
+        Self { series, grows: false, labels: labels.iter().copied().collect(), matchers: Vec::new() }
     }
 
     #[track_caller]
     fn matching(mut self, label: &str, operator: &str, value: &str) -> Self {
-        assert!(self.labels.contains(label), "{} has no label {label}", self.name.family);
+        assert!(self.labels.contains(label), "{} has no label {label}", self.series);
         self.matchers.push(format!("{label}{operator}\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")));
         self
     }
@@ -134,7 +139,7 @@ impl Series {
     #[must_use]
     #[track_caller]
     pub fn now(self) -> Query {
-        assert!(!self.grows, "{} grows: what counts is its rate", self.name.family);
+        assert!(!self.grows, "{} grows: what counts is its rate", self.series);
         let text = self.text();
         self.becomes(text)
     }
@@ -161,7 +166,7 @@ impl Series {
 
     #[track_caller]
     fn grown(self, function: &str, range: &str) -> Query {
-        assert!(self.grows, "{} does not only grow", self.name.family);
+        assert!(self.grows, "{} does not only grow", self.series);
         let text = format!("{function}({}[{range}])", self.text());
         self.becomes(text)
     }
@@ -173,7 +178,7 @@ impl Series {
     #[must_use]
     #[track_caller]
     pub fn through(self, function: &str, range: &str) -> Query {
-        assert!(!self.grows, "{} grows: what counts is its rate", self.name.family);
+        assert!(!self.grows, "{} grows: what counts is its rate", self.series);
         let text = format!("{function}({}[{range}])", self.text());
         self.becomes(text)
     }

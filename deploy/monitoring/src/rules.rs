@@ -14,6 +14,7 @@ mod service;
 mod verdicts;
 mod writing;
 
+pub(crate) use levels::{Burning, burning};
 pub use levels::{Levels, LevelsMistake};
 pub use writing::Links;
 

@@ -51,7 +51,7 @@ pub struct Call {
     pub instantiating: Duration,
     /// In the plugin.
     pub scoring: Duration,
-    /// Bytes of the largest sandbox that was called, after its call.
+    /// Bytes of the largest sandbox that was called, after its call; zero if none of the calls went well.
     pub memory: usize,
 }
 

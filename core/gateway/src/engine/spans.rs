@@ -39,7 +39,10 @@ fn note_detector(hop: &Passing, detector: &Detector, ballots: &[Ballot], call: &
     hop.note(key::WAITING, call.waiting.as_secs_f64());
     hop.note(key::INSTANTIATING, call.instantiating.as_secs_f64());
     hop.note(key::SCORING, call.scoring.as_secs_f64());
-    hop.count(key::MEMORY, call.memory);
+    // Of a sandbox that failed nothing is known: it is gone.
+    if call.memory > 0 {
+        hop.count(key::MEMORY, call.memory);
+    }
 }
 
 fn abstention(ballot: &Ballot) -> Option<&'static str> {

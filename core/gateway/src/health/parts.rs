@@ -3,6 +3,7 @@
 use super::Part;
 use crate::engine::Detector;
 use crate::http::Service;
+use crate::ledger::FollowerFacts;
 use crate::telemetry::metrics::Connections;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 type Look = fn(&Service) -> Vec<Part>;
 
 /// All of them.
-pub(super) const PARTS: [Look; 8] = [detectors, log, index, histories, disk, issuers, certificate, breakers];
+pub(super) const PARTS: [Look; 9] = [detectors, log, index, histories, disk, sinks, issuers, certificate, breakers];
 
 /// For how long after a call that failed a detector is taken for degraded.
 const FRESH_FAILURE: Duration = Duration::from_secs(60);
@@ -84,6 +85,18 @@ fn disk(service: &Service) -> Vec<Part> {
             if is_little { part.degraded(told()) } else { part }
         }
     }]
+}
+
+/// What is not taken waits in the log: nothing is lost meanwhile.
+fn sinks(service: &Service) -> Vec<Part> {
+    let sink = |facts: FollowerFacts| {
+        let part = Part::ok(format!("sink/{}", facts.name));
+        match facts.reason {
+            Some(why) => part.degraded(format!("{} records wait: {why}", facts.behind)).since(Some(facts.since)),
+            None => part,
+        }
+    };
+    service.ledger().followers().into_iter().map(sink).collect()
 }
 
 fn issuers(service: &Service) -> Vec<Part> {

@@ -325,7 +325,8 @@ mod tests {
         let at = Installed::new();
         at.is_down.store(true, Ordering::Release);
         let (stop, thread) = at.start();
-        at.append(4000);
+        // One after the other: what is appended at once is written into one segment, however long that gets.
+        (0..20).for_each(|_| at.append(400));
         wait_for(|| !at.ledger.followers()[0].healthy);
         // By now what waits is older than its patience, so that the log does not wait for it any more.
         wait_for(|| {
@@ -333,10 +334,10 @@ mod tests {
             at.ledger.facts().log.is_some_and(|log| log.segments <= 2)
         });
         at.is_down.store(false, Ordering::Release);
-        wait_for(|| at.taken().last() == Some(&4000));
+        wait_for(|| at.taken().last() == Some(&8000));
         let (taken, facts) = (at.taken(), at.ledger.followers().swap_remove(0));
         assert!(taken.is_sorted() && facts.skipped > 0, "{facts:?}");
-        assert_eq!((taken.len() as u64, facts.delivered + facts.skipped), (facts.delivered, 4000));
+        assert_eq!((taken.len() as u64, facts.delivered + facts.skipped), (facts.delivered, 8000));
         drop(stop);
         thread.join().unwrap();
     }

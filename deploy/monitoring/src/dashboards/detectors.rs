@@ -42,6 +42,13 @@ fn readiness() -> Vec<Panel> {
         .query(of_detectors(&names::DETECTOR_INSTANCES).with("state", "live").now().sum_by(&["detector"]), "{{detector}} live")
         .query(of_detectors(&names::DETECTOR_INSTANCES).with("state", "idle").now().sum_by(&["detector"]), "{{detector}} idle"),
         Panel::lines(
+            "Memory of sandboxes",
+            Unit::Bytes,
+            "Memory that a detector's sandboxes have. Normal is the model's size for each sandbox, and flat. A detector that grows towards \
+             limits.memory of each will be ended there, and abstains (memory).",
+        )
+        .query(of_detectors(&names::DETECTOR_MEMORY).now().sum_by(&["detector"]), "{{detector}}"),
+        Panel::lines(
             "Sandboxes dropped",
             Unit::PerSecond,
             "Sandboxes a second that were dropped, by reason. worn is normal: they are renewed after so many calls. timeout, trap, memory and \

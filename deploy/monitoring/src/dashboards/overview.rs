@@ -2,7 +2,9 @@
 
 use super::dashboard::{Dashboard, Row};
 use super::panel::{Panel, Unit};
-use super::scope::{INTERVAL, buckets, distribution, firing, now, of, of_detectors, quantile, rate, request_times, requests, verdicts};
+use super::scope::{
+    INTERVAL, buckets, burns, distribution, firing, now, of, of_detectors, quantile, rate, request_times, requests, verdicts,
+};
 use crate::query::Query;
 use synod_gateway::telemetry::names;
 
@@ -17,6 +19,7 @@ pub(super) fn dashboard() -> Dashboard {
         by_detector: true,
         rows: vec![
             Row::new("At a glance", glance()),
+            Row::new("Service levels", of_levels()),
             Row::new("Requests", of_requests()),
             Row::new("Verdicts", of_verdicts()),
             Row::new("Detectors", of_all_detectors()),
@@ -79,6 +82,15 @@ fn glance() -> Vec<Panel> {
         .levels("green", &[(0.1, "orange"), (0.25, "red")])
         .if_nothing("no verdicts"),
         Panel::number(
+            "Blocked verdicts",
+            Unit::Share,
+            "Share of verdicts that block. Normal is what outcomes.block was chosen for. Beyond outcomes.breaker.maximum_share the breaker \
+             opens: look before it does whether the rows or the model changed.",
+        )
+        .query(blocked(), "blocked")
+        .levels("green", &[(0.02, "orange"), (0.04, "red")])
+        .if_nothing("no verdicts"),
+        Panel::number(
             "Detectors ready",
             Unit::Share,
             "Share of the configured detectors that can vote. Normal is 100 %. A detector that is not ready abstains, and rows with too few \
@@ -94,6 +106,42 @@ fn glance() -> Vec<Panel> {
         )
         .query(firing().by("count", &[]).or(Query::vector(0.0)), "alerts")
         .levels("green", &[(1.0, "red")]),
+        Panel::number(
+            "Burn of budgets",
+            Unit::Count,
+            "How many times faster than they may errors of the last hour use up what the service levels allow. Normal is below 1. At 14 the \
+             budget of a month is gone in two days, and an alert fires. It needs the rules of alertmanager/rules.",
+        )
+        .queries(burns("1h"))
+        .levels("green", &[(1.0, "orange"), (14.4, "red")])
+        .if_nothing("no rules"),
+    ]
+    .into_iter()
+    .map(|panel| panel.wide(3))
+    .collect()
+}
+
+fn of_levels() -> Vec<Panel> {
+    let panel = |title, window, description| {
+        Panel::lines(title, Unit::Count, description).queries(burns(window)).levels("green", &[(1.0, "red")]).if_nothing("no rules")
+    };
+    vec![
+        panel(
+            "Burn of the last hour",
+            "1h",
+            "How many times faster than they may errors of the last hour use up the budget of each service level. Normal is below 1, with \
+             short peaks. Above 14.4 an alert fires.",
+        ),
+        panel(
+            "Burn of the last six hours",
+            "6h",
+            "The same of the last six hours. Above 6 an alert fires: something fails all the time, though not much.",
+        ),
+        panel(
+            "Burn of the last three days",
+            "3d",
+            "The same of the last three days. Above 1 the budget does not last for its window: plan what mends it.",
+        ),
     ]
 }
 

@@ -10,7 +10,7 @@ pub(super) fn dashboard() -> Dashboard {
     Dashboard {
         name: "self",
         title: "Self",
-        description: "Synod itself: process, log, index and histories, sinks, disk, reloads and the breaker.",
+        description: "Synod itself: process, log, index and histories, sinks, disk, reloads, traces and the breaker.",
         by_detector: false,
         rows: vec![
             Row::new("Process", process()),
@@ -18,7 +18,7 @@ pub(super) fn dashboard() -> Dashboard {
             Row::new("Disk", disk()),
             Row::new("Sinks", sinks()),
             Row::new("Histories", histories()),
-            Row::new("Reloads and the breaker", service()),
+            Row::new("Reloads, traces and the breaker", service()),
         ],
     }
 }
@@ -244,6 +244,27 @@ fn service() -> Vec<Panel> {
         .query(now(&names::RELOAD_FAILING).by("max", &["part"]), "{{part}}"),
         Panel::lines("Reloads", Unit::Count, "Times that files were read again in each interval, by what came of it.")
             .query(of(&names::RELOADS).increase(INTERVAL).sum_by(&["part", "result"]), "{{part}} {{result}}"),
+        Panel::stack(
+            "Spans of traces",
+            Unit::PerSecond,
+            "Spans a second by what came of them. Normal is that all are exported. Dropped ones mean that the collector is slower than \
+             they come, failed ones that it does not answer; requests never wait for it.",
+        )
+        .query(rate(&names::TRACE_SPANS, &["result"]), "{{result}}"),
+        Panel::lines(
+            "Spans that wait",
+            Unit::Count,
+            "Spans that wait to be sent to the collector. Normal is a few. At tracing.queue they are dropped: the collector is away or too \
+             slow.",
+        )
+        .query(now(&names::TRACE_SPANS_WAITING).by("max", &["instance"]), "{{instance}}"),
+        Panel::lines(
+            "Failed sendings of spans",
+            Unit::PerSecond,
+            "Attempts to send spans a second that failed. Each is tried again a few times. Normal is 0: see whether the collector is up, \
+             and takes our credential.",
+        )
+        .query(rate(&names::TRACE_ATTEMPTS_FAILED, &[]), "failed"),
         Panel::lines(
             "Share of block",
             Unit::Share,

@@ -155,6 +155,12 @@ impl Panel {
         self
     }
 
+    /// With several expressions, each with a name.
+    #[track_caller]
+    pub(super) fn queries(self, queries: Vec<(String, Query)>) -> Self {
+        queries.into_iter().fold(self, |panel, (name, query)| panel.query(query, &name))
+    }
+
     /// So many of the 24 columns wide.
     pub(super) fn wide(mut self, width: u32) -> Self {
         self.width = width;

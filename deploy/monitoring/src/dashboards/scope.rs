@@ -1,6 +1,7 @@
 //! What all dashboards ask: series of the jobs, instances and detectors that a person has chosen, over Grafana's own interval.
 
 use crate::query::{Query, Series};
+use crate::rules::Burning;
 use synod_gateway::telemetry::names::{self, Kind, Name};
 
 /// How far a rate looks back: what Grafana finds fit for the resolution and for how often metrics are read.
@@ -89,6 +90,15 @@ pub(super) fn request_times() -> Series {
 /// Verdicts in all.
 pub(super) fn verdicts() -> Query {
     rate(&names::VERDICTS, &[])
+}
+
+/// By how much faster errors use up what the service levels allow of them within a window than they may, with the level's name.
+pub(super) fn burns(window: &str) -> Vec<(String, Query)> {
+    let burn = |burning: Burning| {
+        let ratio = Series::recorded(burning.error_ratio, &["job"]).like("job", "$job").now().by("max", &[]);
+        (burning.level, ratio.over(Query::number(1.0).minus(Query::number(burning.objective))))
+    };
+    crate::rules::burning(window).into_iter().map(burn).collect()
 }
 
 /// Alerts of ours that fire.

@@ -35,6 +35,25 @@ pub(super) fn shipped() -> Levels {
     }
 }
 
+/// What dashboards show of a level.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Burning {
+    /// Its name.
+    pub level: String,
+    /// Which share of its events has to be good.
+    pub objective: f64,
+    /// The recorded series of the share of errors, by job at least.
+    pub error_ratio: String,
+}
+
+/// The levels that are shipped, with their shares of errors within a window.
+pub(crate) fn burning(window: &str) -> Vec<Burning> {
+    let levels = shipped().levels.into_iter();
+    let burning =
+        |level: Level| Burning { error_ratio: level.series("error_ratio", window), objective: level.objective, level: level.name };
+    levels.map(burning).collect()
+}
+
 impl Levels {
     pub(super) fn rules(&self) -> RuleFile {
         let groups = self.levels.iter().flat_map(|level| [level.recordings(), level.alerts()]);

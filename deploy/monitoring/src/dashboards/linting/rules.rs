@@ -1,6 +1,7 @@
 //! The rules. Their names are dashboard-linter's, where it has them.
 
 use super::selectors::{Selector, selectors};
+use crate::rules::burning;
 use serde_json::{Value, json};
 use synod_gateway::telemetry::names::{ALL, Kind, Name};
 
@@ -33,6 +34,8 @@ const UNITS: [&str; 14] =
     ["none", "short", "percentunit", "s", "ms", "dtdurations", "bytes", "Bps", "reqps", "ops", "cps", "rps", "wps", "dateTimeAsIso"];
 /// What Prometheus says of alerts: they are about results of rules, which need not have a job or an instance.
 const ALERTS: &str = "ALERTS";
+/// Windows that shares of errors are recorded for.
+const WINDOWS: [&str; 7] = ["5m", "30m", "1h", "2h", "6h", "1d", "3d"];
 /// A description that says what is normal and what to do is not shorter.
 const SHORTEST: usize = 40;
 /// Columns of Grafana's grid.
@@ -155,7 +158,9 @@ fn of_selector(selector: &Selector, heat: bool, query: &str, complain: &mut dyn 
     let grows = ["rate", "irate", "increase"].contains(&function);
     complain("target-rate-interval", grows && selector.range.as_deref() != Some("$__rate_interval"), query);
     for (rule, matcher) in [("target-job", "job=~\"$job\""), ("target-instance", "instance=~\"$instance\"")] {
-        complain(rule, selector.name != ALERTS && !selector.matchers.iter().any(|own| own == matcher), query);
+        // What is recorded of a level is about a job.
+        let exempt = selector.name == ALERTS || (rule == "target-instance" && is_recorded(&selector.name));
+        complain(rule, !exempt && !selector.matchers.iter().any(|own| own == matcher), query);
     }
     complain("target-counter-agg", selector.name.ends_with("_total") && !grows, query);
     let quantile = selector.within.iter().any(|function| function == "histogram_quantile");
@@ -170,5 +175,12 @@ fn has_labels(selector: &Selector, labels: &[&str]) -> bool {
     };
     let known = ["job", "instance", "le"];
     selector.name == ALERTS
+        || is_recorded(&selector.name)
         || ALL.iter().find(is_of).is_some_and(|name| labels.iter().all(|label| name.labels.contains(label) || known.contains(label)))
+}
+
+/// Whether a rule records it.
+fn is_recorded(series: &str) -> bool {
+    let window = series.rsplit_once("_rate").map_or("", |(_, window)| window);
+    WINDOWS.contains(&window) && burning(window).iter().any(|burning| burning.error_ratio == series)
 }
