@@ -31,16 +31,10 @@ scripts/schemathesis.sh >/dev/null
 say "tests"
 cargo build --workspace --bins
 cargo test --workspace "$@"
-say "what watches Synod"
-scripts/monitoring.sh
 say "dashboards, as Grafana's schema has them"
 scripts/check-dashboards.sh
-say "alert rules"
-need prometheus
-for rules in alertmanager/rules/*.test.yaml; do
-    promtool check rules "${rules%.test.yaml}.yaml"
-    promtool test rules "$rules"
-done
+say "alert rules, Alertmanager, the mixin"
+scripts/monitoring.sh
 say "example configurations"
 for example in config/examples/*.yaml; do
     directory=$(mktemp -d)

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use synod_gateway::telemetry::names::{ALL, Kind};
+use synod_gateway::telemetry::names::{ALL, Kind, of_notify};
 use synod_monitoring::rules::{Alert, Board, Links, RuleFile, Rules, Severity, files};
 use synod_monitoring::{mixin, repository};
 
@@ -108,7 +108,7 @@ fn the_runbook_has_a_section_for_each_alert_and_no_other() {
 /// Names of series: those of the list with what their kinds append, and those that are recorded.
 fn series() -> BTreeSet<String> {
     let ends = |kind| if kind == Kind::Histogram { &["_bucket", "_count", "_sum", ""][..] } else { &[""] };
-    let of_metrics = ALL.iter().flat_map(|name| ends(name.kind).iter().map(|end| name.series() + end));
+    let of_metrics = ALL.iter().chain(of_notify::ALL).flat_map(|name| ends(name.kind).iter().map(|end| name.series() + end));
     let groups = files().into_iter().flat_map(|file| file.groups);
     let recorded = groups.flat_map(|group| match group.rules {
         Rules::Recordings(recordings) => recordings.into_iter().map(|recording| recording.name).collect(),
