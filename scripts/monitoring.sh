@@ -3,7 +3,8 @@
 #
 # usage: scripts/monitoring.sh
 . "$(dirname "$0")/lib.sh"
-need prometheus prometheus-alertmanager
+need_without_service prometheus
+need_without_service prometheus-alertmanager
 python3 -c 'import ensurepip, venv' 2>/dev/null || need python3 python3-venv
 work=$(mktemp -d)
 alertmanager=

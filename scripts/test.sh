@@ -9,12 +9,11 @@ need_tools
 # A certificate authority (ACME), a scanner of TLS, and what they call.
 need pebble testssl.sh openssl
 need_h2spec
-# The tests of dashboards ask a real Prometheus.
-need prometheus
+# Those of alerts and dashboards run a real Prometheus and Alertmanager; they start them themselves.
+need_without_service prometheus
+need_without_service prometheus-alertmanager
 # The tests of identity providers run a real one.
 command -v npm >/dev/null || need nodejs npm
-# Those of alerts as well; the tests start it themselves.
-need_without_service prometheus-alertmanager
 
 say "format"
 cargo fmt --all -- --check
