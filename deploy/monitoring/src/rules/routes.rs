@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn what_scores_is_left_and_what_does_not_is_named() {
         let (scoring, clients) = (that_score(), of_clients());
-        for counts in ["/v1/score|", "/infer", "ModelInfer", "/v1/detectors/\\\\{detector\\\\}/score"] {
+        for counts in ["/v1/score|", "\\}/infer", "ModelInfer", "/v1/detectors/\\\\{detector\\\\}/score"] {
             assert!(!scoring.contains(counts), "{scoring}");
         }
         for other in ["unmatched|", "/v1/decisions", "/oauth2/.*", "/healthz", "/v1/audit", "/console/.*"] {

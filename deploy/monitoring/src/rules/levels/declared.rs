@@ -168,7 +168,7 @@ mod tests {
             ("within: 0.1", "within: 0.15", "levels[latency].indicator.within: a bound"),
             ("within: 0.1", "within: 1.0", "levels[latency].indicator.within: a bound"),
             ("by: [detector]", "by: [route]", "levels[votes].indicator.by: synod_detector_votes has no label `route`"),
-            ("routes: scoring", "routes: none", "unknown variant"),
+            ("routes: scoring", "routes: none", "levels[latency].indicator.routes: clients or scoring"),
             ("minimum: 5", "minimal: 5", "minimal"),
         ];
         assert!(Levels::read(SHIPPED).is_ok());

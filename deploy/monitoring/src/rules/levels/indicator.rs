@@ -21,7 +21,7 @@ pub(super) enum IndicatorText {
 #[serde(deny_unknown_fields)]
 pub(super) struct Share {
     events: String,
-    routes: Routes,
+    routes: String,
     errors: String,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Share {
 #[serde(deny_unknown_fields)]
 pub(super) struct Bound {
     histogram: String,
-    routes: Routes,
+    routes: String,
     within: f64,
 }
 
@@ -42,16 +42,6 @@ pub(super) struct Two {
     of: String,
     #[serde(default)]
     by: Vec<String>,
-}
-
-/// Which routes count.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Routes {
-    /// Those that clients call with a purpose.
-    Clients,
-    /// Those that score.
-    Scoring,
 }
 
 /// A mistake in a field.
@@ -83,7 +73,7 @@ impl Indicator {
     fn of_share(share: &Share) -> Result<Self, IndicatorMistake> {
         let name = found("indicator.events", &share.events, Kind::Counter)?;
         label_of("indicator.errors", name, share.errors.split(['=', '!']).next().unwrap_or_default())?;
-        let all = share.routes.matcher();
+        let all = matcher(&share.routes)?;
         let errors = series::series(name, &format!("{},{all}", share.errors));
         Ok(Self { by: Vec::new(), errors: [vec![errors], Vec::new()], events: vec![series::series(name, &all)] })
     }
@@ -95,7 +85,7 @@ impl Indicator {
             let wanted = format!("a bound of the histogram's buckets below a second: {:?}", SECONDS.map(|second| second));
             return Err(IndicatorMistake { field: "indicator.within", wanted });
         }
-        let all = bound.routes.matcher();
+        let all = matcher(&bound.routes)?;
         let (count, good) = (series::part(name, "_count", &all), series::part(name, "_bucket", &format!("le=\"{}\",{all}", bound.within)));
         Ok(Self { by: Vec::new(), errors: [vec![count.clone()], vec![good]], events: vec![count] })
     }
@@ -132,12 +122,12 @@ impl Indicator {
     }
 }
 
-impl Routes {
-    fn matcher(self) -> String {
-        match self {
-            Self::Clients => routes::of_clients(),
-            Self::Scoring => routes::that_score(),
-        }
+/// The matcher of the routes that count: those that clients call with a purpose, or those that score.
+fn matcher(routes: &str) -> Result<String, IndicatorMistake> {
+    match routes {
+        "clients" => Ok(routes::of_clients()),
+        "scoring" => Ok(routes::that_score()),
+        _ => Err(IndicatorMistake { field: "indicator.routes", wanted: "clients or scoring".into() }),
     }
 }
 
