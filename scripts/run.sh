@@ -46,8 +46,8 @@ cat >&2 <<END
    scores     http://$data/v1/score
    decisions  http://$data/v1/decisions
    detectors  http://$data/v1/detectors
-   health     http://$administration/readyz
-   metrics    http://$administration/metrics
+   health     http://$administration/readyz?verbose
+   metrics    http://$administration/metrics   (alerts: alertmanager/README.md, dashboards: deploy/grafana/README.md)
 
    curl -H "Authorization: Bearer \$(cat $key)" -d '$row' http://$data/v1/score
 END
