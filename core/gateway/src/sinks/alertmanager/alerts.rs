@@ -17,7 +17,7 @@ pub(crate) const OWN_LABELS: [&str; 7] = ["alertname", "severity", "outcome", "e
 /// Which decisions become alerts, and how grave these are.
 #[derive(Debug, Clone)]
 pub struct AlertRule {
-    /// Of this outcome; without one, of every outcome but `approve`.
+    /// Of this outcome by the policy, whatever an open breaker made of it; without one, of every outcome but `approve`.
     pub outcome: Option<Outcome>,
     /// With at least this score.
     pub minimum_score: f64,
@@ -49,9 +49,23 @@ pub(super) struct Anomaly<'a> {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct AnomalyVerdict {
-    pub(super) outcome: Outcome,
-    pub(super) score: f64,
+    outcome: Outcome,
+    score: f64,
     policy: Rule,
+    #[serde(default)]
+    degraded: Option<MadeMilder>,
+}
+
+#[derive(Debug, Deserialize)]
+struct MadeMilder {
+    from: Outcome,
+}
+
+impl AnomalyVerdict {
+    /// What the policy said. An open breaker lets more pass, and somebody has to look at it all the more.
+    fn outcome(&self) -> Outcome {
+        self.degraded.as_ref().map_or(self.outcome, |degraded| degraded.from)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,7 +96,7 @@ impl AlertRule {
     /// Whether a decision is of this rule.
     pub(super) fn fits(&self, anomaly: &Anomaly<'_>) -> bool {
         let verdict = &anomaly.verdict;
-        let outcome = self.outcome.map_or(verdict.outcome != Outcome::Approve, |outcome| verdict.outcome == outcome);
+        let outcome = self.outcome.map_or(verdict.outcome() != Outcome::Approve, |outcome| verdict.outcome() == outcome);
         let accused = || anomaly.accusers().iter().any(|name| self.detectors.iter().any(|wanted| wanted == name));
         outcome && verdict.score >= self.minimum_score && (self.detectors.is_empty() || accused())
     }
@@ -113,7 +127,7 @@ impl Alert {
     /// The alert of an anomaly. `entity` is how it may be named.
     pub(super) fn of(anomaly: &Anomaly<'_>, rule: &AlertRule, entity: Option<String>, link: Option<String>, expires: i64) -> Self {
         let verdict = &anomaly.verdict;
-        let outcome = verdict.outcome.name();
+        let outcome = verdict.outcome().name();
         let mut labels = rule.labels.clone();
         let own = [("alertname", ANOMALY), ("severity", &rule.severity), ("outcome", outcome), ("service", "synod")];
         labels.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -171,6 +185,9 @@ impl Alert {
 
 fn description(anomaly: &Anomaly<'_>, accusers: &str, unusual: &str, link: Option<&str>) -> String {
     let mut text = format!("Decision {}, decided {}.", anomaly.id, anomaly.decided);
+    if anomaly.verdict.degraded.is_some() {
+        text += &format!(" What was done is only \"{}\": the breaker is open.", anomaly.verdict.outcome.name());
+    }
     if !accusers.is_empty() {
         text += &format!(" Voted for by {accusers}.");
     }

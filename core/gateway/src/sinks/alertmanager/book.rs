@@ -196,6 +196,14 @@ mod tests {
             (voted(verdict("review", 0.1)), Some("b")),
             (verdict("review", 0.1), Some("c")),
             (voted(verdict("approve", 0.1)), None),
+            // An open breaker calls nobody off.
+            (
+                vec![(
+                    "verdict",
+                    json!({"outcome": "review", "score": 0.95, "policy": "any", "degraded": {"from": "block", "by": "breaker"}}),
+                )],
+                Some("a"),
+            ),
         ] {
             let found = severities(&mut book, &[decision("x", 1, &changes)]);
             assert_eq!(found.first().map(String::as_str), expected, "{changes:?}");
