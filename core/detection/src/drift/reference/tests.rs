@@ -106,7 +106,7 @@ fn categories_have_a_bin_each_and_so_have_others_and_none() {
     assert_eq!(reference.distance(&[25, 0, 75, 0, 0]), None);
 }
 
-/// `scipy.stats.ks_2samp(earlier, later).statistic` (1.16) of these values.
+/// `scipy.stats.ks_2samp(earlier, later).statistic` (1.17) of these values.
 #[test]
 fn the_distance_is_that_of_other_programs_but_for_the_bins() {
     let uniform = |count: u64| (0..count).map(move |place| ((place * 7919 % count) as f64 + 0.5) / count as f64);
