@@ -39,10 +39,14 @@ fn started(at: &Installation, administration: &str) -> Server {
     Server::start_with(at, &[("SYNOD_LISTEN__ADMINISTRATION", administration)])
 }
 
+/// The windows of service levels are hours, and the disk of this machine is other people's too.
+const LEFT_OUT: [&str; 2] = ["levels.yaml", "decisions.yaml"];
+
 /// The shipped rules, with less patience.
 fn rules() -> Vec<(String, String)> {
     let folder = repository().join("alertmanager/rules");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let files = files.filter(|path| !LEFT_OUT.iter().any(|name| path.ends_with(name)));
     files
         .map(|path: PathBuf| (path.file_name().unwrap().to_string_lossy().into_owned(), impatient(&fs::read_to_string(path).unwrap())))
         .collect()
@@ -139,8 +143,10 @@ impl Watched {
         self.mail.mails().iter().filter(|mail| mail.subject().contains(subject)).count()
     }
 
-    fn texted(&self, text: &str) -> String {
-        let request = self.gateway.await_request(text, |request| request.json()["text"].as_str().is_some_and(|said| said.contains(text)));
+    /// A text message of this state about an alert; others of the same severity may be in it.
+    fn texted(&self, state: &str, alert: &str) -> String {
+        let is = |text: &str| text.starts_with(state) && text.contains(alert);
+        let request = self.gateway.await_request(alert, |request| request.json()["text"].as_str().is_some_and(is));
         request.json()["text"].as_str().unwrap().to_owned()
     }
 
@@ -196,7 +202,7 @@ fn what_breaks_calls_people_and_so_does_its_end() {
     // The service: somebody is called, by mail and by a text message.
     server.kill();
     watched.mailed("on-call@example.org", "CRITICAL: Synod");
-    let text = watched.texted("[FIRING 1] SynodDown");
+    let text = watched.texted("[FIRING", "SynodDown");
     assert!(text.chars().count() <= 306, "{text}");
     // What follows from it is not told as well.
     let follows = json!([{
@@ -209,7 +215,7 @@ fn what_breaks_calls_people_and_so_does_its_end() {
 
     let server = started(&at, &administration);
     watched.mailed("on-call@example.org", "RESOLVED: Synod");
-    watched.texted("[RESOLVED 1] SynodDown");
+    watched.texted("[RESOLVED", "SynodDown");
     assert_eq!(watched.mails("follows from it"), 0);
 
     // Who silences an alert is left alone.
@@ -235,6 +241,7 @@ fn nothing_cries_wolf_while_all_is_well() {
     let (at, administration) = installation();
     let server = started(&at, &administration);
     let Some(watched) = Watched::start(&administration) else { return };
+    watched.await_state("SynodWatchdog", "active");
     for _ in 0..200 {
         server.post("/v1/score", CALM).ok();
         std::thread::sleep(Duration::from_millis(50));
