@@ -97,6 +97,8 @@ pub struct Ledger {
     changed: Condvar,
     storage: Option<Storage>,
     directory: DataDirectory,
+    /// Its file system, when it was last looked at.
+    space: Mutex<Option<Space>>,
     counts: Counts,
 }
 
@@ -328,16 +330,22 @@ impl Ledger {
             log: self.storage.as_ref().map(|storage| storage.log.facts()),
             index_behind: self.index_behind(),
             followers: self.followers(),
-            disk: self.directory.space().ok(),
+            disk: *self.last_space(),
         }
     }
 
-    /// How large the file system of the data directory is. May wait for the disk.
+    /// Looks how large the file system of the data directory is. May wait for the disk, unlike [`Self::facts`], which have what was seen last.
     ///
     /// # Errors
     /// When the system does not say so.
     pub fn space(&self) -> std::io::Result<Space> {
-        self.directory.space()
+        let space = self.directory.space();
+        *self.last_space() = space.as_ref().ok().copied();
+        space
+    }
+
+    fn last_space(&self) -> MutexGuard<'_, Option<Space>> {
+        self.space.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What an operator wants to know of the log, if decisions are stored.

@@ -108,6 +108,7 @@ impl Ledger {
             changed: Condvar::new(),
             storage,
             directory: directory.clone(),
+            space: Mutex::new(directory.space().ok()),
             counts: Counts::default(),
         };
         Ok(Opened { ledger: Arc::new(ledger), indexing: thread })
