@@ -162,10 +162,12 @@ impl Servers {
         let bare = Server::start(bare, beside("bare.log"))?;
         let text = std::fs::read_to_string(&settings.config).doing(settings.config.display())?;
         let (certificate, connector) = certificate(&settings.data_directory)?;
-        let configured = |name: &str, more: &str| {
+        let written = |name: &str, more: &str| {
             let path = beside(name);
-            std::fs::write(&path, format!("{text}\ndecisions: {{durability: none}}\n{more}")).doing(path.display()).map(|()| path)
+            std::fs::write(&path, format!("{text}\n{more}")).doing(path.display()).map(|()| path)
         };
+        let configured = |name: &str, more: &str| written(name, &format!("decisions: {{durability: none}}\n{more}"));
+        let quiet = written("quiet.yaml", "metrics: {count: false}\n")?;
         let unstored = configured("unstored.yaml", "")?;
         let silent = configured("silent.yaml", "metrics: {count: false}\n")?;
         // The bare server plays the collector: what it does with spans is no part of what is measured.
@@ -189,7 +191,7 @@ impl Servers {
             command.env("SYNOD_LOGGING__ACCESS", access);
             Server::start(command, beside(&format!("{name}.log")))
         };
-        let quiet = synod("quiet", "false", &settings.config)?;
+        let quiet = synod("quiet", "false", &quiet)?;
         let unstored = synod("unstored", "true", &unstored)?;
         let silent = synod("silent", "false", &silent)?;
         let traced = synod("traced", "true", &traced)?;
@@ -244,7 +246,7 @@ impl Servers {
 
     /// A verdict that some detectors abstained from is answered with 200 too, but was cheaper. Synod's own count tells.
     async fn check_abstentions(&self) -> Result<(), Fault> {
-        for server in [&self.synod, &self.quiet, &self.unstored, &self.traced, &self.traced_all, &self.encrypted] {
+        for server in [&self.synod, &self.unstored, &self.traced, &self.traced_all, &self.encrypted] {
             let address = server.administration.ok_or("synod does not say where its metrics are")?;
             let mut connection = Connection::open(&address.into()).await?;
             let metrics = connection.ask(&request("/metrics", None, None)).await?;

@@ -21,7 +21,7 @@ pub(crate) enum Which {
     Bare,
     /// Synod as it comes.
     Synod,
-    /// Synod without a log line for each request.
+    /// Synod without counting and log lines of requests.
     Quiet,
     /// Synod that stores no decisions.
     Unstored,
@@ -73,7 +73,7 @@ pub(crate) const TARGETS: [Target; 15] = [
     Target { name: "synod /predict_isolation_forest", server: Which::Synod, path: DECLARED, rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_declared },
     Target { name: "synod /v1/detectors/…/score", server: Which::Synod, path: DETECTOR, rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_vote },
     Target { name: "synod /v1/score", server: Which::Synod, path: "/v1/score", rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_verdict },
-    Target { name: "synod /v1/score, no access log", server: Which::Quiet, path: "/v1/score", rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_verdict },
+    Target { name: "synod /v1/score, no telemetry", server: Which::Quiet, path: "/v1/score", rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_verdict },
     Target { name: "synod /v1/score, nothing stored", server: Which::Unstored, path: "/v1/score", rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_verdict },
     Target { name: "synod /v1/score, nothing stored, no telemetry", server: Which::Silent, path: "/v1/score", rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_verdict },
     Target { name: "synod /v1/score, nothing stored, 1 % traced", server: Which::Traced, path: "/v1/score", rows: 1, credential: Credential::None, beside: BARE_ONE, wrong: no_verdict },
