@@ -1,10 +1,8 @@
 //! Series in rules, by the entries of the list of metrics: a metric that does not exist does not compile, and a label that it does not have ends
 //! the generation, which a test is. Rules join and compare in more ways than [`crate::query`] writes, so that they put PromQL around these.
 
+use crate::query::TARGET;
 use synod_gateway::telemetry::names::{Kind, Name};
-
-/// What Prometheus adds to each series of a target.
-const OF_TARGETS: [&str; 2] = ["job", "instance"];
 
 /// Series of a counter, a gauge or an info, with matchers as they stand between the braces.
 #[track_caller]
@@ -44,7 +42,7 @@ pub(super) fn grew(name: &Name, matchers: &str, range: &str) -> String {
 #[track_caller]
 fn selected(name: &Name, series: &str, matchers: &str, more: Option<&str>) -> String {
     for label in labels(matchers) {
-        let known = name.labels.iter().copied().chain(OF_TARGETS).chain(more).any(|known| known == label);
+        let known = name.labels.iter().copied().chain(TARGET).chain(more).any(|known| known == label);
         assert!(known, "{series} has no label `{label}`");
     }
     if matchers.is_empty() { series.to_owned() } else { format!("{series}{{{matchers}}}") }
