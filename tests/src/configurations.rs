@@ -45,3 +45,21 @@ pub fn three_numbers_csv(rows: u64) -> String {
     }
     text
 }
+
+/// Events of accounts with an amount, which is a feature beside the past's count. Detectors follow (YAML, indented by two).
+pub const AMOUNTS: &str = "\
+version: 1
+schema:
+  id: event
+  entity: account
+  time: at
+  fields:
+    event: {type: text}
+    account: {type: text}
+    at: {type: time}
+    amount: {type: number}
+features:
+  amount: {expression: amount}
+  count: {history: count, over: 30d}
+detectors:
+";

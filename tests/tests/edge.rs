@@ -5,31 +5,13 @@
 
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use synod_tests::configurations::patient;
+use synod_tests::configurations::{AMOUNTS, patient};
 use synod_tests::tls::{Authority, asked, encrypted};
 use synod_tests::{Answer, Installation, Server, plugins, send};
 
-const CONFIGURATION: &str = "
-version: 1
-schema:
-  id: event
-  entity: account
-  time: at
-  fields:
-    event: {type: text}
-    account: {type: text}
-    at: {type: time}
-    amount: {type: number}
-features:
-  amount: {expression: amount}
-  count: {history: count, over: 30d}
-detectors:
-  forest:
-";
-
 fn installation(more: &str) -> Installation {
     let plugin = plugins().join("isolation-forest.wasm");
-    let at = Installation::new(&patient(&format!("{CONFIGURATION}    plugin: {}\n{more}", plugin.display())));
+    let at = Installation::new(&patient(&format!("{AMOUNTS}  forest:\n    plugin: {}\n{more}", plugin.display())));
     let rows = (0..200).map(|row| format!("e{row},a{},2026-01-{:02}T12:00:00Z,{}\n", row % 9, 1 + row % 28, row * 7 % 31));
     at.write("rows.csv", "event,account,at,amount\n".to_owned() + &rows.collect::<String>());
     at.run("fit --data rows.csv").ok();

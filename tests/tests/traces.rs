@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
-use synod_tests::configurations::patient;
+use synod_tests::configurations::{AMOUNTS, patient};
 use synod_tests::otlp::{Collector, Span, attribute, hexadecimal};
 use synod_tests::tls::Authority;
 use synod_tests::{Answer, Installation, Server, guests, send};
@@ -19,23 +19,6 @@ const PARENT: &str = "00f067aa0ba902b7";
 /// What one scored request goes through, once each; the detectors come beside it.
 const HOPS: [&str; 10] = ["credentials", "limits", "body", "schema", "queue", "past", "features", "consensus", "store", "answer"];
 
-const CONFIGURATION: &str = "\
-version: 1
-schema:
-  id: event
-  entity: account
-  time: at
-  fields:
-    event: {type: text}
-    account: {type: text}
-    at: {type: time}
-    amount: {type: number}
-features:
-  amount: {expression: amount}
-  count: {history: count, over: 30d}
-detectors:
-";
-
 /// Two detectors: an honest one, and one that traps for an amount above a half.
 fn fitted(tracing: &str) -> Installation {
     let (robust, ill) = (guests().join("template.wasm"), guests().join("hostile.wasm"));
@@ -44,7 +27,7 @@ fn fitted(tracing: &str) -> Installation {
         robust.display(),
         ill.display()
     );
-    let at = Installation::new(&patient(&format!("{CONFIGURATION}{detectors}consensus: {{contamination: 0.05}}\n{tracing}")));
+    let at = Installation::new(&patient(&format!("{AMOUNTS}{detectors}consensus: {{contamination: 0.05}}\n{tracing}")));
     let row = |row: u32| format!("e{row},a{},2026-01-{:02}T{:02}:00:00Z,0.{:03}\n", row % 7, row / 24 + 1, row % 24, row * 37 % 499);
     at.write("rows.csv", format!("event,account,at,amount\n{}", (0..300).map(row).collect::<String>()));
     at.run("fit --data rows.csv").ok();
