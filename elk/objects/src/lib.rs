@@ -1,0 +1,25 @@
+//! What Elasticsearch and Kibana are set up with, made from one list of fields (`elk/fields.yaml`). `cargo run -p synod-elk` writes the files to
+//! their places; a test holds them against what would be written.
+
+pub mod fields;
+
+use std::path::{Path, PathBuf};
+
+/// A file that is generated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Where it belongs, from the repository's root.
+    pub path: PathBuf,
+    /// What it holds.
+    pub contents: String,
+}
+
+/// All files that are generated.
+pub fn artifacts() -> Vec<Artifact> {
+    Vec::new()
+}
+
+/// The repository's root.
+pub fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
