@@ -35,6 +35,8 @@ cargo build --workspace --bins
 cargo test --workspace "$@"
 say "dashboards, as Grafana's schema has them"
 scripts/check-dashboards.sh
+say "queries for Kibana, by its own parser"
+scripts/check-kibana.sh
 say "alert rules, Alertmanager, the mixin"
 scripts/monitoring.sh
 say "example configurations"

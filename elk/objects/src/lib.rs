@@ -2,6 +2,7 @@
 //! their places; a test holds them against what would be written.
 
 pub mod fields;
+pub mod kibana;
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ pub struct Artifact {
 
 /// All files that are generated.
 pub fn artifacts() -> Vec<Artifact> {
-    Vec::new()
+    vec![kibana::artifact()]
 }
 
 /// The repository's root.
