@@ -11,6 +11,7 @@ pub mod deciding;
 pub mod decision;
 mod described;
 pub mod doctor;
+mod elk;
 pub mod engine;
 pub mod explaining;
 pub mod fitting;
