@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::Future;
+use std::io::{self, Write as _};
 use tokio::runtime::Builder;
 
 pub(super) fn run(arguments: &Elk) -> Result<(), CommandError> {
@@ -29,23 +30,19 @@ impl From<ElkError> for CommandError {
 
 fn install(arguments: &ElkInstall) -> Result<(), CommandError> {
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Install };
-    let (steps, stale) = walk(&arguments.server, &arguments.wishes, mode, arguments.rotate, arguments.rollover)?;
-    if stale {
-        println!("\ndata streams that are there have what was made or changed from their next index on; --rollover begins one");
+    let walked = walk(&arguments.server, &arguments.wishes, mode, arguments.rotate, arguments.rollover)?;
+    if walked.stale {
+        say(&"\ndata streams that are there have what was made or changed from their next index on; --rollover begins one");
     }
-    let asked = &arguments.wishes;
-    let left_out = |step: &Step| matches!(step.outcome, Outcome::LeftOut(_)) && !step.what.starts_with("lifecycle of ");
-    match steps.into_iter().find(left_out) {
-        Some(step) if asked.ilm || asked.failure_store || asked.pipeline => {
-            Err(CommandError::Failed(format!("this server does not have all that was asked for: {step}")))
-        }
-        _ => Ok(()),
+    match walked.lacking.as_slice() {
+        [] => Ok(()),
+        lacking => Err(CommandError::Failed(format!("this server does not have all that was asked for: {}", lacking.join("; ")))),
     }
 }
 
 fn verify(arguments: &ElkVerify) -> Result<(), CommandError> {
-    let (steps, _) = walk(&arguments.server, &arguments.wishes, Mode::Verify, false, false)?;
-    let wrong = steps.iter().filter(|step| matches!(step.outcome, Outcome::Missing | Outcome::Differs(_))).count();
+    let walked = walk(&arguments.server, &arguments.wishes, Mode::Verify, false, false)?;
+    let wrong = walked.steps.iter().filter(|step| matches!(step.outcome, Outcome::Missing | Outcome::Differs(_))).count();
     match wrong {
         0 => Ok(()),
         1 => Err(CommandError::Data("one thing is not as it should be: `synod elk install` mends it".into())),
@@ -53,12 +50,21 @@ fn verify(arguments: &ElkVerify) -> Result<(), CommandError> {
     }
 }
 
-/// Walks the list of what should be there; returns what became of each thing, and whether indices are older than a change.
-fn walk(server: &ElkServer, wishes: &ElkWishes, mode: Mode, rotate: bool, rollover: bool) -> Result<(Vec<Step>, bool), CommandError> {
+/// What came of walking the list of what should be there.
+struct Walked {
+    /// What became of each thing.
+    steps: Vec<Step>,
+    /// What was asked for and is not to be had there.
+    lacking: Vec<String>,
+    /// Whether there are indices that are older than a change.
+    stale: bool,
+}
+
+/// Walks the list of what should be there.
+fn walk(server: &ElkServer, wishes: &ElkWishes, mode: Mode, rotate: bool, rollover: bool) -> Result<Walked, CommandError> {
     let credential = credential(server)?;
     let kibana = wishes.kibana_url.as_ref().map(|url| Kibana::new(url, server.root.as_deref(), credential.clone())).transpose()?;
     let called = Server::new(&server.url, server.root.as_deref(), &credential)?;
-    let tell = |line: &dyn Display| println!("{line}");
     let setup = Setup {
         server: &called,
         kibana: kibana.as_ref(),
@@ -67,12 +73,17 @@ fn walk(server: &ElkServer, wishes: &ElkWishes, mode: Mode, rotate: bool, rollov
         mode,
         rotate,
         rollover,
-        tell: &tell,
+        tell: &say,
         steps: RefCell::default(),
         stale: Cell::default(),
     };
-    wait(setup.run())?;
-    Ok((setup.steps.take(), setup.stale.get()))
+    let lacking = wait(setup.run())?;
+    Ok(Walked { steps: setup.steps.take(), lacking, stale: setup.stale.get() })
+}
+
+/// Writes a line. That nobody reads on is no reason to stop half-way.
+fn say(line: &dyn Display) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 fn wished(server: &ElkServer, wishes: &ElkWishes) -> Wishes {
@@ -114,19 +125,19 @@ fn redeliver(arguments: &ElkRedeliver) -> Result<(), CommandError> {
 }
 
 fn tell(done: &Redelivered, dry_run: bool) {
-    println!("{} dead letters were read", done.read);
+    say(&format_args!("{} dead letters were read", done.read));
     for ((stream, kind), count) in &done.kinds {
-        println!("  {count} of {stream}: {kind}");
+        say(&format_args!("  {count} of {stream}: {kind}"));
     }
     if !dry_run {
-        println!("{} were taken", done.taken);
-        println!("{} were there already", done.there);
+        say(&format_args!("{} were taken", done.taken));
+        say(&format_args!("{} were there already", done.there));
     }
     for (why, count) in &done.refused {
-        println!("{count} are refused again: {why}");
+        say(&format_args!("{count} are refused again: {why}"));
     }
     for (why, count) in &done.unfit {
-        println!("{count} cannot be sent: {why}");
+        say(&format_args!("{count} cannot be sent: {why}"));
     }
 }
 

@@ -86,15 +86,34 @@ pub(crate) struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    /// Walks the list. What became of each thing is told at once, and is in `steps` afterwards.
+    /// Walks the list. What became of each thing is told at once, and is in `steps` afterwards. Returned is what was asked for beside the usual,
+    /// and what the server has to say instead.
     ///
     /// # Errors
-    /// At the first thing that the server refuses, or where no server answers.
-    pub(crate) async fn run(&self) -> Result<(), ElkError> {
+    /// At the first thing of the usual that the server refuses, or where no server answers.
+    pub(crate) async fn run(&self) -> Result<Vec<String>, ElkError> {
         let version = self.server.get("/").await?.ok("Elasticsearch")?;
         let objects = plan(self.wishes, knows_failure_store(version["version"]["number"].as_str().unwrap_or_default()));
+        let refused = self.objects(&objects).await?;
+        for stream in STREAMS {
+            self.data_stream(stream, &objects).await?;
+        }
+        if let Some(path) = self.key_file {
+            let outcome = self.shipper_key(path).await?;
+            self.note(&format!("API key in {}", path.display()), outcome);
+        }
+        if let Some(kibana) = self.kibana {
+            let outcome = self.saved_objects(kibana).await?;
+            self.note(&"Kibana's data views, searches and dashboards", outcome);
+        }
+        let asked = refused.into_iter().filter(|(extra, _)| self.wishes.ask_for(*extra));
+        Ok(asked.map(|(extra, why)| format!("{}: {why}", extra.option())).collect())
+    }
+
+    /// Looks after templates, policies and the pipeline, and returns what the server does not know, and what it said.
+    async fn objects(&self, objects: &[Object]) -> Result<Vec<(Extra, String)>, ElkError> {
         let mut refused: Vec<(Extra, String)> = Vec::new();
-        for object in &objects {
+        for object in objects {
             // What rests on a thing that is not there is not made either.
             if let Some((_, why)) = refused.iter().find(|(extra, _)| Some(*extra) == object.extra) {
                 self.note(object, Outcome::LeftOut(why.clone()));
@@ -109,18 +128,7 @@ impl Setup<'_> {
                 (Err(error), _) => return Err(error),
             }
         }
-        for stream in STREAMS {
-            self.data_stream(stream, &objects).await?;
-        }
-        if let Some(path) = self.key_file {
-            let outcome = self.shipper_key(path).await?;
-            self.note(&format!("API key in {}", path.display()), outcome);
-        }
-        if let Some(kibana) = self.kibana {
-            let outcome = self.saved_objects(kibana).await?;
-            self.note(&"Kibana's data views, searches and dashboards", outcome);
-        }
-        Ok(())
+        Ok(refused)
     }
 
     fn note(&self, what: &dyn fmt::Display, outcome: Outcome) {
@@ -216,7 +224,7 @@ impl Setup<'_> {
 
 /// Whether a server has no such route.
 fn is_unknown(answer: &Answer) -> bool {
-    matches!(answer.status, 400 | 405) && answer.reason().starts_with("no handler found") || answer.status == 405
+    answer.status == 405 || (answer.status == 400 && answer.reason().starts_with("no handler found"))
 }
 
 /// Whether Elasticsearch of this version can be told to keep what it refuses: from 8.19, and from 9.1.

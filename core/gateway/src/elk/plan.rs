@@ -24,6 +24,15 @@ pub(crate) struct Wishes {
 }
 
 impl Wishes {
+    /// Whether something beside the usual is asked for.
+    pub(super) fn ask_for(&self, extra: Extra) -> bool {
+        match extra {
+            Extra::Ilm => self.ilm,
+            Extra::FailureStore => self.failure_store,
+            Extra::Pipeline => self.pipeline,
+        }
+    }
+
     /// The name of a stream's data stream.
     pub(super) fn data_stream(&self, stream: &str) -> String {
         format!("logs-synod.{stream}-{}", self.namespace)
@@ -136,10 +145,9 @@ fn object(kind: Kind, (name, text): &File) -> Object {
 fn is_wished(object: &Object, wishes: &Wishes, knows_failure_store: bool) -> bool {
     match object.extra {
         None => true,
-        Some(Extra::Ilm) => wishes.ilm,
-        Some(Extra::Pipeline) => wishes.pipeline,
         // Also to say that it is off.
-        Some(Extra::FailureStore) => knows_failure_store || wishes.failure_store,
+        Some(Extra::FailureStore) if knows_failure_store => true,
+        Some(extra) => wishes.ask_for(extra),
     }
 }
 

@@ -5,6 +5,7 @@ use super::ElkError;
 use super::installing::{Mode, Outcome, Setup};
 use super::server::{Credential, Method, key_id};
 use serde_json::{Value, json};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -38,6 +39,7 @@ impl Setup<'_> {
             Found::Wrong(id, why) => (self.outcome(true, Some(why)), Some(id)),
         };
         if matches!(outcome, Outcome::Made | Outcome::Changed(_)) {
+            must_have_a_place(path)?;
             self.make(path).await?;
             // Only now: until the new one is in its place, the shipper goes on with this.
             if let Some(id) = former {
@@ -103,6 +105,13 @@ impl Setup<'_> {
         synod_store::write_private_file(path, format!("{encoded}\n").as_bytes())
             .map_err(|source| ElkError::KeyFile { path: path.to_owned(), source })
     }
+}
+
+/// A key that cannot be kept is not made.
+fn must_have_a_place(path: &Path) -> Result<(), ElkError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let there = std::fs::metadata(folder).and_then(|folder| if folder.is_dir() { Ok(()) } else { Err(ErrorKind::NotADirectory.into()) });
+    there.map_err(|source| ElkError::KeyFile { path: path.to_owned(), source })
 }
 
 /// Whether a role has these privileges on these indices and no others; the server writes its defaults beside them.
