@@ -10,6 +10,7 @@ mod ledger;
 mod limits;
 mod listen;
 pub(super) mod notify;
+mod sinks;
 mod tracing;
 
 pub use self::drift::Drift;
@@ -25,6 +26,7 @@ use super::text::{self, Answer, Level, RuleName, Serves, Split, Storing, Text};
 use super::units;
 use crate::inference::POLICY;
 use crate::limiting::Quotas;
+use crate::sinks::SinksConfig;
 use crate::sinks::alertmanager::AlertsConfig;
 use crate::telemetry::tracing::Settings as Tracing;
 use indexmap::IndexMap;
@@ -65,6 +67,8 @@ pub struct Config {
     pub decisions: Decisions,
     /// Which decisions are told to whom as alerts, if any are.
     pub alerts: Option<AlertsConfig>,
+    /// Who is shipped what.
+    pub sinks: SinksConfig,
     /// How drift is measured.
     pub drift: Drift,
     /// Whether requests, rows and votes are counted.
@@ -190,6 +194,7 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         remembering: ledger::remembering(at, &text.history),
         decisions: decisions(at, &text.decisions),
         alerts: alerts::alerts(at, text, folder),
+        sinks: sinks::sinks(at, text, folder),
         drift: drift::drift(at, &text.drift),
         count: text.metrics.count,
         storing,
