@@ -12,6 +12,7 @@ pub mod decision;
 mod described;
 pub mod doctor;
 pub mod documents;
+mod elk;
 pub mod engine;
 pub mod events;
 pub mod explaining;
