@@ -45,6 +45,7 @@ tables! {
         history: History = History::default(),
         decisions: Decisions = Decisions::default(),
         alerts: Alerts = Alerts::default(),
+        links: Links = Links::default(),
         drift: Drift = Drift::default(),
         metrics: Metrics = Metrics::default(),
         limits: Limits = Limits::default(),
@@ -257,6 +258,9 @@ tables! {
         detectors: Vec<String> = Vec::new(),
         severity: String = String::new(),
         labels: IndexMap<String, String> = IndexMap::new(),
+    }
+    Links {
+        kibana: Option<String> = None,
     }
     Metrics {
         count: bool = true,
