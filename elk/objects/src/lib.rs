@@ -3,6 +3,7 @@
 
 pub mod fields;
 pub mod kibana;
+mod templates;
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,9 @@ pub struct Artifact {
 
 /// All files that are generated.
 pub fn artifacts() -> Vec<Artifact> {
-    vec![kibana::artifact()]
+    let mut artifacts = templates::artifacts(&fields::Fields::read());
+    artifacts.push(kibana::artifact());
+    artifacts
 }
 
 /// The repository's root.
