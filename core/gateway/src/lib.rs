@@ -23,6 +23,7 @@ mod hexadecimal;
 pub mod http;
 pub mod identity;
 pub mod inference;
+pub mod kibana;
 pub mod ledger;
 pub mod limiting;
 pub mod listening;

@@ -46,6 +46,7 @@ tables! {
         decisions: Decisions = Decisions::default(),
         alerts: Alerts = Alerts::default(),
         sinks: Sinks = Sinks::default(),
+        links: Links = Links::default(),
         drift: Drift = Drift::default(),
         metrics: Metrics = Metrics::default(),
         limits: Limits = Limits::default(),
@@ -279,8 +280,8 @@ tables! {
         begin: BeginAt = BeginAt::Earliest,
     }
     Batch {
-        documents: usize = 2000,
-        bytes: String = "5MiB".into(),
+        documents: usize = 1000,
+        bytes: String = "1MiB".into(),
         requests: usize = 4,
     }
     Sample {
@@ -297,6 +298,9 @@ tables! {
         detectors: Vec<String> = Vec::new(),
         severity: String = String::new(),
         labels: IndexMap<String, String> = IndexMap::new(),
+    }
+    Links {
+        kibana: Option<String> = None,
     }
     Metrics {
         count: bool = true,

@@ -15,6 +15,7 @@ pub(crate) use alerts::OWN_LABELS;
 use super::{Failure, Sink};
 use crate::calling::{ClientMistake, SecretFile, SecretMistake, call, client};
 use crate::hexadecimal::hexadecimal;
+use crate::kibana::Kibana;
 use crate::ledger::{Begin, Ledger, Place, Tally};
 use alerts::Alert;
 use book::Book;
@@ -54,6 +55,8 @@ pub struct AlertsConfig {
     pub entity: EntityLabel,
     /// Where an alert links to, if it links: the service as analysts reach it.
     pub console: Option<Url>,
+    /// Where an alert's decision is looked at, if there is a Kibana.
+    pub kibana: Option<Kibana>,
     /// So many new alerts …
     pub maximum: u32,
     /// … in this time.

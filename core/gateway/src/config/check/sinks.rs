@@ -68,11 +68,12 @@ fn elasticsearch(at: &mut Checker<'_>, text: &text::Elasticsearch, folder: &Path
         at.mistake("sinks.elasticsearch.timeout", format!("`{}` is not from 100ms to 600s", text.timeout));
     }
     let batch = &text.batch;
-    at.within("sinks.elasticsearch.batch.documents", batch.documents as f64, 1.0, 10_000.0, "a number of documents from 1 to 10000");
+    at.within("sinks.elasticsearch.batch.documents", batch.documents as f64, 1.0, 4000.0, "a number of documents from 1 to 4000");
     at.within("sinks.elasticsearch.batch.requests", batch.requests as f64, 1.0, 16.0, "a number of requests from 1 to 16");
     let bytes = size(at, "sinks.elasticsearch.batch.bytes", &batch.bytes, 16 << 10);
-    if bytes > 50 * MEBIBYTE {
-        at.mistake("sinks.elasticsearch.batch.bytes", format!("`{}` is more than 50MiB", batch.bytes));
+    // More is never read together, so that what waits takes little memory.
+    if bytes > 4 * MEBIBYTE {
+        at.mistake("sinks.elasticsearch.batch.bytes", format!("`{}` is more than 4MiB", batch.bytes));
     }
     Some(ElasticsearchConfig {
         nodes,
