@@ -27,6 +27,7 @@ dsl=()
 [ "${1:-}" != --dsl ] || { dsl=(--dsl); shift; }
 file="${1:-$root/elk/kibana/synod.ndjson}"
 checked "$file" "${dsl[@]}" || { say "these queries are none"; exit 1; }
+[ ${#dsl[@]} -eq 0 ] || exit 0
 
 # A check that lets everything pass is none.
 spoilt=$(mktemp)

@@ -166,10 +166,19 @@ pub(crate) fn pause(failures: u32) -> Duration {
     jittered(first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(longest))
 }
 
+/// Anything up to this, so that many who wait for the same do not come together (full jitter).
+pub(crate) fn full_jitter(pause: Duration) -> Duration {
+    pause.mul_f64(random())
+}
+
 /// A tenth more or less, so that not all instances ask at the same moment.
 pub(crate) fn jittered(pause: Duration) -> Duration {
-    let random = getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX));
-    pause.mul_f64(0.9 + 0.2 * random)
+    pause.mul_f64(0.9 + 0.2 * random())
+}
+
+/// A number from 0 to 1.
+fn random() -> f64 {
+    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }
 
 /// The certificates of this file, or those that the system trusts, for a client that makes its own of them.

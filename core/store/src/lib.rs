@@ -39,7 +39,7 @@ pub use log::{
     Position, Record, Records, Recovery, Retention, Verification, verify,
 };
 pub use output::{write_file, write_private_file};
-pub use position::{LogPosition, PositionError};
+pub use position::{LogPosition, PositionError, Progress};
 pub use private_folder::PrivateFolder;
 pub use registry::{Published, Registry, RegistryError, Stored};
 pub use secret::{Secret, SecretError};
