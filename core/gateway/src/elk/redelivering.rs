@@ -91,7 +91,8 @@ impl Redelivery {
     }
 
     async fn page(&self, server: &Server, letters: &str, after: Option<&Value>) -> Result<Vec<Letter>, ElkError> {
-        let mut filters = Vec::new();
+        // Filebeat's dead letters have no id, and do not say where they belong.
+        let mut filters = vec![json!({"exists": {"field": "event.id"}})];
         filters.extend(self.kind.as_ref().map(|kind| json!({"term": {"synod.dead_letter.type": kind}})));
         filters.extend(self.since.as_ref().map(|since| json!({"range": {"@timestamp": {"gte": since}}})));
         let mut body = json!({"size": PAGE, "query": {"bool": {"filter": filters}}, "sort": [{"event.id": "asc"}]});
