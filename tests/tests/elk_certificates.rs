@@ -3,12 +3,20 @@
 // A test ends at the first thing that is not as it should be.
 #![allow(clippy::unwrap_used)]
 
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use synod_tests::repository;
+use std::sync::Arc;
+use std::thread;
+use synod_tests::{Installation, repository};
 
 fn run(folder: &Path, words: &[&str]) -> Output {
     let mut command = Command::new("bash");
@@ -130,4 +138,54 @@ fn wrong_words_are_told_before_anything_is_made() {
         assert!(!at.join("made").exists(), "{words:?}");
     }
     assert!(String::from_utf8_lossy(&run(at, &["--help"]).stdout).starts_with("Makes a certificate authority"));
+}
+
+/// An Elasticsearch that has nothing, at this address, behind a certificate that was made.
+fn encrypted_on(address: &str, made: &Path) -> SocketAddr {
+    let file = |ending: &str| made.join("elasticsearch").join(format!("elasticsearch.{ending}"));
+    let chain = vec![CertificateDer::from_pem_file(file("pem")).unwrap()];
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(chain, PrivateKeyDer::from_pem_file(file("key")).unwrap()).unwrap();
+    let (config, listener) = (Arc::new(config), TcpListener::bind(address).unwrap());
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            thread::spawn(move || answer(StreamOwned::new(connection, stream)));
+        }
+    });
+    address
+}
+
+fn answer(stream: StreamOwned<ServerConnection, TcpStream>) {
+    let mut stream = BufReader::new(stream);
+    let mut first = String::new();
+    while stream.read_line(&mut first).is_ok_and(|bytes| bytes > 0) {
+        let mut line = String::new();
+        while stream.read_line(&mut line).is_ok_and(|bytes| bytes > 2) {
+            line.clear();
+        }
+        let (status, body) = if first.starts_with("GET / ") { (200, r#"{"version":{"number":"9.5.3"}}"#) } else { (404, "{}") };
+        let head = format!("HTTP/1.1 {status} -\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        if stream.get_mut().write_all(format!("{head}{body}").as_bytes()).is_err() {
+            return;
+        }
+        first.clear();
+    }
+}
+
+#[test]
+fn synod_trusts_the_authority_that_it_is_given_and_no_other() {
+    let at = Installation::new("");
+    let folder = at.path("");
+    ok(&folder, &["made", "elasticsearch"]);
+    ok(&folder, &["other", "elasticsearch"]);
+    let server = encrypted_on("127.0.0.1:0", &folder.join("made"));
+    let url = format!("https://{server}");
+    at.run(&format!("elk verify --url {url} --root made/ca.pem")).failed(3, &["17 things are not as they should be"]);
+    at.run(&format!("elk verify --url {url} --root other/ca.pem")).failed(1, &["cannot be reached", "certificate"]);
+    at.run(&format!("elk verify --url {url}")).failed(1, &["cannot be reached", "certificate"]);
+    // The authority is the right one, and the certificate is another's.
+    let server = encrypted_on("127.0.0.2:0", &folder.join("made"));
+    at.run(&format!("elk verify --url https://{server} --root made/ca.pem")).failed(1, &["cannot be reached", "not valid for name"]);
 }
