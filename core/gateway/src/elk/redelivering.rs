@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many dead letters are read at a time.
-const PAGE: usize = 100;
+/// How many dead letters are read at a time: each may be as large as a request, and all are in memory.
+const PAGE: usize = 50;
 /// How many bytes of documents are sent at a time; one that is larger goes alone.
 const MOST: usize = 8 << 20;
 
