@@ -45,7 +45,7 @@ fn prepared() -> Option<PathBuf> {
 
 impl Elasticsearch {
     /// Starts one with these settings (`http.max_content_length=1mb`, say), and waits until it is ready; none if it was not prepared, which it
-    /// says.
+    /// says. It has the component template `synod@custom`, by which Synod's index templates ask it for nothing that it does not have.
     ///
     /// # Panics
     /// When it does not start.
@@ -61,6 +61,8 @@ impl Elasticsearch {
         all.extend(settings.iter().map(|&setting| setting.to_owned()));
         let mut elasticsearch = Self { folder, prepared, settings: all, address, process: None };
         elasticsearch.resume();
+        // The library of the codec that Synod's templates ask for is not among the jars.
+        elasticsearch.put("/_component_template/synod@custom", &json!({"template": {"settings": {"index.codec": "default"}}}));
         Some(elasticsearch)
     }
 

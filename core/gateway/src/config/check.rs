@@ -11,6 +11,7 @@ mod limits;
 mod links;
 mod listen;
 pub(super) mod notify;
+mod sinks;
 mod tracing;
 
 pub use self::drift::Drift;
@@ -27,6 +28,7 @@ use super::units;
 use crate::inference::POLICY;
 use crate::kibana::Kibana;
 use crate::limiting::Quotas;
+use crate::sinks::SinksConfig;
 use crate::sinks::alertmanager::AlertsConfig;
 use crate::telemetry::tracing::Settings as Tracing;
 use indexmap::IndexMap;
@@ -67,6 +69,8 @@ pub struct Config {
     pub decisions: Decisions,
     /// Which decisions are told to whom as alerts, if any are.
     pub alerts: Option<AlertsConfig>,
+    /// Who is shipped what.
+    pub sinks: SinksConfig,
     /// Where Kibana is, if anything links there.
     pub kibana: Option<Kibana>,
     /// How drift is measured.
@@ -194,6 +198,7 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         history: Arc::new(history),
         remembering: ledger::remembering(at, &text.history),
         decisions: decisions(at, &text.decisions),
+        sinks: sinks::sinks(at, text, folder),
         alerts: alerts::alerts(at, text, folder, kibana.as_ref()),
         kibana,
         drift: drift::drift(at, &text.drift),

@@ -73,7 +73,11 @@ fn no_processor_of_the_pipeline_can_fail_a_document() {
 #[test]
 fn what_an_outsider_writes_lands_in_fields_that_make_no_fields() {
     let free: Vec<_> = Fields::read().fields.into_iter().filter(|field| field.kind == Kind::Object).collect();
-    assert_eq!(free.iter().map(|field| &*field.name).collect::<Vec<_>>(), ["synod.detectors"], "detectors' names are those of the configuration");
+    assert_eq!(
+        free.iter().map(|field| &*field.name).collect::<Vec<_>>(),
+        ["synod.detectors"],
+        "detectors' names are those of the configuration"
+    );
     for stream in Stream::ALL {
         let mappings = &contents(&format!("elk/templates/component/synod@mappings-{}.json", stream_name(stream)))["template"]["mappings"];
         assert_eq!((&mappings["dynamic"], &mappings["date_detection"]), (&json!(false), &json!(false)));
