@@ -32,7 +32,9 @@ fn request(name: &str, layer: &Value, queries: &Translated, query: &Value) -> La
     let counts: Map<String, Value> = counting.iter().map(|id| ((*id).to_owned(), count(&columns[*id], queries))).collect();
     let within = |inner: Map<String, Value>, id: &&str| {
         let mut divided = division(&columns[*id], columns, queries);
-        divided["aggs"] = inner.into();
+        // What values are put into an order by is asked for beside them, however deep the counts of the panel are.
+        let order = columns[*id]["params"]["orderBy"]["columnId"].as_str().map(|by| ("order".to_owned(), count(&columns[by], queries)));
+        divided["aggs"] = inner.into_iter().chain(order).collect();
         Map::from_iter([((*id).to_owned(), divided)])
     };
     let aggregations = dividing.iter().rev().fold(counts, within);
@@ -66,8 +68,8 @@ fn division(column: &Value, columns: &Value, queries: &Translated) -> Value {
 
 fn order(params: &Value, columns: &Value) -> Value {
     let Some(id) = params["orderBy"]["columnId"].as_str() else { return json!({"_key": "asc"}) };
-    let inner = if columns[id]["operationType"] == "count" || columns[id]["filter"].is_null() { "" } else { ">inner" };
-    json!({format!("{id}{inner}"): params["orderDirection"]})
+    let inner = if columns[id]["operationType"] == "count" || columns[id]["filter"].is_null() { "order" } else { "order>inner" };
+    json!({inner: params["orderDirection"]})
 }
 
 /// What counts, or measures, the documents of a division.
