@@ -37,7 +37,7 @@ fn value(field: &Field, stream: Stream, number: u64) -> Option<Value> {
         return Some(if field.many { json!([one_of(words)]) } else { one_of(words) });
     }
     // What is not a word of its own may be missing.
-    if drawn % 7 == 0 {
+    if drawn.is_multiple_of(7) {
         return None;
     }
     let made = match (name, field.kind) {
@@ -46,7 +46,7 @@ fn value(field: &Field, stream: Stream, number: u64) -> Option<Value> {
         ("http.response.status_code", _) => json!([200, 201, 301, 404, 429, 500, 503][drawn as usize % 7]),
         ("event.duration", _) => json!(1_000 << (drawn % 24)),
         (_, Kind::Keyword | Kind::Text) => json!(format!("{name} {}", drawn % 9)),
-        (_, Kind::Boolean) => json!(drawn % 3 == 0),
+        (_, Kind::Boolean) => json!(drawn.is_multiple_of(3)),
         (_, Kind::Long) => json!(1 + drawn % 50),
         (_, Kind::Double) => json!((drawn % 1000) as f64 / 1000.0),
         (_, Kind::Date) => json!(FIRST + number * APART),
