@@ -62,6 +62,7 @@ detectors:
     limits: {timeout: 20s, load_timeout: 60s}
 consensus: {minimum_votes: 1, contamination: 0.2}
 outcomes: {block: 0.9}
+links: {kibana: 'https://kibana.example/s/fraud'}
 routes:
   - path: /past
     serves: decisions

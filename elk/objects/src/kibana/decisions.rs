@@ -26,7 +26,8 @@ pub(super) fn dashboard() -> Dashboard {
         description: "What was decided, by which votes, about whom, and what people said about it later.",
         note: "The share of *block* and of *review* comes from the policy and should change slowly; if it jumps, look at the scores and at \
                who voted. A detector that abstains is in no vote. Documents are counted as they are there: where only a share of the \
-               decisions is sent (`synod.sample.share`), the others are missing here.",
+               decisions is sent (`synod.sample.share`), the others are missing here. Labels are documents of their own: choosing an outcome \
+               or a detector hides them.",
         controls: vec![
             control("Tenant", "organization.id"),
             control("Outcome", OUTCOME),

@@ -169,8 +169,11 @@ fn outcomes_ids_and_times_remain() {
         "verdict",
         "abstentions",
         "labels",
+        "links",
     ];
     assert_eq!(keys_of(&one), expected);
+    let (id, link) = (told["decision"].as_str().unwrap(), one["links"]["kibana"].as_str().unwrap());
+    assert!(link.starts_with("https://kibana.example/s/fraud/app/discover#/view/") && link.contains(id), "{link}");
     let predicted = bench.post(&plain, "/predict", &row(0)).ok();
     assert_eq!(
         predicted,
