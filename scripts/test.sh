@@ -15,6 +15,9 @@ need_without_service prometheus-alertmanager
 # The tests of identity providers run a real one.
 command -v npm >/dev/null || need nodejs npm
 
+# Those of the shipper and of what Elasticsearch is set up with run a real one.
+scripts/elasticsearch.sh >/dev/null
+
 say "format"
 cargo fmt --all -- --check
 say "lints"
@@ -32,6 +35,8 @@ cargo build --workspace --bins
 cargo test --workspace "$@"
 say "dashboards, as Grafana's schema has them"
 scripts/check-dashboards.sh
+say "queries for Kibana, by its own parser"
+scripts/check-kibana.sh
 say "alert rules, Alertmanager, the mixin"
 scripts/monitoring.sh
 say "example configurations"

@@ -3,6 +3,7 @@
 
 pub mod alertmanager;
 pub mod configurations;
+pub mod elasticsearch;
 mod http;
 pub mod http2;
 mod installation;

@@ -71,8 +71,11 @@ pub(crate) enum CallError {
     #[error("cannot be reached")]
     Unreachable(#[source] reqwest::Error),
     /// More than is read.
-    #[error("answered with more than {MOST} bytes")]
-    TooLarge,
+    #[error("answered with more than {most} bytes")]
+    TooLarge {
+        /// How much is read.
+        most: usize,
+    },
 }
 
 impl CallError {
@@ -81,7 +84,7 @@ impl CallError {
         match self {
             Self::Late => "late",
             Self::Unreachable(_) => "unreachable",
-            Self::TooLarge => "too_large",
+            Self::TooLarge { .. } => "too_large",
         }
     }
 
@@ -133,19 +136,24 @@ pub(crate) fn tls(root: Option<&Path>) -> Result<ClientConfig, ClientMistake> {
 
 /// Sends a request, and reads the answer whatever its status is.
 pub(crate) async fn call(request: RequestBuilder) -> Result<Received, CallError> {
+    call_up_to(request, MOST).await
+}
+
+/// As [`call`], where an answer may have so many bytes.
+pub(crate) async fn call_up_to(request: RequestBuilder, most: usize) -> Result<Received, CallError> {
     let response = propagated(request).send().await.map_err(CallError::of)?;
     let status = response.status().as_u16();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let retry_after = retry_after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT));
-    Ok(Received { status, retry_after, body: bounded(response).await? })
+    Ok(Received { status, retry_after, body: bounded(response, most).await? })
 }
 
 /// A body, read for as long as it is not too large.
-async fn bounded(mut response: Response) -> Result<Vec<u8>, CallError> {
+async fn bounded(mut response: Response, most: usize) -> Result<Vec<u8>, CallError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(CallError::of)? {
-        if body.len() + chunk.len() > MOST {
-            return Err(CallError::TooLarge);
+        if body.len() + chunk.len() > most {
+            return Err(CallError::TooLarge { most });
         }
         body.extend_from_slice(&chunk);
     }
@@ -158,10 +166,27 @@ pub(crate) fn pause(failures: u32) -> Duration {
     jittered(first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(longest))
 }
 
+/// Anything up to this, so that many who wait for the same do not come together (full jitter).
+pub(crate) fn full_jitter(pause: Duration) -> Duration {
+    pause.mul_f64(random())
+}
+
 /// A tenth more or less, so that not all instances ask at the same moment.
 pub(crate) fn jittered(pause: Duration) -> Duration {
-    let random = getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX));
-    pause.mul_f64(0.9 + 0.2 * random)
+    pause.mul_f64(0.9 + 0.2 * random())
+}
+
+/// A number from 0 to 1.
+fn random() -> f64 {
+    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
+}
+
+/// The certificates of this file, or those that the system trusts, for a client that makes its own of them.
+///
+/// # Errors
+/// When the file holds no certificates.
+pub(crate) fn trusted(root: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, ClientMistake> {
+    root.map_or_else(|| Ok(rustls_native_certs::load_native_certs().certs), certificates)
 }
 
 fn of_the_system() -> RootCertStore {
@@ -174,12 +199,16 @@ fn of_the_system() -> RootCertStore {
     roots
 }
 
-fn of_file(path: &Path) -> Result<RootCertStore, ClientMistake> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientMistake> {
     let text = fs::read(path).map_err(|source| ClientMistake::Read { path: path.into(), source })?;
     let certificates = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
     let certificates = certificates.and_then(|found| if found.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(found) });
+    certificates.map_err(|source| ClientMistake::Format { path: path.into(), source })
+}
+
+fn of_file(path: &Path) -> Result<RootCertStore, ClientMistake> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates.map_err(|source| ClientMistake::Format { path: path.into(), source })? {
+    for certificate in certificates(path)? {
         roots.add(certificate).map_err(|source| ClientMistake::Root { path: path.into(), source })?;
     }
     Ok(roots)

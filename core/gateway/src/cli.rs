@@ -1,5 +1,9 @@
 //! The command line.
 
+mod elk;
+
+pub use elk::{Elk, ElkInstall, ElkRedeliver, ElkServer, ElkVerify, ElkWishes};
+
 use crate::generate;
 use crate::hexadecimal::digest_of;
 use crate::past::Order;
@@ -120,6 +124,15 @@ pub enum Command {
         An open breaker turns `block` into `review`, because the policy blocked more than `outcomes.breaker` allows. Look why, then reset it."
     )]
     Breaker(Breaker),
+    /// Set Elasticsearch and Kibana up for what Synod ships, check them, and send again what was refused.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  synod elk install --url https://es.example:9200 --user elastic --password-file elastic.password --root ca.pem \\\n    \
+        --key-file shipper.key --kibana-url https://kibana.example:5601\n  \
+        synod elk verify --url https://es.example:9200 --api-key-file admin.key\n  \
+        synod elk redeliver --url https://es.example:9200 --api-key-file admin.key --dry-run"
+    )]
+    Elk(Elk),
     /// Say what an installation of this configuration will take: memory, disk, time to recover.
     #[command(after_help = "Examples:\n  synod size --entities 100000 --events-per-day 500000\n  \
         synod size --entities 100000 --events-per-day 500000 --keys TERMINAL_ID=2000 --days 90 --format json")]

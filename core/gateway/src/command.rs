@@ -6,6 +6,7 @@ mod breaker;
 mod check;
 mod dataset;
 mod doctor;
+mod elk;
 mod evaluate;
 mod export;
 mod fit;
@@ -173,6 +174,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Index(arguments) => index::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Breaker(arguments) => breaker::run(&arguments),
+        Command::Elk(arguments) => elk::run(&arguments),
         Command::Size(arguments) => size::run(&arguments),
     }
 }

@@ -35,15 +35,16 @@ pub use problem::Problem;
 pub use routes::{Entry, ROUTES};
 
 use crate::breaking::Breakers;
-use crate::config::Config;
+use crate::config::{Config, WhenFull};
 use crate::engine::Engine;
+use crate::events::Events;
 use crate::health::{Health, Report};
 use crate::identity::Identity;
 use crate::inference::Statistics;
-use crate::ledger::{Ledger, ReadError};
+use crate::ledger::{FollowerFacts, Ledger, ReadError};
 use crate::limiting::{Gate, Limiting, Need, Pass, Proxies, QueueLimits};
 use crate::listening::{Audience, Tls};
-use crate::telemetry::metrics::{Limit, Metrics};
+use crate::telemetry::metrics::{Limit, Metrics, Others, SpoolFacts};
 use crate::telemetry::tracing::{Hop, carried};
 use axum::Router;
 use axum::http::HeaderValue;
@@ -59,6 +60,8 @@ const READS_AT_A_TIME: usize = 4;
 /// Reads that wait for their turn, and for how long.
 const WAITING_READS: usize = 1000;
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How often a request that waits for room looks whether there is some.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(50);
 /// What is expected to take less is scored where the request was read: handing it to another thread would cost more.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
@@ -67,6 +70,8 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 pub struct Service {
     engine: Arc<Engine>,
     ledger: Arc<Ledger>,
+    /// Access and application events, if somebody ships them.
+    events: Option<Arc<Events>>,
     breakers: Arc<Breakers>,
     /// SHA-256 of the configuration.
     configuration: String,
@@ -94,6 +99,7 @@ impl Service {
         configuration: String,
         engine: Arc<Engine>,
         ledger: Arc<Ledger>,
+        events: Option<Arc<Events>>,
         breakers: Arc<Breakers>,
         identity: Arc<Identity>,
     ) -> Arc<Self> {
@@ -110,6 +116,7 @@ impl Service {
         Arc::new(Self {
             engine,
             ledger,
+            events,
             breakers,
             configuration,
             config,
@@ -135,6 +142,36 @@ impl Service {
     /// Where decisions are kept.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    /// Access and application events, if somebody ships them.
+    pub fn events(&self) -> Option<&Events> {
+        self.events.as_deref()
+    }
+
+    /// How those do who are told what is in the logs.
+    pub fn followers(&self) -> Vec<FollowerFacts> {
+        let mut followers = self.ledger.followers();
+        followers.extend(self.events.iter().flat_map(|events| events.followers()));
+        followers
+    }
+
+    /// What others count, to be shown with the metrics.
+    fn counted_elsewhere(&self) -> Others<'_> {
+        let decisions = SpoolFacts { name: "decisions", size: self.ledger.spooled(), maximum: self.config.sinks.spool.decisions };
+        let of_events = self.events.as_ref().map(|events| {
+            let facts = events.facts();
+            SpoolFacts { name: "events", size: facts.bytes_on_disk, maximum: facts.maximum }
+        });
+        let decisions = self.config.sinks.follows_decisions().then_some(decisions);
+        Others {
+            detectors: self.engine.detectors(),
+            ledger: self.ledger.facts(),
+            breakers: self.breakers.facts(),
+            sinks: self.followers(),
+            spools: decisions.into_iter().chain(of_events).collect(),
+            events: self.events.as_deref().map(Events::queue),
+        }
     }
 
     /// What keeps policies from blocking too much.
@@ -187,6 +224,20 @@ impl Service {
             Ok(quality) => self.metrics.labels.show(&quality),
             Err(ReadError::NotStored) => {}
             Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Waits until more decisions may wait to be shipped, if that is configured, and refuses what would be too much.
+    async fn until_room(&self) -> Result<(), Problem> {
+        let spool = self.config.sinks.spool;
+        let begun = Instant::now();
+        while self.ledger.spooled() >= spool.decisions {
+            if spool.when_full == WhenFull::Refuse || begun.elapsed() >= self.config.limits.timeout {
+                self.metrics.limits.refused(Limit::Spool);
+                return Err(Problem::spool_full());
+            }
+            tokio::time::sleep(LOOK_FOR_ROOM).await;
         }
         Ok(())
     }

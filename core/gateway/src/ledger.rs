@@ -21,8 +21,8 @@ mod snapshots;
 mod stored;
 
 pub use audits::{AuditRecords, audit_alone};
+pub(crate) use followers::{Begin, Followed, Followers, Place, Tally};
 pub use followers::{FollowError, FollowerFacts};
-pub(crate) use followers::{Followed, Tally};
 pub use reading::{Labelled, ReadError};
 pub use recent::Known;
 pub use recovery::{Opened, RecoveryError, newest, rebuild_index, spelled_head};
@@ -156,8 +156,6 @@ pub struct LedgerFacts {
     pub log: Option<LogFacts>,
     /// Records of the log that the index does not know yet.
     pub index_behind: u64,
-    /// Those who are told what is in the log.
-    pub followers: Vec<FollowerFacts>,
     /// The file system of the data directory, if the system says how large it is.
     pub disk: Option<Space>,
 }
@@ -329,7 +327,6 @@ impl Ledger {
             histories: self.state().histories.facts(),
             log: self.storage.as_ref().map(|storage| storage.log.facts()),
             index_behind: self.index_behind(),
-            followers: self.followers(),
             disk: *self.last_space(),
         }
     }

@@ -7,6 +7,7 @@
 //! cache/        compiled plugins; may be deleted at any time
 //! log/          the append-only log, in segments; only the server writes it
 //! index.sqlite  the log's searchable fold; may be deleted while no server runs
+//! events/       a log like it, of what is kept only until it is told: access and application events
 //! sinks/        how far those who follow the log have come
 //! history/      snapshots of histories; may be deleted while no server runs
 //! archive/      configurations and plugins that decisions rest on
@@ -151,6 +152,22 @@ impl DataDirectory {
     /// The searchable fold of the log, and beside it the files of SQLite's write-ahead log.
     pub(crate) fn index(&self) -> PathBuf {
         self.path.join("index.sqlite")
+    }
+
+    /// The log of events that are kept only until they are told.
+    pub(crate) fn events(&self) -> PathBuf {
+        self.path.join("events")
+    }
+
+    /// Puts the log of events aside, as `events-damaged-TIME` (microseconds since 1970), for people to look at; a new one can be opened then.
+    /// The caller holds the server's lock. Answers where it is.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn set_events_aside(&self, now: i64) -> io::Result<PathBuf> {
+        let aside = self.path.join(format!("events-damaged-{now}"));
+        fs::rename(self.events(), &aside)?;
+        Ok(aside)
     }
 
     /// How far those who follow the log have come.

@@ -38,8 +38,8 @@ pub use log::{
     Anchor, AppendError, Cut, Dropped, Entry, Fault, FaultKind, Head, LONGEST_PAYLOAD, Log, LogError, LogFacts, LogReader, LogSettings,
     Position, Record, Records, Recovery, Retention, Verification, verify,
 };
-pub use output::write_file;
-pub use position::{LogPosition, PositionError};
+pub use output::{write_file, write_private_file};
+pub use position::{LogPosition, PositionError, Progress};
 pub use private_folder::PrivateFolder;
 pub use registry::{Published, Registry, RegistryError, Stored};
 pub use secret::{Secret, SecretError};

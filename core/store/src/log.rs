@@ -138,6 +138,16 @@ impl Log {
         Self::open_on(Arc::new(Folder::new(directory.log())), settings)
     }
 
+    /// Opens a log of its own in the data directory: that of events which are kept only until they are told.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_events(directory: &DataDirectory, settings: LogSettings) -> Result<(Self, Recovery), LogError> {
+        let folder = directory.events();
+        crate::draft::create_folder(&folder).map_err(|source| LogError::Write { path: folder.clone(), source })?;
+        Self::open_on(Arc::new(Folder::new(folder)), settings)
+    }
+
     fn open_on(disk: Arc<dyn Disk>, settings: LogSettings) -> Result<(Self, Recovery), LogError> {
         let recovered = recovery::recover_within(&*disk, microseconds_now(), settings.read_at_open)?;
         let recovery = recovered.recovery.clone();
@@ -168,6 +178,13 @@ impl Log {
     pub fn facts(&self) -> LogFacts {
         let (queue_bytes, busy) = self.queue.facts();
         LogFacts { queue_bytes, busy, ..self.status.facts() }
+    }
+
+    /// What the segments take on disk that hold this record or later ones, in bytes: what somebody who reads from there on keeps.
+    pub fn bytes_from(&self, sequence: u64) -> u64 {
+        let state = self.status.lock();
+        let later = state.segments.iter().skip(1).take_while(|segment| segment.first <= sequence).count();
+        state.segments[later..].iter().map(|segment| segment.bytes).sum()
     }
 
     /// A reader of the durable records of this log.

@@ -1,6 +1,6 @@
 //! Files that people name: what comes out of the commands.
 
-use crate::draft::{Draft, Readers};
+use crate::draft::{self, Draft, Readers};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -14,6 +14,14 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut output = Output::create(path)?;
     output.write_all(bytes)?;
     output.place()
+}
+
+/// Writes a file whole that its owner alone can read, replacing what was there only when it is complete. For secrets; there is no standard output.
+///
+/// # Errors
+/// When it cannot be written. The error does not name the path; the caller has it.
+pub fn write_private_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    draft::write(path, bytes, Readers::Owner)
 }
 
 /// A file that is being written under a name that a person gave. Dropped before [`Output::place`], it leaves what was there.
@@ -72,6 +80,20 @@ impl Write for Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_private_file_is_its_owners_alone_also_where_one_was_that_others_could_read() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, b"old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        write_private_file(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
 
     #[test]
     fn a_file_is_replaced_and_a_folder_is_not() {

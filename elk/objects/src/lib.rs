@@ -2,6 +2,8 @@
 //! their places; a test holds them against what would be written.
 
 pub mod fields;
+pub mod kibana;
+mod templates;
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +18,9 @@ pub struct Artifact {
 
 /// All files that are generated.
 pub fn artifacts() -> Vec<Artifact> {
-    Vec::new()
+    let mut artifacts = templates::artifacts(&fields::Fields::read());
+    artifacts.push(kibana::artifact());
+    artifacts
 }
 
 /// The repository's root.

@@ -9,7 +9,9 @@ use crate::breaking::Breakers;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::doctor::{Gravity, findings};
+use crate::documents::Stream;
 use crate::engine::{Detector, Engine, live_models};
+use crate::events::{AppLayer, EventQueue, Events};
 use crate::http::{Service, administration_routes, data_routes, redirecting_routes};
 use crate::identity::Identity;
 use crate::ledger::Ledger;
@@ -19,6 +21,7 @@ use crate::telemetry::metrics::unwatched;
 use crate::telemetry::{logging, tracing as traces};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use synod_host::LogLevel;
 use tokio::net::TcpListener;
@@ -42,7 +45,9 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let started = Instant::now();
     let config = configuration(&arguments.common)?;
     let traces = config.tracing.as_ref().map(traces::start).transpose().map_err(|error| CommandError::Failed(chain(&error)))?;
-    let _guard = logging::start(config.level, traces.as_ref());
+    let queue = config.sinks.follows_events().then(|| Arc::new(EventQueue::default()));
+    let app = queue.clone().filter(|_| config.sinks.ships(Stream::App)).map(AppLayer::new);
+    let _guard = logging::start(config.level, traces.as_ref(), app);
     refuse_insecure(&config, arguments.dev)?;
     let at = Installation::with(config)?;
     let _lock = at.directory.lock_exclusive()?;
@@ -54,9 +59,12 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let identity = Identity::open(&at.config, &at.directory)?;
     let breakers = Breakers::open(at.config.breaker, &at.directory).map_err(|error| CommandError::Failed(chain(&error)))?;
     let (stop, stopped) = watch::channel(());
-    let sinks = Sinks::open(&at.config, &opened.ledger, &at.directory, &stopped)?;
+    let open = |queue| Events::open(queue, &at.directory, at.config.sinks.spool.events);
+    let events = queue.map(open).transpose().map_err(|error| CommandError::Failed(chain(&error)))?;
+    let sinks = Sinks::open(&at.config, &opened.ledger, events.as_ref(), &at.directory, &stopped)?;
+    let writing = events.as_ref().map(|events| events.start(stopped.clone())).transpose().map_err(no_runtime)?;
     let (engine, breakers) = (Arc::new(engine), Arc::new(breakers));
-    let service = Service::new(at.config, configuration, engine, opened.ledger.clone(), breakers, identity.clone());
+    let service = Service::new(at.config, configuration, engine, opened.ledger.clone(), events, breakers, identity.clone());
 
     // Operators are answered by a thread of their own, so that health and metrics never wait behind a batch.
     let administration = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
@@ -114,6 +122,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let _ = operators.join();
     let _ = keeper.join();
     sinks.join();
+    writing.map(JoinHandle::join);
     data.shutdown_timeout(drain);
     service.record_refusals(true);
     service.breakers().look();

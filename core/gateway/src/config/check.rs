@@ -8,8 +8,10 @@ mod identity;
 mod issuers;
 mod ledger;
 mod limits;
+mod links;
 mod listen;
 pub(super) mod notify;
+mod sinks;
 mod tracing;
 
 pub use self::drift::Drift;
@@ -24,7 +26,9 @@ use super::located::{Located, Mistake};
 use super::text::{self, Answer, Level, RuleName, Serves, Split, Storing, Text};
 use super::units;
 use crate::inference::POLICY;
+use crate::kibana::Kibana;
 use crate::limiting::Quotas;
+use crate::sinks::SinksConfig;
 use crate::sinks::alertmanager::AlertsConfig;
 use crate::telemetry::tracing::Settings as Tracing;
 use indexmap::IndexMap;
@@ -65,6 +69,10 @@ pub struct Config {
     pub decisions: Decisions,
     /// Which decisions are told to whom as alerts, if any are.
     pub alerts: Option<AlertsConfig>,
+    /// Who is shipped what.
+    pub sinks: SinksConfig,
+    /// Where Kibana is, if anything links there.
+    pub kibana: Option<Kibana>,
     /// How drift is measured.
     pub drift: Drift,
     /// Whether requests, rows and votes are counted.
@@ -183,13 +191,16 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
     let storing = ledger::storing(at, &text.schema, &schema);
     let recorded = features::recorded(at, &text.features, &features);
     let history = history(at, &detectors, &recorded, &schema, &storing);
+    let kibana = links::kibana(at, &text.links);
     Config {
         source: String::new(),
         recorded,
         history: Arc::new(history),
         remembering: ledger::remembering(at, &text.history),
         decisions: decisions(at, &text.decisions),
-        alerts: alerts::alerts(at, text, folder),
+        sinks: sinks::sinks(at, text, folder),
+        alerts: alerts::alerts(at, text, folder, kibana.as_ref()),
+        kibana,
         drift: drift::drift(at, &text.drift),
         count: text.metrics.count,
         storing,

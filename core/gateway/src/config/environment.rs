@@ -4,7 +4,8 @@
 use serde_json::{Map, Value};
 
 const PREFIX: &str = "SYNOD_";
-const SECTIONS: [&str; 9] = ["data_directory", "listen", "identity", "plugins", "drift", "limits", "logging", "metrics", "tracing"];
+const SECTIONS: [&str; 10] =
+    ["data_directory", "listen", "identity", "plugins", "sinks", "drift", "limits", "logging", "metrics", "tracing"];
 
 /// A key's parts and its value.
 pub(super) type Override = (Vec<String>, String);

@@ -45,6 +45,8 @@ tables! {
         history: History = History::default(),
         decisions: Decisions = Decisions::default(),
         alerts: Alerts = Alerts::default(),
+        sinks: Sinks = Sinks::default(),
+        links: Links = Links::default(),
         drift: Drift = Drift::default(),
         metrics: Metrics = Metrics::default(),
         limits: Limits = Limits::default(),
@@ -247,6 +249,45 @@ tables! {
         console: Option<String> = None,
         maximum: String = "60/m".into(),
     }
+    Sinks {
+        namespace: String = "default".into(),
+        service: String = "synod".into(),
+        node: Option<String> = None,
+        spool: Spool = Spool::default(),
+        elasticsearch: Option<Elasticsearch> = None,
+    }
+    Spool {
+        decisions: SpoolOfDecisions = SpoolOfDecisions::default(),
+        events: SpoolOfEvents = SpoolOfEvents::default(),
+    }
+    SpoolOfDecisions {
+        maximum: String = "50GiB".into(),
+        when_full: WhenFull = WhenFull::Refuse,
+    }
+    SpoolOfEvents {
+        maximum: String = "1GiB".into(),
+    }
+    Elasticsearch {
+        nodes: Vec<String> = Vec::new(),
+        streams: Vec<String> = vec!["decision".into(), "audit".into(), "access".into(), "app".into()],
+        api_key_file: Option<String> = None,
+        basic: Option<AlertsBasic> = None,
+        root: Option<String> = None,
+        timeout: String = "30s".into(),
+        compression: Compression = Compression::Gzip,
+        batch: Batch = Batch::default(),
+        sample: Sample = Sample::default(),
+        begin: BeginAt = BeginAt::Earliest,
+    }
+    Batch {
+        documents: usize = 1000,
+        bytes: String = "1MiB".into(),
+        requests: usize = 4,
+    }
+    Sample {
+        decisions: f64 = 1.0,
+        access: f64 = 1.0,
+    }
     AlertsBasic {
         user: String = String::new(),
         password_file: String = String::new(),
@@ -257,6 +298,9 @@ tables! {
         detectors: Vec<String> = Vec::new(),
         severity: String = String::new(),
         labels: IndexMap<String, String> = IndexMap::new(),
+    }
+    Links {
+        kibana: Option<String> = None,
     }
     Metrics {
         count: bool = true,
@@ -322,6 +366,36 @@ tables! {
         errors: bool = true,
         rate: String = "20/s".into(),
     }
+}
+
+/// What happens to rows when no more decisions may wait to be shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFull {
+    /// They are refused.
+    Refuse,
+    /// They wait for as long as a request may take, and are refused then.
+    Block,
+}
+
+/// How bodies are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    /// By gzip.
+    Gzip,
+    /// Not at all.
+    None,
+}
+
+/// Where a new sink begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BeginAt {
+    /// With what is there.
+    Earliest,
+    /// With what comes.
+    Latest,
 }
 
 /// The field in which proxies say for whom they ask.

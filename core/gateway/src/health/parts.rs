@@ -96,7 +96,7 @@ fn sinks(service: &Service) -> Vec<Part> {
             None => part,
         }
     };
-    service.ledger().followers().into_iter().map(sink).collect()
+    service.followers().into_iter().map(sink).collect()
 }
 
 fn issuers(service: &Service) -> Vec<Part> {

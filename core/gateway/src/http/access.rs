@@ -2,8 +2,10 @@
 
 use super::{Service, limits};
 use crate::access::Caller;
+use crate::documents::Stream;
+use crate::events::{AccessEvent, EventKind};
 use crate::redaction::redacted;
-use crate::telemetry::tracing::{Requested, Trace, sampled_trace_id};
+use crate::telemetry::tracing::{Requested, Trace, line_ids, sampled_trace_id};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
@@ -54,6 +56,26 @@ async fn answered(
         let caller = response.extensions().get::<Caller>().map(Caller::name);
         let duration_us = took.as_micros() as u64;
         tracing::info!(target: "access", request_id = %id, method, route, status, caller, duration_us, "request answered");
+    }
+    if let Some(events) = &service.events
+        && service.config.sinks.ships(Stream::Access)
+    {
+        let caller = response.extensions().get::<Caller>();
+        let ids = line_ids();
+        events.queue().put(
+            EventKind::Access,
+            &AccessEvent {
+                request_id: (&*id).into(),
+                method: method.into(),
+                route: route.into(),
+                status,
+                duration_ns: took.as_nanos() as u64,
+                caller: caller.map(|caller| caller.name().into()),
+                tenant: caller.and_then(Caller::tenant).map(Into::into),
+                trace_id: ids.map(|ids| ids.trace.to_string().into()),
+                span_id: ids.and_then(|ids| ids.span).map(|span| span.to_string().into()),
+            },
+        );
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);

@@ -53,7 +53,7 @@ pub(super) async fn one(
     let id = self::id(id)?;
     let reading = move |service: &Service| {
         let found = find(service, &shown, id)?;
-        json(&shown.labelled(&found.decision, &found.labels))
+        json(&shown.labelled(&found.decision, &found.labels, service.config.kibana.as_ref()))
     };
     service.reading(reading).await
 }

@@ -104,7 +104,7 @@ pub(super) async fn metrics(State(service): State<Arc<Service>>, headers: Header
     service.metrics.limits.queue("reads", service.reads.facts());
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let exposition = Exposition::accepted(accept);
-    let metrics = service.metrics.encoded(exposition, service.engine.detectors(), &service.ledger.facts(), &service.breakers.facts());
+    let metrics = service.metrics.encoded(exposition, &service.counted_elsewhere());
     ([(header::CONTENT_TYPE, exposition.content_type())], metrics)
 }
 

@@ -266,6 +266,12 @@ impl Problem {
         Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_stored", "Not stored", detail) }
     }
 
+    /// No more decisions may wait to be shipped.
+    pub fn spool_full() -> Self {
+        let detail = "too many decisions wait to be shipped, and none may be lost; try again later";
+        Self { retry_after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "spool_full", "Spool full", detail) }
+    }
+
     /// Decisions are asked for, and none are stored.
     pub fn nothing_is_stored() -> Self {
         let detail = "decisions are not stored: `decisions.durability` is `none`";

@@ -89,6 +89,7 @@ pub(super) struct Told {
 
 /// Judges rows, stores their decisions, and answers them once they are durable.
 pub(super) async fn decide(service: &Arc<Service>, batch: Batch, asked: Asked) -> Result<Vec<Result<Told, Problem>>, Problem> {
+    service.until_room().await?;
     let rows = batch.rows();
     let expected = service.engine.expected(rows) + FOR_A_ROW * rows as u32;
     let (ledger, breakers, configuration) = (service.ledger.clone(), service.breakers.clone(), service.configuration.clone());

@@ -7,6 +7,7 @@ use super::guard;
 use super::{Problem, Service};
 use crate::access::{Caller, Permission};
 use crate::decision::{AbstentionOf, Decision, Degraded, LabelRecord, RequestKey, Standing, Verdict, VoteOf};
+use crate::kibana::Kibana;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use indexmap::IndexMap;
@@ -152,8 +153,9 @@ impl Shown {
     }
 
     /// A decision with what was said about it.
-    pub(super) fn labelled<'a>(&self, decision: &'a Decision, labels: &'a [LabelRecord]) -> ShownLabelled<'a> {
-        ShownLabelled { decision: self.decision(decision), labels }
+    pub(super) fn labelled<'a>(&self, decision: &'a Decision, labels: &'a [LabelRecord], kibana: Option<&Kibana>) -> ShownLabelled<'a> {
+        let links = kibana.map(|kibana| DecisionLinks { kibana: kibana.decision(decision.id, decision.decided) });
+        ShownLabelled { decision: self.decision(decision), labels, links }
     }
 }
 
@@ -282,10 +284,22 @@ pub(super) struct Part<'a> {
     reasons: Option<&'a [String]>,
 }
 
+/// Where else a decision is looked at.
+#[derive(Serialize, ToSchema)]
+pub(super) struct DecisionLinks {
+    /// The decision and its labels in Kibana.
+    #[schema(format = Uri)]
+    kibana: String,
+}
+
 #[derive(Serialize, ToSchema)]
 #[schema(as = DecisionWithLabels)]
 pub(super) struct ShownLabelled<'a> {
     #[serde(flatten)]
     decision: ShownDecision<'a>,
     labels: &'a [LabelRecord],
+    /// Where else it is looked at, if anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    links: Option<DecisionLinks>,
 }

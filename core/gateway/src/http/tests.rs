@@ -229,7 +229,7 @@ fn open(folder: &Path) -> (Arc<Service>, Opened) {
     let configuration = Archive::open(&directory).unwrap().put(config.source.as_bytes()).unwrap();
     let identity = Identity::open(config, &directory).unwrap();
     let breakers = Arc::new(Breakers::open(config.breaker, &directory).unwrap());
-    (Service::new(config.clone(), configuration, Arc::clone(engine), Arc::clone(&opened.ledger), breakers, identity), opened)
+    (Service::new(config.clone(), configuration, Arc::clone(engine), Arc::clone(&opened.ledger), None, breakers, identity), opened)
 }
 
 fn copy(from: &Path, to: &Path) {

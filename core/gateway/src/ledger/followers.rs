@@ -1,13 +1,15 @@
 //! Those who are told what is in the log, each from a position of its own: everything before it was acknowledged. A follower that is down keeps
 //! its place, and keeps the log from dropping what it has not read, for as long as that is of use to it (its patience) and no longer: a
 //! receiver that never comes back must not fill the disk. What was dropped unread is counted as skipped.
+//!
+//! The log of events (`events.rs`) is followed in the same way.
 
 use super::Ledger;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use synod_store::{DataDirectory, LogPosition, LogReader, PositionError};
+use synod_store::{DataDirectory, Log, LogPosition, LogReader, PositionError, Progress};
 use thiserror::Error;
 
 /// Why nobody can follow the log.
@@ -30,6 +32,48 @@ pub(crate) struct Tally {
     pub(crate) skipped: u64,
     /// The receiver will never take them.
     pub(crate) dead: u64,
+    /// Of those delivered: the receiver had them already.
+    pub(crate) repeated: u64,
+    /// Times that a record was sent again, because the receiver could not take it then, or nobody knows whether it did.
+    pub(crate) retried: u64,
+    /// Requests that were sent with records.
+    pub(crate) requests: u64,
+    /// Bytes of their bodies.
+    pub(crate) bytes: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.delivered += other.delivered;
+        self.skipped += other.skipped;
+        self.dead += other.dead;
+        self.repeated += other.repeated;
+        self.retried += other.retried;
+        self.requests += other.requests;
+        self.bytes += other.bytes;
+    }
+}
+
+/// Somebody who wants to follow a log.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// What the position is kept under.
+    pub(crate) file: String,
+    /// What facts call them.
+    pub(crate) name: String,
+    /// For how long a record is of use to them.
+    pub(crate) patience: Duration,
+    /// Where they begin who were never there.
+    pub(crate) begin: Begin,
+}
+
+/// Where somebody begins who was never there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// With the first record that is there.
+    Earliest,
+    /// With what comes from now on.
+    Latest,
 }
 
 /// How a follower does.
@@ -47,12 +91,8 @@ pub struct FollowerFacts {
     pub behind: u64,
     /// How old the first of them is; nothing if there is none.
     pub age: Duration,
-    /// Records that its receiver has taken.
-    pub delivered: u64,
-    /// Records that came too late, or were dropped before they were read.
-    pub skipped: u64,
-    /// Records that its receiver will never take.
-    pub dead: u64,
+    /// What came of records.
+    pub(crate) told: Tally,
     /// Attempts that failed, by a stable word for the reason.
     pub failures: Vec<(&'static str, u64)>,
 }
@@ -87,6 +127,8 @@ pub(crate) struct Followed {
     pub(crate) log: LogReader,
     /// Where its position is kept.
     pub(crate) position: LogPosition,
+    /// The first record that was certainly not told before.
+    pub(crate) untold: u64,
 }
 
 impl Follower {
@@ -117,10 +159,7 @@ impl Follower {
 
     /// Counts what came of some records.
     pub(crate) fn told(&self, tally: Tally) {
-        let told = &mut self.state().told;
-        told.delivered += tally.delivered;
-        told.skipped += tally.skipped;
-        told.dead += tally.dead;
+        self.state().told.add(&tally);
     }
 
     /// Notes that everything before this record was acknowledged.
@@ -165,9 +204,7 @@ impl Follower {
             reason: state.reason.clone(),
             behind: head.saturating_sub(state.next),
             age: age(state.oldest, now),
-            delivered: state.told.delivered,
-            skipped: state.told.skipped,
-            dead: state.told.dead,
+            told: state.told,
             failures: state.failures.iter().map(|(code, count)| (*code, *count)).collect(),
         }
     }
@@ -180,7 +217,7 @@ fn age(oldest: Option<i64>, now: Timestamp) -> Duration {
 
 /// All who follow a log.
 #[derive(Debug, Default)]
-pub(super) struct Followers(Mutex<Vec<Arc<Follower>>>);
+pub(crate) struct Followers(Mutex<Vec<Arc<Follower>>>);
 
 impl Followers {
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Follower>>> {
@@ -188,44 +225,72 @@ impl Followers {
     }
 
     /// The first record that one of them needs.
-    pub(super) fn needed_from(&self, now: Timestamp) -> u64 {
+    pub(crate) fn needed_from(&self, now: Timestamp) -> u64 {
         self.lock().iter().filter_map(|follower| follower.needed_from(now)).min().unwrap_or(u64::MAX)
+    }
+
+    /// What they keep of this log who never do without a record, in bytes.
+    pub(crate) fn bytes_kept(&self, log: &Log) -> u64 {
+        let needed = self.lock().iter().filter(|follower| follower.patience == Duration::MAX).map(|follower| follower.next()).min();
+        needed.map_or(0, |next| log.bytes_from(next))
+    }
+
+    /// For tests: does something with each.
+    #[cfg(test)]
+    pub(crate) fn each(&self, what: impl Fn(&Follower)) {
+        self.lock().iter().for_each(|follower| what(follower));
+    }
+
+    /// How they do who follow this log.
+    pub(crate) fn facts(&self, log: &Log) -> Vec<FollowerFacts> {
+        let (now, head) = (Timestamp::now(), log.head().next);
+        self.lock().iter().map(|follower| follower.facts(now, head)).collect()
+    }
+
+    /// Lets somebody follow this log from where they were.
+    ///
+    /// # Errors
+    /// When the position cannot be read or kept.
+    pub(crate) fn follow(&self, log: &Log, directory: &DataDirectory, place: &Place) -> Result<Followed, PositionError> {
+        let (position, kept) = LogPosition::open(directory, &place.file)?;
+        let (head, reader) = (log.head().next, log.reader());
+        let begin = match place.begin {
+            Begin::Earliest => Progress::at(reader.first().unwrap_or(head)),
+            Begin::Latest => Progress::at(head),
+        };
+        let progress = kept.filter(|kept| kept.next <= head).unwrap_or(begin);
+        if let Some(Progress { next: kept, .. }) = kept.filter(|kept| kept.next > head) {
+            let (sink, begin) = (&place.name, begin.next);
+            tracing::warn!(sink, kept, head, begin, "it was further than the log is: another log was put in its place. It begins anew");
+        }
+        if kept != Some(progress) {
+            // At once, so that a crash before the first record does not move the beginning.
+            position.keep(progress)?;
+        }
+        let follower = Arc::new(Follower::new(&place.name, place.patience, progress.next));
+        self.lock().push(Arc::clone(&follower));
+        Ok(Followed { follower, log: reader, position, untold: progress.told })
     }
 }
 
 impl Ledger {
-    /// Lets somebody follow the log from where they were, by the name under which their position is kept; from the end of the log on if they were
-    /// never there. `name` is what facts call them. `patience` is for how long a record is of use to them.
+    /// Lets somebody follow the log from where they were.
     ///
     /// # Errors
     /// When there is no log, or the position cannot be read or kept.
-    pub(crate) fn follow(&self, directory: &DataDirectory, file: &str, name: &str, patience: Duration) -> Result<Followed, FollowError> {
+    pub(crate) fn follow(&self, directory: &DataDirectory, place: &Place) -> Result<Followed, FollowError> {
         let storage = self.storage.as_ref().ok_or(FollowError::NotStored)?;
-        let (position, kept) = LogPosition::open(directory, file)?;
-        let head = storage.log.head().next;
-        let next = kept.filter(|next| *next <= head).unwrap_or(head);
-        if let Some(kept) = kept.filter(|kept| *kept > head) {
-            tracing::warn!(
-                sink = name,
-                kept,
-                head,
-                "it was further than the log is: another log was put in its place. It begins at the end"
-            );
-        }
-        if kept != Some(next) {
-            // At once, so that a crash before the first record does not move the beginning.
-            position.keep(next)?;
-        }
-        let follower = Arc::new(Follower::new(name, patience, next));
-        storage.followers.lock().push(Arc::clone(&follower));
-        Ok(Followed { follower, log: storage.log.reader(), position })
+        Ok(storage.followers.follow(&storage.log, directory, place)?)
+    }
+
+    /// What waits in the log for those who never do without a record, in bytes.
+    pub fn spooled(&self) -> u64 {
+        self.storage.as_ref().map_or(0, |storage| storage.followers.bytes_kept(&storage.log))
     }
 
     /// How those do who follow the log.
     pub fn followers(&self) -> Vec<FollowerFacts> {
-        let Some(storage) = &self.storage else { return Vec::new() };
-        let (now, head) = (Timestamp::now(), storage.log.head().next);
-        storage.followers.lock().iter().map(|follower| follower.facts(now, head)).collect()
+        self.storage.as_ref().map_or_else(Vec::new, |storage| storage.followers.facts(&storage.log))
     }
 
     /// A short keyed digest of a tenant's entity, to be shown where its name must not be: equal ones can be recognised, and not read.
@@ -269,9 +334,9 @@ mod tests {
         assert_eq!(facts.failures, [("late", 1), ("status", 1)]);
         assert!(follower.recovered().is_some());
         assert!(follower.recovered().is_none());
-        follower.told(Tally { delivered: 2, skipped: 1, dead: 0 });
+        follower.told(Tally { delivered: 2, skipped: 1, ..Tally::default() });
         follower.acknowledged(9);
         let facts = follower.facts(Timestamp::from_second(4).unwrap(), 9);
-        assert_eq!((facts.healthy, facts.behind, facts.age, facts.delivered, facts.skipped), (true, 0, Duration::ZERO, 2, 1));
+        assert_eq!((facts.healthy, facts.behind, facts.age, facts.told.delivered, facts.told.skipped), (true, 0, Duration::ZERO, 2, 1));
     }
 }

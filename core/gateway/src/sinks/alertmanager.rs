@@ -15,7 +15,8 @@ pub(crate) use alerts::OWN_LABELS;
 use super::{Failure, Sink};
 use crate::calling::{ClientMistake, SecretFile, SecretMistake, call, client};
 use crate::hexadecimal::hexadecimal;
-use crate::ledger::{Ledger, Tally};
+use crate::kibana::Kibana;
+use crate::ledger::{Begin, Ledger, Place, Tally};
 use alerts::Alert;
 use book::Book;
 use jiff::Timestamp;
@@ -54,6 +55,8 @@ pub struct AlertsConfig {
     pub entity: EntityLabel,
     /// Where an alert links to, if it links: the service as analysts reach it.
     pub console: Option<Url>,
+    /// Where an alert's decision is looked at, if there is a Kibana.
+    pub kibana: Option<Kibana>,
     /// So many new alerts …
     pub maximum: u32,
     /// … in this time.
@@ -144,8 +147,8 @@ impl Alertmanager {
         let received = call(request).await.map_err(|error| Failure::of(error.code(), &error))?;
         match received.status {
             status @ (200..=299 | 400 | 422) => Ok(status),
-            status @ (401 | 403) => Err(Failure { code: "credential", reason: format!("it refuses the credential, with status {status}") }),
-            status => Err(Failure { code: "status", reason: format!("it answered with status {status}") }),
+            status @ (401 | 403) => Err(Failure::new("credential", format!("it refuses the credential, with status {status}"))),
+            status => Err(Failure::new("status", format!("it answered with status {status}"))),
         }
     }
 }
@@ -161,20 +164,18 @@ fn open(credential: &Credential) -> Result<Opened, AlertsError> {
 impl Sink for Alertmanager {
     type Parcel = Waiting;
 
-    fn file(&self) -> String {
-        format!("alertmanager-{}", hexadecimal(&Sha256::digest(self.url.as_str())[..8]))
+    fn place(&self) -> Place {
+        Place {
+            file: format!("alertmanager-{}", hexadecimal(&Sha256::digest(self.url.as_str())[..8])),
+            name: self.name.clone(),
+            patience: self.patience,
+            // Nobody wants to be called for what is long over.
+            begin: Begin::Latest,
+        }
     }
 
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn patience(&self) -> Duration {
-        self.patience
-    }
-
-    fn pack(&mut self, records: &[Record]) -> Waiting {
-        Waiting { alerts: self.book.alerts(records).into(), alone: false }
+    fn pack(&mut self, records: Vec<Record>, _: u64) -> Waiting {
+        Waiting { alerts: self.book.alerts(&records).into(), alone: false }
     }
 
     async fn deliver(&mut self, waiting: &mut Waiting, tally: &mut Tally) -> Result<(), Failure> {

@@ -1,22 +1,19 @@
-//! How a sink follows the log.
+//! How a sink follows a log.
 
 use crate::calling::pause;
-use crate::ledger::{Followed, Tally};
+use crate::ledger::{Followed, Place, Tally};
 use crate::listening::chain;
 use jiff::Timestamp;
 use std::error::Error;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use synod_store::{LogError, Record, Records};
+use synod_store::{LogError, Progress, Record, Records};
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 /// How often the log is looked at while nothing comes.
 const ROUND: Duration = Duration::from_millis(100);
-/// Records that are packed together, and their bytes: what a sink holds in memory.
-const MOST_RECORDS: usize = 1000;
-const MOST_BYTES: usize = 4 << 20;
 /// How often a position is kept: what may be told twice after a crash.
 const KEEPING: Duration = Duration::from_secs(1);
 
@@ -27,33 +24,45 @@ pub(crate) struct Failure {
     pub(crate) code: &'static str,
     /// For people; nothing secret.
     pub(crate) reason: String,
+    /// When it is tried again; without, after a pause that grows.
+    pub(crate) after: Option<Duration>,
 }
 
 impl Failure {
+    /// A failure, for people in these words.
+    pub(crate) fn new(code: &'static str, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into(), after: None }
+    }
+
     /// A failure with all that caused it.
     pub(crate) fn of(code: &'static str, error: &dyn Error) -> Self {
-        Self { code, reason: chain(error) }
+        Self::new(code, chain(error))
     }
 }
 
-/// Somebody outside who is told what is in the log.
+/// Somebody outside who is told what is in a log.
 pub(crate) trait Sink: Send + 'static {
     /// What is made of some records.
     type Parcel;
 
-    /// What its position is kept under: the same for the same receiver, whatever else is configured.
-    fn file(&self) -> String;
+    /// Records that are packed together, and their bytes: what a sink holds in memory.
+    const MOST_RECORDS: usize = 1000;
+    /// The bytes of their payloads.
+    const MOST_BYTES: usize = 4 << 20;
 
-    /// What metrics and log lines call it: one of a few.
-    fn name(&self) -> &str;
+    /// How many records beyond what was acknowledged may be told before it is noted that they may have been. With 0 that is never noted: whoever is
+    /// told something again after a crash must not mind. Else what was noted is told to [`Self::pack`] after a crash.
+    const AHEAD: u64 = 0;
 
-    /// For how long a record is of use to it. The log keeps what it has not read for no longer.
-    fn patience(&self) -> Duration;
+    /// Where it follows the log from: the same for the same receiver, whatever else is configured.
+    fn place(&self) -> Place;
 
-    /// Makes a parcel of records that come next. It is called once for each record, in their order, unless there is a crash.
-    fn pack(&mut self, records: &[Record]) -> Self::Parcel;
+    /// Makes a parcel of records that come next. It is called once for each record, in their order, unless there is a crash. Records before
+    /// `untold` may have been told before a crash.
+    fn pack(&mut self, records: Vec<Record>, untold: u64) -> Self::Parcel;
 
-    /// Delivers a parcel, and counts what came of it. What was delivered of it before a failure is taken out of it, and counted then.
+    /// Delivers a parcel, and counts what came of it. What was delivered of it before a failure is taken out of it, and counted then. It may be
+    /// dropped before it ends, and the parcel with it.
     async fn deliver(&mut self, parcel: &mut Self::Parcel, tally: &mut Tally) -> Result<(), Failure>;
 }
 
@@ -70,8 +79,10 @@ struct Following<S> {
     stopped: watch::Receiver<()>,
     /// Where the log is read; none at the beginning and after an error.
     records: Option<Records>,
-    /// The position as it is kept, and when it was.
-    kept: (u64, Instant),
+    /// What is kept of how far it has come, and since when.
+    kept: (Progress, Instant),
+    /// Whether records may have been told that were not acknowledged.
+    in_doubt: bool,
     /// When the last record happened that was acknowledged.
     last: i64,
     failures: u32,
@@ -79,15 +90,16 @@ struct Following<S> {
 
 impl<S: Sink> Following<S> {
     fn new(sink: S, followed: Followed, stopped: watch::Receiver<()>) -> Self {
-        let kept = (followed.follower.next(), Instant::now());
-        Self { sink, followed, stopped, records: None, kept, last: Timestamp::now().as_microsecond(), failures: 0 }
+        let (next, told) = (followed.follower.next(), followed.untold);
+        let (kept, last) = ((Progress { next, told }, Instant::now()), Timestamp::now().as_microsecond());
+        Self { sink, followed, stopped, records: None, kept, in_doubt: told > next, last, failures: 0 }
     }
 
     async fn run(mut self) {
         while !self.is_stopped() {
             match self.read() {
                 Ok(records) if records.is_empty() => self.wait(ROUND).await,
-                Ok(records) => self.tell(&records).await,
+                Ok(records) => self.tell(records).await,
                 Err(LogError::NotThere { .. }) => self.skip(),
                 Err(error) => {
                     // How long it has been so decides how long the log waits for it.
@@ -115,17 +127,24 @@ impl<S: Sink> Following<S> {
         }
     }
 
-    /// The records that come next, as many as are packed together.
+    /// The records that come next, as many as are packed together. Those before damage are told before anybody hears of the damage.
     fn read(&mut self) -> Result<Vec<Record>, LogError> {
         let mut reading = match self.records.take() {
             Some(reading) => reading,
             None => self.followed.log.from(self.followed.follower.next())?,
         };
         let (mut records, mut bytes) = (Vec::new(), 0);
-        while records.len() < MOST_RECORDS && bytes < MOST_BYTES {
-            let Some(record) = reading.next().transpose()? else { break };
-            bytes += record.payload.len();
-            records.push(record);
+        while records.len() < S::MOST_RECORDS && bytes < S::MOST_BYTES {
+            match reading.next() {
+                None => break,
+                Some(Ok(record)) => {
+                    bytes += record.payload.len();
+                    records.push(record);
+                }
+                Some(Err(error)) if records.is_empty() => return Err(error),
+                // The next look begins behind these, and finds the damage at once.
+                Some(Err(_)) => return Ok(records),
+            }
         }
         self.records = Some(reading);
         Ok(records)
@@ -143,10 +162,18 @@ impl<S: Sink> Following<S> {
     }
 
     /// Delivers some records, however long that takes.
-    async fn tell(&mut self, records: &[Record]) {
+    async fn tell(&mut self, records: Vec<Record>) {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return };
         self.followed.follower.tells(first.at);
-        let (mut parcel, mut stopped) = (self.sink.pack(records), self.stopped.clone());
+        let (next, at) = (last.position.sequence + 1, last.at);
+        while let Err(failure) = self.note_ahead(next) {
+            self.fail(failure).await;
+            if self.is_stopped() {
+                return;
+            }
+        }
+        let (mut parcel, mut stopped) = (self.sink.pack(records, self.followed.untold), self.stopped.clone());
+        self.in_doubt = true;
         while !self.is_stopped() {
             let mut tally = Tally::default();
             let delivered = tokio::select! {
@@ -155,43 +182,59 @@ impl<S: Sink> Following<S> {
             };
             self.followed.follower.told(tally);
             match delivered {
-                Ok(()) => return self.acknowledge(last),
+                Ok(()) => return self.acknowledge(next, at),
                 Err(failure) => self.fail(failure).await,
             }
         }
     }
 
-    fn acknowledge(&mut self, last: &Record) {
+    /// Before records are told for which that was not noted: notes that they may have been, and some more, so that it is not done each time.
+    fn note_ahead(&mut self, next: u64) -> Result<(), Failure> {
+        if S::AHEAD == 0 || next <= self.kept.0.told {
+            return Ok(());
+        }
+        let progress = Progress { next: self.followed.follower.next(), told: next + S::AHEAD };
+        self.followed.position.keep(progress).map_err(|error| Failure::of("position", &error))?;
+        self.kept = (progress, Instant::now());
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, next: u64, at: i64) {
         let follower = &self.followed.follower;
-        self.failures = 0;
-        self.last = last.at;
+        (self.failures, self.last, self.in_doubt) = (0, at, false);
         if let Some(down) = follower.recovered() {
             tracing::info!(sink = follower.name(), down_ms = down.as_millis() as u64, "what waited was delivered");
         }
-        follower.acknowledged(last.position.sequence + 1);
+        follower.acknowledged(next);
     }
 
     /// Notes a failure, and waits before it is tried again.
     async fn fail(&mut self, failure: Failure) {
         self.failures += 1;
-        let Failure { code, reason } = failure;
+        let Failure { code, reason, after } = failure;
         let name = self.followed.follower.name();
         if self.followed.follower.failed(code, reason.clone()) {
             tracing::warn!(sink = name, reason = code, error = reason, "nothing is delivered; it is tried again");
         }
-        self.wait(pause(self.failures)).await;
+        self.wait(after.unwrap_or_else(|| pause(self.failures))).await;
     }
 
     /// Keeps the position, if that was not done for so long. If it cannot be kept, more is told twice after a crash.
     fn keep(&mut self, after: Duration) {
         let next = self.followed.follower.next();
-        if next == self.kept.0 || self.kept.1.elapsed() < after {
+        // While much is told it is not noted each time what may have been: that is for what is told next.
+        let told = if self.in_doubt || (S::AHEAD > 0 && next != self.kept.0.next) { self.kept.0.told.max(next) } else { next };
+        let progress = Progress { next, told };
+        if progress == self.kept.0 || self.kept.1.elapsed() < after {
             return;
         }
-        if let Err(error) = self.followed.position.keep(next) {
+        if let Err(error) = self.followed.position.keep(progress) {
             tracing::error!(sink = self.followed.follower.name(), error = chain(&error), "the position cannot be kept");
+            // What is on disk still says more than this: nothing is told that it does not know of.
+            self.kept.1 = Instant::now();
+            return;
         }
-        self.kept = (next, Instant::now());
+        self.kept = (progress, Instant::now());
     }
 }
 
@@ -200,7 +243,7 @@ mod tests {
     use super::*;
     use crate::auditing::{Action, AuditOutcome, AuditRecord};
     use crate::config::{Config, archived};
-    use crate::ledger::Ledger;
+    use crate::ledger::{Begin, Ledger};
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, Mutex, mpsc};
     use synod_store::DataDirectory;
@@ -215,25 +258,18 @@ mod tests {
     impl Sink for Receiver {
         type Parcel = Vec<u64>;
 
-        fn file(&self) -> String {
-            "receiver".into()
+        fn place(&self) -> Place {
+            let patience = Duration::from_millis(1);
+            Place { file: "receiver".into(), name: "receiver".into(), patience, begin: Begin::Latest }
         }
 
-        fn name(&self) -> &str {
-            "receiver"
-        }
-
-        fn patience(&self) -> Duration {
-            Duration::from_millis(1)
-        }
-
-        fn pack(&mut self, records: &[Record]) -> Vec<u64> {
+        fn pack(&mut self, records: Vec<Record>, _: u64) -> Vec<u64> {
             records.iter().map(|record| record.position.sequence).collect()
         }
 
         async fn deliver(&mut self, parcel: &mut Vec<u64>, tally: &mut Tally) -> Result<(), Failure> {
             if self.is_down.load(Ordering::Acquire) {
-                return Err(Failure { code: "down", reason: "it is down".into() });
+                return Err(Failure::new("down", "it is down"));
             }
             tally.delivered += parcel.len() as u64;
             self.taken.lock().unwrap().append(parcel);
@@ -275,7 +311,7 @@ mod tests {
         fn start(&self) -> (watch::Sender<()>, JoinHandle<()>) {
             let (stop, stopped) = watch::channel(());
             let sink = Receiver { taken: Arc::clone(&self.taken), is_down: Arc::clone(&self.is_down) };
-            let followed = self.ledger.follow(&self.directory, &sink.file(), sink.name(), sink.patience()).unwrap();
+            let followed = self.ledger.follow(&self.directory, &sink.place()).unwrap();
             (stop, start(sink, followed, stopped).unwrap())
         }
 
@@ -336,8 +372,8 @@ mod tests {
         at.is_down.store(false, Ordering::Release);
         wait_for(|| at.taken().last() == Some(&8000));
         let (taken, facts) = (at.taken(), at.ledger.followers().swap_remove(0));
-        assert!(taken.is_sorted() && facts.skipped > 0, "{facts:?}");
-        assert_eq!((taken.len() as u64, facts.delivered + facts.skipped), (facts.delivered, 8000));
+        assert!(taken.is_sorted() && facts.told.skipped > 0, "{facts:?}");
+        assert_eq!((taken.len() as u64, facts.told.delivered + facts.told.skipped), (facts.told.delivered, 8000));
         drop(stop);
         thread.join().unwrap();
     }

@@ -5,6 +5,7 @@ mod lines;
 
 use super::tracing::Running;
 use crate::config::Level;
+use crate::events::AppLayer;
 use crate::redaction::Redacting;
 use lines::Lines;
 use tracing::Metadata;
@@ -18,16 +19,19 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Lines that wait for standard output. When it is blocked for longer, requests wait: no line is dropped.
 const WAITING: usize = 65_536;
 
-/// Starts logging, and the recording of traces beside it if those are on. Lines are written until the guard is dropped.
-pub fn start(level: Level, traces: Option<&Running>) -> WorkerGuard {
+/// Starts logging, and beside it the recording of traces and of application events if those are on. Lines are written until the guard is dropped.
+pub fn start(level: Level, traces: Option<&Running>, app: Option<AppLayer>) -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(WAITING).lossy(false).finish(std::io::stdout());
-    let filter = EnvFilter::new(level.name());
+    let filter = || EnvFilter::new(level.name());
     let lines = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(Lines::new()).with_writer(Redacting(writer));
     // A second start, as in tests, keeps the first.
     let _ = match traces {
-        None => registry().with(lines).with(filter).try_init(),
+        None => registry().with(lines).with(app).with(filter()).try_init(),
         // The level is that of lines: a hop has its span however little is logged.
-        Some(traces) => registry().with(lines.with_filter(filter.and(events()))).with(traces.layer()).try_init(),
+        Some(traces) => {
+            let app = app.map(|app| app.with_filter(filter().and(events())));
+            registry().with(lines.with_filter(filter().and(events()))).with(app).with(traces.layer()).try_init()
+        }
     };
     guard
 }

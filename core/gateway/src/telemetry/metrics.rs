@@ -16,6 +16,7 @@ mod registering;
 mod reloads;
 mod requests;
 mod sinks;
+mod spool;
 mod traces;
 mod verdicts;
 
@@ -29,12 +30,14 @@ pub use registering::{Exposition, SECONDS};
 pub use reloads::{Reload, Reloads};
 pub use requests::OfRequests;
 pub use sinks::AnomalyAlerts;
+pub use spool::SpoolFacts;
 
 use super::names;
 use crate::breaking::BreakerFacts;
 use crate::config::Drift;
 use crate::engine::{Call, Detector, JudgedRow};
-use crate::ledger::LedgerFacts;
+use crate::events::EventQueue;
+use crate::ledger::{FollowerFacts, LedgerFacts};
 use agreement::OfAgreement;
 use breakers::OfBreakers;
 use detectors::OfDetectors;
@@ -43,9 +46,27 @@ use ledger::OfLedger;
 use process::OfProcess;
 use registering::Registries;
 use sinks::OfSinks;
+use spool::OfSpool;
 use synod_detection::{Ballot, Matrix, Outcome, Seen};
 use traces::OfTraces;
 use verdicts::OfVerdicts;
+
+/// What is counted elsewhere, and shown with the rest.
+#[derive(Debug)]
+pub struct Others<'a> {
+    /// By the detectors.
+    pub detectors: &'a [Detector],
+    /// By the ledger.
+    pub ledger: LedgerFacts,
+    /// By the breakers.
+    pub breakers: BreakerFacts,
+    /// By those who follow the logs.
+    pub sinks: Vec<FollowerFacts>,
+    /// What waits for them.
+    pub spools: Vec<SpoolFacts>,
+    /// By the events, if somebody ships them.
+    pub events: Option<&'a EventQueue>,
+}
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -60,6 +81,7 @@ pub struct Metrics {
     ledger: OfLedger,
     breakers: OfBreakers,
     sinks: OfSinks,
+    spool: OfSpool,
     traces: OfTraces,
     process: OfProcess,
     /// What is counted of labels.
@@ -88,6 +110,7 @@ impl Metrics {
             ledger: OfLedger::new(&mut registries, histories),
             breakers: OfBreakers::new(&mut registries),
             sinks: OfSinks::new(&mut registries),
+            spool: OfSpool::new(&mut registries),
             traces: OfTraces::new(&mut registries),
             process: OfProcess::new(&mut registries),
             labels: OfLabels::new(&mut registries, detectors),
@@ -137,14 +160,15 @@ impl Metrics {
         self.process.workers(threads);
     }
 
-    /// All metrics in a format, with what the detectors, the ledger and the breakers count themselves.
-    pub fn encoded(&self, exposition: Exposition, detectors: &[Detector], ledger: &LedgerFacts, breakers: &BreakerFacts) -> Vec<u8> {
-        self.ledger.show(ledger);
-        self.breakers.show(breakers);
-        self.sinks.show(&ledger.followers);
+    /// All metrics in a format, with what others count themselves.
+    pub fn encoded(&self, exposition: Exposition, others: &Others<'_>) -> Vec<u8> {
+        self.ledger.show(&others.ledger);
+        self.breakers.show(&others.breakers);
+        self.sinks.show(&others.sinks);
+        self.spool.show(&others.spools, others.events);
         self.drift.show();
         self.process.show();
-        self.detectors.show(detectors);
+        self.detectors.show(others.detectors);
         self.traces.show();
         self.registries.encoded(exposition)
     }

@@ -165,7 +165,15 @@ metrics! {
     // Those who are told what is in the log.
     SINK_RECORDS = Counter "synod_sink_records" ["sink", "result"] "Records that were something for a sink's receiver, by what came of them";
     SINK_FAILURES = Counter "synod_sink_failures" ["sink", "reason"] "Attempts to deliver that failed, by reason";
+    SINK_REPEATED = Counter "synod_sink_repeated" ["sink"] "Records that a sink's receiver had already when they were sent or looked up";
+    SINK_RETRIED = Counter "synod_sink_retried" ["sink"] "Records that were sent again, because they could not be taken or nobody knows whether they were";
+    SINK_REQUESTS = Counter "synod_sink_requests" ["sink"] "Requests with records that a sink sent";
+    SINK_BYTES = Counter "synod_sink_sent_bytes" ["sink"] "What a sink sent of records, before compression";
     SINK_BEHIND = Gauge "synod_sink_behind_records" ["sink"] "Records of the log that a sink has not acknowledged";
+    EVENTS = Counter "synod_events" ["stream"] "Access and application events that were written down to be shipped";
+    EVENTS_DROPPED = Counter "synod_events_dropped" ["stream", "reason"] "Access and application events that were dropped, by reason";
+    SPOOL_SIZE = Gauge "synod_spool_size_bytes" ["spool"] "What waits on disk to be shipped, in whole segments of its log";
+    SPOOL_MAXIMUM = Gauge "synod_spool_maximum_bytes" ["spool"] "What may wait";
     SINK_AGE = Gauge "synod_sink_age_seconds" ["sink"] "Age of the oldest record that a sink has not acknowledged; 0 if there is none";
     ANOMALY_ALERTS = Counter "synod_anomaly_alerts" ["severity"] "Alerts of anomalies that were no repetitions";
 }

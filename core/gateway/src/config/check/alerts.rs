@@ -3,6 +3,7 @@
 use super::{Checker, is_name};
 use crate::config::text::{self, Durability, Text};
 use crate::config::units;
+use crate::kibana::Kibana;
 use crate::sinks::alertmanager::{AlertRule, AlertsConfig, Credential, OWN_LABELS};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +16,7 @@ const MOST: usize = 16;
 /// The longest severity or label.
 const LONGEST: usize = 100;
 
-pub(super) fn alerts(at: &mut Checker<'_>, whole: &Text, folder: &Path) -> Option<AlertsConfig> {
+pub(super) fn alerts(at: &mut Checker<'_>, whole: &Text, folder: &Path, kibana: Option<&Kibana>) -> Option<AlertsConfig> {
     let text = &whole.alerts;
     let alertmanagers = alertmanagers(at, text);
     let credential = credential(at, text, folder);
@@ -35,7 +36,8 @@ pub(super) fn alerts(at: &mut Checker<'_>, whole: &Text, folder: &Path) -> Optio
         at.mistake("alerts.alertmanagers", "alerts are made of stored decisions: `decisions.durability` must not be `none`");
     }
     let root = text.root.as_ref().map(|path| folder.join(path));
-    Some(AlertsConfig { alertmanagers, credential, root, timeout, rules, expires, entity: text.entity, console, maximum, per })
+    let kibana = kibana.cloned();
+    Some(AlertsConfig { alertmanagers, credential, root, timeout, rules, expires, entity: text.entity, console, kibana, maximum, per })
 }
 
 fn alertmanagers(at: &mut Checker<'_>, text: &text::Alerts) -> Vec<Url> {

@@ -149,6 +149,12 @@ impl Alert {
         Self { labels, annotations, starts_at, ends_at: starts_at.saturating_add(expires), link, records: 1 }
     }
 
+    /// With a link to where its decision is looked at.
+    pub(super) fn seen_at(mut self, link: Option<String>) -> Self {
+        self.annotations.extend(link.map(|link| ("kibana", link)));
+        self
+    }
+
     /// The alert that stands for so many anomalies that were too many for alerts of their own.
     pub(super) fn flood(severity: &str, starts_at: i64, ends_at: i64, count: u64) -> Self {
         let labels = [("alertname", FLOOD), ("severity", severity), ("service", "synod")];

@@ -69,7 +69,8 @@ impl Book {
         let rule = self.config.rules.iter().find(|rule| rule.fits(&anomaly))?;
         let link =
             self.config.console.as_ref().map(|console| format!("{}/v1/decisions/{}", console.as_str().trim_end_matches('/'), anomaly.id));
-        let alert = Alert::of(&anomaly, rule, self.named(&anomaly), link, micros(self.config.expires));
+        let seen = self.config.kibana.as_ref().map(|kibana| kibana.decision(anomaly.id, anomaly.decided));
+        let alert = Alert::of(&anomaly, rule, self.named(&anomaly), link, micros(self.config.expires)).seen_at(seen);
         Some(self.admit(alert))
     }
 
@@ -150,7 +151,7 @@ mod tests {
     /// A book with these keys of the section `alerts`.
     fn book(alerts: &str) -> (Book, TempDir) {
         let source = format!(
-            "version: 1\nschema: {{fields: {{a: {{type: number}}}}}}\nfeatures: {{a: {{expression: a}}}}\ndetectors: {{one: {{plugin: one}}, two: {{plugin: two}}}}\n\
+            "version: 1\nlinks: {{kibana: 'https://kibana.example/s/fraud'}}\nschema: {{fields: {{a: {{type: number}}}}}}\nfeatures: {{a: {{expression: a}}}}\ndetectors: {{one: {{plugin: one}}, two: {{plugin: two}}}}\n\
              outcomes: {{block: 0.9}}\nalerts:\n  alertmanagers: ['http://a']\n  {alerts}\n"
         );
         let config = archived(&source, "test").unwrap();
@@ -226,6 +227,10 @@ mod tests {
         assert_eq!(text["generatorURL"], "https://synod.example/v1/decisions/0198f3a2-5b7e-7c31-9d40-2f6a1c8e5b07");
         assert_eq!((&text["annotations"]["reasons"], &text["annotations"]["detectors"]), (&"a b, a".into(), &"two".into()));
         assert!(text["records"].is_null());
+        let seen = text["annotations"]["kibana"].as_str().unwrap();
+        assert!(
+            seen.starts_with("https://kibana.example/s/fraud/app/discover#/view/") && seen.contains("0198f3a2-5b7e-7c31-9d40-2f6a1c8e5b07")
+        );
     }
 
     #[test]

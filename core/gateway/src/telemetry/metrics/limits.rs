@@ -40,10 +40,12 @@ pub enum Limit {
     Reads,
     /// There was no memory for its body.
     Memory,
+    /// Too many decisions wait to be shipped.
+    Spool,
 }
 
 impl Limit {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Address,
         Self::Principal,
         Self::Tenant,
@@ -54,6 +56,7 @@ impl Limit {
         Self::QueueAge,
         Self::Reads,
         Self::Memory,
+        Self::Spool,
     ];
 
     fn name(self) -> &'static str {
@@ -68,6 +71,7 @@ impl Limit {
             Self::QueueAge => "queue_age",
             Self::Reads => "reads",
             Self::Memory => "memory",
+            Self::Spool => "spool",
         }
     }
 

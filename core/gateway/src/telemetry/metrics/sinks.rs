@@ -35,6 +35,10 @@ struct SeverityLabels {
 pub(super) struct OfSinks {
     records: Family<ResultLabels, Counter>,
     failures: Family<FailureLabels, Counter>,
+    repeated: Family<SinkLabels, Counter>,
+    retried: Family<SinkLabels, Counter>,
+    requests: Family<SinkLabels, Counter>,
+    bytes: Family<SinkLabels, Counter>,
     behind: Family<SinkLabels, Gauge>,
     age: Family<SinkLabels, Gauge<f64, AtomicU64>>,
 }
@@ -45,6 +49,10 @@ impl OfSinks {
         Self {
             records: registries.counters(&names::SINK_RECORDS),
             failures: registries.counters(&names::SINK_FAILURES),
+            repeated: registries.counters(&names::SINK_REPEATED),
+            retried: registries.counters(&names::SINK_RETRIED),
+            requests: registries.counters(&names::SINK_REQUESTS),
+            bytes: registries.counters(&names::SINK_BYTES),
             behind: registries.gauges(&names::SINK_BEHIND),
             age: registries.float_gauges(&names::SINK_AGE),
         }
@@ -52,7 +60,7 @@ impl OfSinks {
 
     pub(super) fn show(&self, facts: &[FollowerFacts]) {
         for of in facts {
-            for (result, count) in [("delivered", of.delivered), ("skipped", of.skipped), ("dead", of.dead)] {
+            for (result, count) in [("delivered", of.told.delivered), ("skipped", of.told.skipped), ("dead", of.told.dead)] {
                 let labels = ResultLabels { sink: of.name.clone(), result };
                 self.records.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
             }
@@ -61,6 +69,15 @@ impl OfSinks {
                 self.failures.get_or_create(&labels).inner().store(*count, Ordering::Relaxed);
             }
             let labels = SinkLabels { sink: of.name.clone() };
+            let counts = [
+                (&self.repeated, of.told.repeated),
+                (&self.retried, of.told.retried),
+                (&self.requests, of.told.requests),
+                (&self.bytes, of.told.bytes),
+            ];
+            for (family, count) in counts {
+                family.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
+            }
             self.behind.get_or_create(&labels).set(of.behind as i64);
             self.age.get_or_create(&labels).set(of.age.as_secs_f64());
         }

@@ -1,0 +1,56 @@
+//! Labels as documents, in the stream of the decisions that they are about.
+
+use super::{Document, EventFields, Head, Named, Stream};
+use crate::decision::{Label, LabelRecord};
+use crate::redaction::redacted;
+use serde::Serialize;
+use std::borrow::Cow;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    message: String,
+    event: EventFields<'a>,
+    user: Named<'a>,
+    synod: Synod<'a>,
+}
+
+#[derive(Serialize)]
+struct Synod<'a> {
+    decision: OfDecision,
+    label: OfLabel<'a>,
+}
+
+#[derive(Serialize)]
+struct OfDecision {
+    id: String,
+}
+
+#[derive(Serialize)]
+struct OfLabel<'a> {
+    value: Label,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<Cow<'a, str>>,
+}
+
+/// The document of a label.
+pub(super) fn document(head: Head<'_>) -> Result<Option<Document>, serde_json::Error> {
+    let record: LabelRecord = serde_json::from_slice(&head.record.payload)?;
+    let (id, by) = (head.id(), redacted(&record.by));
+    let body = Body {
+        message: format!("{} is {}", record.decision, record.label.name()),
+        event: EventFields {
+            id: &id,
+            dataset: Stream::Decision.dataset(),
+            kind: "event",
+            action: Some("label"),
+            sequence: Some(head.sequence()),
+            ..EventFields::default()
+        },
+        user: Named { name: &by },
+        synod: Synod {
+            decision: OfDecision { id: record.decision.to_string() },
+            label: OfLabel { value: record.label, note: record.note.as_deref().map(redacted) },
+        },
+    };
+    head.document(Stream::Decision, id.clone(), &body).map(Some)
+}
