@@ -8,3 +8,4 @@ mod report;
 mod rsyslog;
 pub(crate) mod run;
 mod shipper;
+mod synod;

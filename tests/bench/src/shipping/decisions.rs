@@ -4,8 +4,6 @@ use crate::fault::{Doing, Fault};
 use clap::Args;
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
 use synod_detection::{Outcome, Rule, Vote};
@@ -30,9 +28,6 @@ pub(crate) struct Settings {
     /// How many.
     #[arg(long, value_name = "NUMBER", default_value_t = 200_000)]
     documents: u64,
-    /// Write them to this file as well, a line for each.
-    #[arg(long, value_name = "FILE")]
-    lines: Option<PathBuf>,
 }
 
 /// Appends the decisions.
@@ -44,37 +39,29 @@ pub(crate) fn make(settings: &Settings) -> Result<(), Fault> {
     let _lock = directory.lock_exclusive()?;
     let configuration = Archive::open(&directory)?.put(&std::fs::read(&settings.config).doing(settings.config.display())?)?;
     let (log, _) = Log::open(&directory, LogSettings::default())?;
-    let lines = settings.lines.as_ref().map(|path| File::create(path).doing(path.display())).transpose()?.map(BufWriter::new);
-    let mut maker = Maker { configuration, begun: BEGUN.parse()?, lines, bytes: 0 };
+    let maker = Maker { configuration, begun: BEGUN.parse()? };
+    let mut bytes = 0;
     for first in (0..settings.documents).step_by(AT_A_TIME) {
-        let entries = (first..settings.documents.min(first + AT_A_TIME as u64)).map(|number| maker.entry(number));
+        let entries = (first..settings.documents.min(first + AT_A_TIME as u64)).map(|number| maker.entry(number, &mut bytes));
         let (sender, answer) = sync_channel(1);
         log.append(entries.collect::<Result<_, Fault>>()?, move |positions| drop(sender.send(positions)));
         answer.recv()??;
     }
     log.close()?;
-    if let Some(lines) = &mut maker.lines {
-        lines.flush().doing("the file of lines")?;
-    }
-    println!("{} decisions of {} bytes on average", settings.documents, maker.bytes / settings.documents.max(1));
+    println!("{} decisions of {} bytes on average", settings.documents, bytes / settings.documents.max(1));
     Ok(())
 }
 
 struct Maker {
     configuration: String,
     begun: Timestamp,
-    lines: Option<BufWriter<File>>,
-    bytes: u64,
 }
 
 impl Maker {
-    fn entry(&mut self, number: u64) -> Result<Entry, Fault> {
+    fn entry(&self, number: u64, bytes: &mut u64) -> Result<Entry, Fault> {
         let decision = self.decision(number)?;
         let payload = serde_json::to_vec(&decision)?;
-        self.bytes += payload.len() as u64;
-        if let Some(lines) = &mut self.lines {
-            lines.write_all(&payload).and_then(|()| lines.write_all(b"\n")).doing("the file of lines")?;
-        }
+        *bytes += payload.len() as u64;
         Ok(Entry::new(RecordKind::Decision as u8, decision.decided.as_microsecond(), payload)?)
     }
 
@@ -156,7 +143,7 @@ mod tests {
 
     #[test]
     fn decisions_are_of_about_a_kilobyte_and_none_is_like_another() {
-        let maker = Maker { configuration: "c".repeat(64), begun: BEGUN.parse().unwrap(), lines: None, bytes: 0 };
+        let maker = Maker { configuration: "c".repeat(64), begun: BEGUN.parse().unwrap() };
         let written: Vec<String> = (0..500).map(|number| serde_json::to_string(&maker.decision(number).unwrap()).unwrap()).collect();
         assert!(written.iter().all(|text| (850..1250).contains(&text.len())), "{}", written[0].len());
         let ids: HashSet<Uuid> = (0..500).map(|number| maker.decision(number).unwrap().id).collect();

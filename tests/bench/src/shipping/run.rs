@@ -1,8 +1,8 @@
 //! One run: the shippers in turns, round by round, so that what the machine does besides happens to all of them.
 
 use super::report::{BESIDE, Report};
-use super::rsyslog;
-use super::shipper::{Seen, watch};
+use super::shipper::{Seen, Watched, watch};
+use super::{rsyslog, synod};
 use crate::fault::{Doing, Fault};
 use crate::pinning::Pinning;
 use clap::Args;
@@ -13,9 +13,18 @@ use std::path::{Path, PathBuf};
 /// `synod-bench shipping`
 #[derive(Debug, Args)]
 pub(crate) struct Settings {
-    /// The documents, one on a line.
+    /// The binary `synod`.
     #[arg(long, value_name = "FILE")]
-    lines: PathBuf,
+    synod: PathBuf,
+    /// Its configuration, without sinks.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Where its models are, and a log of decisions.
+    #[arg(long, value_name = "FOLDER")]
+    data_directory: PathBuf,
+    /// How many decisions the log has.
+    #[arg(long, value_name = "NUMBER", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
+    documents: u64,
     /// A folder for what the shippers write.
     #[arg(long, value_name = "FOLDER")]
     folder: PathBuf,
@@ -37,16 +46,19 @@ pub(crate) struct Settings {
 pub(crate) fn run(settings: &Settings) -> Result<(), Fault> {
     let pinning = if settings.no_pinning { Pinning::None } else { Pinning::take() };
     fs::create_dir_all(&settings.folder).doing(settings.folder.display())?;
-    let at = Place { pinning, folder: &settings.folder, lines: &settings.lines, documents: count(&settings.lines)? };
-    let shippers = at.shippers()?;
-    let mut report = Report::new(pinning, at.documents);
-    for shipper in &shippers {
+    let lines = settings.folder.join("documents.jsonl");
+    let at = Place { pinning, settings, lines: &lines };
+    rsyslog::find().ok_or("there is no rsyslogd: install the packages rsyslog and rsyslog-elasticsearch")?;
+    eprintln!("the documents, as Synod makes them");
+    at.capture()?;
+    let mut report = Report::new(pinning, settings.documents);
+    for shipper in &SHIPPERS {
         report.begin(shipper.name, (shipper.ship)(&at, 0)?);
     }
     for round in 1..=settings.rounds {
         eprintln!("round {round} of {}", settings.rounds);
-        for shipper in &shippers {
-            report.add(shipper.name, (shipper.ship)(&at, at.documents)?);
+        for shipper in &SHIPPERS {
+            report.add(shipper.name, (shipper.ship)(&at, settings.documents)?);
         }
     }
     println!("{report}");
@@ -56,33 +68,57 @@ pub(crate) fn run(settings: &Settings) -> Result<(), Fault> {
     }
 }
 
-/// Where the run takes place.
-struct Place<'a> {
-    pinning: Pinning,
-    folder: &'a Path,
-    lines: &'a Path,
-    documents: u64,
-}
-
 /// One of those that are compared: it ships all documents, or none.
 struct Shipper {
     name: &'static str,
     ship: fn(&Place<'_>, u64) -> Result<Seen, Fault>,
 }
 
-impl Place<'_> {
-    fn shippers(&self) -> Result<Vec<Shipper>, Fault> {
-        rsyslog::find().ok_or("there is no rsyslogd: install the packages rsyslog and rsyslog-elasticsearch")?;
-        Ok(vec![Shipper { name: BESIDE, ship: by_rsyslog }])
-    }
+/// Those that are compared. rsyslog cannot compress.
+const SHIPPERS: [Shipper; 3] = [
+    Shipper { name: BESIDE, ship: Place::by_rsyslog },
+    Shipper { name: "synod", ship: |at, documents| at.by_synod("synod", "none", documents, None) },
+    Shipper { name: "synod, gzip", ship: |at, documents| at.by_synod("synod-gzip", "gzip", documents, None) },
+];
+
+/// Where the run takes place.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    pinning: Pinning,
+    settings: &'a Settings,
+    /// The documents, one on a line.
+    lines: &'a Path,
 }
 
-fn by_rsyslog(at: &Place<'_>, documents: u64) -> Result<Seen, Fault> {
-    let none = at.folder.join("none.jsonl");
-    fs::write(&none, "").doing(none.display())?;
-    let lines = if documents == 0 { &none } else { at.lines };
-    let program = rsyslog::find().unwrap_or("rsyslogd");
-    watch(at.folder, BESIDE, documents, |server| rsyslog::command(at.pinning, program, &at.folder.join(BESIDE), lines, server))
+impl Place<'_> {
+    /// Writes down the documents that Synod sends: rsyslog gets the same.
+    fn capture(&self) -> Result<(), Fault> {
+        let documents = self.settings.documents;
+        self.by_synod("synod", "none", documents, Some(self.lines))?;
+        match count(self.lines)? {
+            captured if captured == documents => Ok(()),
+            captured => Err(format!("{captured} documents came, and the log has {documents} decisions: make it anew").into()),
+        }
+    }
+
+    fn by_rsyslog(&self, documents: u64) -> Result<Seen, Fault> {
+        let folder = &self.settings.folder;
+        let none = folder.join("none.jsonl");
+        fs::write(&none, "").doing(none.display())?;
+        let lines = if documents == 0 { &none } else { self.lines };
+        let program = rsyslog::find().unwrap_or("rsyslogd");
+        watch(Watched { name: BESIDE, documents, folder, capture: None }, |server| {
+            rsyslog::command(self.pinning, program, &folder.join(BESIDE), lines, server)
+        })
+    }
+
+    fn by_synod(&self, name: &str, compression: &'static str, documents: u64, capture: Option<&Path>) -> Result<Seen, Fault> {
+        let Settings { synod, config, data_directory, folder, .. } = self.settings;
+        // Of no documents it begins at the end of the log.
+        let begin = if documents == 0 { "latest" } else { "earliest" };
+        let shipping = synod::Shipping { synod, config, data_directory, written: &folder.join(format!("{name}.yaml")), compression, begin };
+        watch(Watched { name, documents, folder, capture }, |server| shipping.command(self.pinning, server))
+    }
 }
 
 fn count(lines: &Path) -> Result<u64, Fault> {
@@ -91,5 +127,5 @@ fn count(lines: &Path) -> Result<u64, Fault> {
     while file.skip_until(b'\n').doing(lines.display())? > 0 {
         documents += 1;
     }
-    if documents == 0 { Err(format!("{} has no documents", lines.display()).into()) } else { Ok(documents) }
+    Ok(documents)
 }

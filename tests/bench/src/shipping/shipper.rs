@@ -47,19 +47,30 @@ impl Drop for Process {
     }
 }
 
-/// Starts a server that keeps nothing, has `command` ship to it, and waits until all documents have come; of no documents, for a while.
+/// What is watched.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watched<'a> {
+    pub(crate) name: &'a str,
+    /// How many documents it ships; of none, it is watched for a while.
+    pub(crate) documents: u64,
+    /// Where logs go.
+    pub(crate) folder: &'a Path,
+    /// Where the documents go that the server took, if they are wanted.
+    pub(crate) capture: Option<&'a Path>,
+}
+
+/// Starts a server that keeps nothing, has `command` ship to it, and waits until all documents have come.
 ///
 /// # Errors
 /// When one of the two ends, or not all documents come.
-pub(crate) fn watch(
-    folder: &Path,
-    name: &str,
-    documents: u64,
-    command: impl FnOnce(SocketAddr) -> Result<Command, Fault>,
-) -> Result<Seen, Fault> {
-    // The null server is on this process's own processor, whatever that is.
+pub(crate) fn watch(watched: Watched<'_>, command: impl FnOnce(SocketAddr) -> Result<Command, Fault>) -> Result<Seen, Fault> {
+    let Watched { name, documents, folder, capture } = watched;
+    // It runs on this process's own processor, whatever that is.
     let mut null = Pinning::None.server(std::env::current_exe().doing("cannot find myself")?);
     null.arg("null");
+    if let Some(capture) = capture {
+        null.arg("--capture").arg(capture);
+    }
     let null = Server::start(null, folder.join("null.log"))?;
     let log = folder.join(format!("{name}.log"));
     let output = File::create(&log).doing(log.display())?;
