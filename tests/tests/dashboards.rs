@@ -166,7 +166,9 @@ fn bank(alertmanager: &Alertmanager, collector: &Collector) -> Installation {
     let login = "{issuer: bank, client_id: synod-console, redirect: 'http://127.0.0.1:1/console/callback'}";
     let identity = format!("identity:\n  issuers:\n    bank: {issuer}\n  login: {login}\n");
     let alertmanagers = format!("['{}', 'http://127.0.0.1:1']", alertmanager.url());
-    let alerts = format!("alerts: {{alertmanagers: {alertmanagers}, rules: [{{outcome: review, severity: warning}}]}}\n");
+    let alerts = format!(
+        "alerts: {{alertmanagers: {alertmanagers}, rules: [{{outcome: review, severity: warning}}]}}\nsinks: {{file: {{folder: documents}}}}\n"
+    );
     let tracing = format!("tracing: {{endpoint: 'http://{}', sampling: {{share: 1}}}}\n", collector.address);
     let at = Installation::new(&format!("{text}{identity}{alerts}{tracing}drift: {{window: 1000, minimum: 100}}\n"));
     at.run("generate --kind bank --rows 1500 --seed 1 --output rows.csv").ok();

@@ -35,12 +35,15 @@ fn what_is_shown_is_what_the_list_says() {
 }
 
 /// Metrics that a plain installation does not show.
-const CAUSED_BY_NOBODY: [&str; 23] = [
+const CAUSED_BY_NOBODY: [&str; 31] = [
     // Nobody is told of decisions.
     "synod_anomaly_alerts",
     "synod_certificate_expiry_seconds",
     "synod_console_logins",
     "synod_credentials_refused",
+    // Nobody ships events.
+    "synod_events",
+    "synod_events_dropped",
     // One row is no drift, and what nobody labelled has no precision.
     "synod_detector_precision",
     "synod_detector_recall",
@@ -61,6 +64,12 @@ const CAUSED_BY_NOBODY: [&str; 23] = [
     "synod_sink_age_seconds",
     "synod_sink_behind_records",
     "synod_sink_failures",
+    "synod_sink_repeated",
+    "synod_sink_requests",
+    "synod_sink_retried",
+    "synod_sink_sent_bytes",
+    "synod_spool_maximum_bytes",
+    "synod_spool_size_bytes",
     "synod_sink_records",
 ];
 

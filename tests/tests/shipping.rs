@@ -39,7 +39,8 @@ const ACCESS: &str = "logs-synod.access-default";
 const APP: &str = "logs-synod.app-default";
 const DEAD_LETTERS: &str = "logs-synod.dead_letter-default";
 /// What a client may write into a text.
-const HOSTILE: &str = "x\"}\n{\"create\":{\"_index\":\"other\"}}\n{\"@timestamp\":\"1999-01-01T00:00:00Z\",\"host\":{\"name\":\"forged\"}}\r\n";
+const HOSTILE: &str =
+    "x\"}\n{\"create\":{\"_index\":\"other\"}}\n{\"@timestamp\":\"1999-01-01T00:00:00Z\",\"host\":{\"name\":\"forged\"}}\r\n";
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
@@ -82,7 +83,8 @@ fn ids(elasticsearch: &Elasticsearch, stream: &str) -> Vec<String> {
     elasticsearch.refresh(stream);
     let (mut ids, mut after) = (Vec::new(), None::<Value>);
     loop {
-        let mut search = json!({"size": 5000, "_source": false, "fields": ["event.id"], "sort": [{"event.sequence": "asc"}, {"event.id": "asc"}]});
+        let mut search =
+            json!({"size": 5000, "_source": false, "fields": ["event.id"], "sort": [{"event.sequence": "asc"}, {"event.id": "asc"}]});
         if let Some(after) = after {
             search["search_after"] = after;
         }
@@ -127,7 +129,10 @@ fn everything_arrives_once_in_its_stream_and_nothing_can_be_forged() {
     let id = verdict["id"].as_str().or_else(|| verdict["decision"].as_str()).unwrap_or_else(|| panic!("{verdict}")).to_owned();
     server.post("/v1/score", &rows(0, 500)).ok();
     let label = json!({"label": "fraud", "note": HOSTILE}).to_string();
-    assert!(send(server.data, "POST", &format!("/v1/decisions/{id}/label"), &[("content-type", "application/json")], label.as_bytes()).status < 300);
+    assert!(
+        send(server.data, "POST", &format!("/v1/decisions/{id}/label"), &[("content-type", "application/json")], label.as_bytes()).status
+            < 300
+    );
     // A credential that does not hold.
     let refused = send(server.data, "GET", "/v1/detectors", &[("authorization", "Bearer no"), ("x-request-id", "req-1")], b"");
     assert_eq!(refused.status, 401);
@@ -138,16 +143,19 @@ fn everything_arrives_once_in_its_stream_and_nothing_can_be_forged() {
     assert_eq!(elasticsearch.count(DEAD_LETTERS), 0);
     compare_with_labels(&elasticsearch, &at);
 
-    let found = elasticsearch.search(DECISIONS, &json!({"query": {"term": {"synod.decision.id": id}}, "sort": [{"event.sequence": "asc"}]}));
+    let found =
+        elasticsearch.search(DECISIONS, &json!({"query": {"term": {"synod.decision.id": id}}, "sort": [{"event.sequence": "asc"}]}));
     let (decision, label) = (&found[0]["_source"], &found[1]["_source"]);
     assert_eq!((&decision["synod"]["row"]["note"], &decision["synod"]["decision"]["entity"]), (&HOSTILE.into(), &HOSTILE.into()));
     assert_eq!((&decision["event"]["kind"], &label["synod"]["label"]["value"]), (&"alert".into(), &"fraud".into()));
     assert!(decision["@timestamp"].as_str().unwrap().starts_with("20"));
     let by_detector = json!({"size": 0, "query": {"range": {"synod.detectors.forest.score": {"gt": 0.4}}}});
     assert_eq!(elasticsearch.search(DECISIONS, &by_detector).len(), 0, "the votes' fields can be asked for");
-    let refusal = json!({"query": {"bool": {"filter": [{"term": {"event.action": "credential.refused"}}, {"term": {"http.request.id": "req-1"}}]}}});
+    let refusal =
+        json!({"query": {"bool": {"filter": [{"term": {"event.action": "credential.refused"}}, {"term": {"http.request.id": "req-1"}}]}}});
     assert_eq!(elasticsearch.search(AUDIT, &refusal).len(), 1);
-    let request = json!({"query": {"bool": {"filter": [{"term": {"http.response.status_code": 401}}, {"term": {"synod.route": "/v1/detectors"}}]}}});
+    let request =
+        json!({"query": {"bool": {"filter": [{"term": {"http.response.status_code": 401}}, {"term": {"synod.route": "/v1/detectors"}}]}}});
     let request = elasticsearch.search(ACCESS, &request);
     assert_eq!((request.len(), &request[0]["_source"]["http"]["request"]["id"]), (1, &"req-1".into()));
     assert_eq!(elasticsearch.search(APP, &json!({"query": {"match": {"message": "ready"}}})).len(), 1);
@@ -185,7 +193,9 @@ fn nothing_is_missing_and_nothing_is_there_twice_however_often_the_process_is_ki
                     let body = rows(from, 200);
                     // The process may end in the middle of it.
                     let data = server.data;
-                    let _ = std::panic::catch_unwind(|| send(data, "POST", "/v1/score", &[("content-type", "application/json")], body.as_bytes()));
+                    let _ = std::panic::catch_unwind(|| {
+                        send(data, "POST", "/v1/score", &[("content-type", "application/json")], body.as_bytes())
+                    });
                 }
             });
             if kill < kills {

@@ -179,7 +179,9 @@ fn a_request_that_is_too_large_is_halved_down_to_the_one_document() {
     let large: Vec<Value> = serde_json::from_str(&large).unwrap();
     let rows: Vec<&Value> = small[..150].iter().chain(&large).chain(&small[150..]).collect();
     server.post("/v1/score", &json!(rows).to_string()).ok();
-    wait_for("the end of what waits", || metric(&server, "synod_sink_behind_records{sink=\"elasticsearch\"}") == 0.0 && cluster.count(DECISIONS) == 300);
+    wait_for("the end of what waits", || {
+        metric(&server, "synod_sink_behind_records{sink=\"elasticsearch\"}") == 0.0 && cluster.count(DECISIONS) == 300
+    });
     assert_eq!(cluster.count(DEAD_LETTERS), 1);
     let letter = bulks(&elasticsearch).iter().flat_map(documents_of_small).find(|(stream, ..)| stream == DEAD_LETTERS).unwrap().2;
     let letter: Value = serde_json::from_str(&letter).unwrap();
@@ -243,7 +245,9 @@ fn what_cannot_be_understood_is_in_doubt_and_looked_up() {
     let server = Server::start(&at);
     for part in 1..=4 {
         server.post("/v1/score", &rows(50, 10)).ok();
-        wait_for("the part", || cluster.count(DECISIONS) == 50 * part && metric(&server, "synod_sink_behind_records{sink=\"elasticsearch\"}") == 0.0);
+        wait_for("the part", || {
+            cluster.count(DECISIONS) == 50 * part && metric(&server, "synod_sink_behind_records{sink=\"elasticsearch\"}") == 0.0
+        });
     }
     assert!(cluster.taken.lock().unwrap().values().all(|times| *times == 1), "what was taken is not sent again");
     assert_eq!(metric(&server, "synod_sink_repeated_total{sink=\"elasticsearch\"}"), 150.0);
@@ -270,7 +274,9 @@ fn failure_stores_are_recognised_and_several_nodes_take_turns() {
     let server = Server::start(&at);
     for part in 1..=6 {
         server.post("/v1/score", &rows(10, 10)).ok();
-        wait_for("the part", || cluster.count(DECISIONS) == 10 * part && metric(&server, "synod_sink_behind_records{sink=\"elasticsearch\"}") == 0.0);
+        wait_for("the part", || {
+            cluster.count(DECISIONS) == 10 * part && metric(&server, "synod_sink_behind_records{sink=\"elasticsearch\"}") == 0.0
+        });
     }
     let count = |result: &str| metric(&server, &format!("synod_sink_records_total{{sink=\"elasticsearch\",result=\"{result}\"}}"));
     assert!(bulks(&first).len() >= 2 && bulks(&second).len() >= 2);
@@ -338,7 +344,8 @@ fn rows_wait_for_room_where_that_is_configured() {
     };
     refusal.problem(503, "spool_full");
     let data = server.data;
-    let waiting = thread::spawn(move || send(data, "POST", "/v1/score", &[("content-type", "application/json")], rows(1, 10).as_bytes()).status);
+    let waiting =
+        thread::spawn(move || send(data, "POST", "/v1/score", &[("content-type", "application/json")], rows(1, 10).as_bytes()).status);
     thread::sleep(Duration::from_millis(500));
     relent(&elasticsearch, &cluster);
     // It takes up to half a minute until it is tried again; who waits less than that may be refused.
@@ -357,9 +364,13 @@ fn a_share_is_shipped_of_what_is_plain_and_says_so() {
     let server = Server::start(&at);
     (0..10).for_each(|_| drop(server.post("/v1/score", &rows(200, 10)).ok()));
     server.post("/v1/score", &json!({"a": 90.0, "b": 90.0, "c": 90.0}).to_string()).ok();
-    wait_for("the end of what waits", || metric(&server, "synod_sink_behind_records{sink=\"elasticsearch\"}") == 0.0 && cluster.count(DECISIONS) > 0);
-    let shipped: Vec<Value> = bulks(&elasticsearch).iter().flat_map(documents).map(|(.., text)| serde_json::from_str(&text).unwrap()).collect();
-    let (plain, others): (Vec<&Value>, Vec<&Value>) = shipped.iter().partition(|document| document["synod"]["verdict"]["outcome"] == "approve");
+    wait_for("the end of what waits", || {
+        metric(&server, "synod_sink_behind_records{sink=\"elasticsearch\"}") == 0.0 && cluster.count(DECISIONS) > 0
+    });
+    let shipped: Vec<Value> =
+        bulks(&elasticsearch).iter().flat_map(documents).map(|(.., text)| serde_json::from_str(&text).unwrap()).collect();
+    let (plain, others): (Vec<&Value>, Vec<&Value>) =
+        shipped.iter().partition(|document| document["synod"]["verdict"]["outcome"] == "approve");
     assert!((100..320).contains(&plain.len()), "{}", plain.len());
     assert!(plain.iter().all(|document| document["synod"]["sample"]["share"] == 0.1));
     assert!(!others.is_empty() && others.iter().all(|document| document["synod"]["sample"].is_null()));

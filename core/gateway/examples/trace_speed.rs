@@ -5,8 +5,9 @@ use axum::http::{HeaderMap, Version};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use synod_gateway::config::Level;
+use synod_gateway::otlp::{Collector, Protocol};
 use synod_gateway::telemetry::logging;
-use synod_gateway::telemetry::tracing::{Hop, Protocol, Requested, Sampling, Settings, Trace, key, start};
+use synod_gateway::telemetry::tracing::{Hop, Requested, Sampling, Settings, Trace, key, start};
 
 const REQUESTS: u32 = 20_000;
 const REQUESTED: Requested<'static> =
@@ -15,15 +16,18 @@ const REQUESTED: Requested<'static> =
 fn main() {
     let share: Option<f64> = std::env::args().nth(1).and_then(|share| share.parse().ok());
     let settings = |share| Settings {
-        endpoint: "http://127.0.0.1:1/v1/traces".parse().expect("a URL"),
-        protocol: Protocol::Http,
-        root: None,
-        headers_file: None,
+        collector: Collector {
+            section: "tracing",
+            endpoint: "http://127.0.0.1:1/v1/traces".parse().expect("a URL"),
+            protocol: Protocol::Http,
+            root: None,
+            headers_file: None,
+            timeout: Duration::from_secs(1),
+        },
         service_name: "synod".into(),
         resource: Vec::new(),
         sampling: Sampling { share, parent: true, errors: true, rate: (20, Duration::from_secs(1)) },
         queue: 4096,
-        timeout: Duration::from_secs(1),
     };
     let running = share.map(|share| start(&settings(share)).expect("nothing is called yet"));
     let _lines = logging::start(Level::Error, logging::Target::Output, running.as_ref(), None);

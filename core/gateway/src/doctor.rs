@@ -3,7 +3,9 @@
 
 use crate::config::{Config, Durability, Storing};
 use crate::listening::CertificateSource;
+use crate::otlp::Collector;
 use crate::sinks::alertmanager::Credential;
+use crate::sinks::elasticsearch;
 use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
@@ -55,9 +57,10 @@ pub fn findings(config: &Config) -> Vec<Finding> {
         breaker(config),
         card_numbers(config),
         alertmanagers(config),
-        spans(config),
+        elasticsearch(config),
     ];
-    let mut found: Vec<Finding> = checks.into_iter().flatten().chain(secrets(config)).chain(trusting(config)).collect();
+    let mut found: Vec<Finding> =
+        checks.into_iter().flatten().chain(in_the_clear(config)).chain(secrets(config)).chain(trusting(config)).collect();
     found.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
     found
 }
@@ -120,12 +123,6 @@ fn trusting(config: &Config) -> Vec<Finding> {
 /// Alertmanagers to whom a credential goes in the clear.
 fn alertmanagers(config: &Config) -> Option<Finding> {
     let alerts = config.alerts.as_ref().filter(|alerts| alerts.credential.is_some())?;
-    let is_here = |url: &Url| match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
     let plain = alerts.alertmanagers.iter().find(|url| url.scheme() == "http" && !is_here(url))?;
     Some(Finding {
         gravity: Gravity::Warning,
@@ -133,6 +130,16 @@ fn alertmanagers(config: &Config) -> Option<Finding> {
         consequence: format!("the credential crosses the network to {plain} in the clear"),
         mend: "call it by https, or let no credential be needed where nobody else can call",
     })
+}
+
+/// Whether a URL leads to this machine.
+fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }
 
 /// Files with secrets that anybody on the machine can read.
@@ -146,9 +153,13 @@ fn secrets(config: &Config) -> Vec<Finding> {
         Credential::Basic(_, file) => ("alerts.basic.password_file", file.as_path()),
         Credential::Bearer(file) => ("alerts.bearer_file", file.as_path()),
     });
-    let headers = config.tracing.as_ref().and_then(|tracing| tracing.headers_file.as_deref());
+    let headers = collectors(config).filter_map(|(_, of)| Some((headers_key(of), of.headers_file.as_deref()?)));
+    let elasticsearch = config.sinks.elasticsearch.as_ref().and_then(|of| of.credential.as_ref()).map(|credential| match credential {
+        elasticsearch::Credential::ApiKey(file) => ("sinks.elasticsearch.api_key_file", file.as_path()),
+        elasticsearch::Credential::Basic(_, file) => ("sinks.elasticsearch.basic.password_file", file.as_path()),
+    });
     let files = key.into_iter().chain(login.map(|file| ("identity.login.client_secret_file", file))).chain(alerts);
-    let files = files.chain(headers.map(|file| ("tracing.headers_file", file)));
+    let files = files.chain(headers).chain(elasticsearch);
     let readable = files.filter(|(_, file)| fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o007 != 0));
     let finding = |(key, file): (&'static str, &Path)| Finding {
         gravity: Gravity::Warning,
@@ -159,15 +170,45 @@ fn secrets(config: &Config) -> Vec<Finding> {
     readable.map(finding).collect()
 }
 
-/// Spans that leave the machine without encryption.
-fn spans(config: &Config) -> Option<Finding> {
-    let tracing = config.tracing.as_ref().filter(|tracing| !tracing.is_encrypted() && !tracing.is_local())?;
-    let credential = if tracing.headers_file.is_some() { ", and the credential of `headers_file` with them," } else { "" };
+/// The collectors of OpenTelemetry, with what they are sent.
+fn collectors(config: &Config) -> impl Iterator<Item = (&'static str, &Collector)> {
+    let spans = config.tracing.iter().map(|tracing| ("spans", &tracing.collector));
+    spans.chain(config.sinks.otlp.iter().map(|otlp| ("documents", &otlp.collector)))
+}
+
+/// What leaves the machine for a collector without encryption.
+fn in_the_clear(config: &Config) -> Vec<Finding> {
+    let finding = |(what, collector): (&str, &Collector)| {
+        let credential = if collector.headers_file.is_some() { ", and the credential of `headers_file` with them," } else { "" };
+        Finding {
+            gravity: Gravity::Warning,
+            key: endpoint_key(collector),
+            consequence: format!(
+                "{what}{credential} cross the network to {} in the clear",
+                collector.endpoint.host_str().unwrap_or_default()
+            ),
+            mend: "use an https:// URL, or a collector on this machine",
+        }
+    };
+    collectors(config).filter(|(_, to)| !to.is_encrypted() && !to.is_local()).map(finding).collect()
+}
+
+fn endpoint_key(collector: &Collector) -> &'static str {
+    if collector.section == "tracing" { "tracing.endpoint" } else { "sinks.otlp.endpoint" }
+}
+
+fn headers_key(collector: &Collector) -> &'static str {
+    if collector.section == "tracing" { "tracing.headers_file" } else { "sinks.otlp.headers_file" }
+}
+
+/// Documents that go to an Elasticsearch elsewhere without encryption.
+fn elasticsearch(config: &Config) -> Option<Finding> {
+    let plain = config.sinks.elasticsearch.as_ref()?.nodes.iter().find(|url| url.scheme() == "http" && !is_here(url))?;
     Some(Finding {
         gravity: Gravity::Warning,
-        key: "tracing.endpoint",
-        consequence: format!("spans{credential} cross the network to {} in the clear", tracing.endpoint.host_str().unwrap_or_default()),
-        mend: "use an https:// URL, or a collector on this machine",
+        key: "sinks.elasticsearch.nodes",
+        consequence: format!("decisions, audit records and the credential cross the network to {plain} in the clear"),
+        mend: "use https:// URLs; scripts/certificates.sh makes certificates",
     })
 }
 

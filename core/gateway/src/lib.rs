@@ -29,6 +29,7 @@ pub mod limiting;
 pub mod listening;
 pub mod manifest;
 pub mod notify;
+pub mod otlp;
 pub mod past;
 pub mod redaction;
 pub mod replaying;

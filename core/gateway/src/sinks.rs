@@ -12,6 +12,7 @@ pub mod alertmanager;
 pub mod elasticsearch;
 pub mod file;
 mod following;
+pub mod otlp;
 pub mod standard_output;
 
 pub(crate) use following::{Failure, Sink};
@@ -24,6 +25,7 @@ use crate::ledger::{FollowError, Ledger};
 use alertmanager::Alertmanager;
 use elasticsearch::{Elasticsearch, ElasticsearchConfig};
 use file::{FileConfig, LinesSink};
+use otlp::{Otlp, OtlpConfig};
 use sha2::{Digest as _, Sha256};
 use standard_output::{OutputConfig, StandardOutput};
 use std::sync::Arc;
@@ -45,6 +47,8 @@ pub struct SinksConfig {
     pub file: Option<FileConfig>,
     /// Standard output, if it is written to.
     pub standard_output: Option<OutputConfig>,
+    /// A collector of OpenTelemetry, if it is sent to.
+    pub otlp: Option<OtlpConfig>,
 }
 
 /// What documents say of where they come from.
@@ -74,7 +78,8 @@ impl SinksConfig {
     fn shipped(&self) -> impl Iterator<Item = &[Stream]> {
         let elasticsearch = self.elasticsearch.iter().map(|config| &*config.streams);
         let file = self.file.iter().map(|config| &*config.streams);
-        elasticsearch.chain(file).chain(self.standard_output.iter().map(|config| &*config.streams))
+        let output = self.standard_output.iter().map(|config| &*config.streams);
+        elasticsearch.chain(file).chain(output).chain(self.otlp.iter().map(|config| &*config.streams))
     }
 
     /// Whether somebody ships decisions or audit records.
@@ -152,6 +157,9 @@ pub enum SinkError {
     /// A file cannot be written.
     #[error(transparent)]
     File(#[from] file::FileError),
+    /// Log records cannot be sent.
+    #[error(transparent)]
+    Otlp(#[from] otlp::OtlpError),
     /// The receivers of alerts cannot be called.
     #[error(transparent)]
     Alerts(#[from] alertmanager::AlertsError),
@@ -224,6 +232,11 @@ impl Sinks {
         if let Some(config) = &config.sinks.standard_output {
             for source in DocumentSource::of(&config.streams) {
                 starting.start(source, StandardOutput::new(source, documents(&config.streams, config.sample)))?;
+            }
+        }
+        if let Some(config) = &config.sinks.otlp {
+            for source in DocumentSource::of(&config.streams) {
+                starting.start(source, Otlp::new(config, source, documents(&config.streams, config.sample), directory)?)?;
             }
         }
         Ok(Self { threads: starting.threads })

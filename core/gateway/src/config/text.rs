@@ -1,7 +1,7 @@
 //! The configuration as it is written: plain tables in which everything has a default. [`super::check`] turns it into values that the
 //! program uses. `config/synod.yaml` documents every key.
 
-use crate::telemetry::tracing::Protocol;
+use crate::otlp::Protocol;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -257,6 +257,17 @@ tables! {
         elasticsearch: Option<Elasticsearch> = None,
         file: Option<FileSink> = None,
         standard_output: Option<OutputSink> = None,
+        otlp: Option<OtlpSink> = None,
+    }
+    OtlpSink {
+        endpoint: String = String::new(),
+        protocol: Protocol = Protocol::Grpc,
+        root: Option<String> = None,
+        headers_file: Option<String> = None,
+        timeout: String = "10s".into(),
+        streams: Vec<String> = all_streams(),
+        sample: Sample = Sample::default(),
+        begin: BeginAt = BeginAt::Latest,
     }
     FileSink {
         folder: String = String::new(),

@@ -385,7 +385,11 @@ mod tests {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let offset = 64 + (seed >> 33) as usize % (whole.len() - 64);
             let mut damaged = whole.clone();
-            if round % 2 == 0 { damaged[offset] ^= 1 << (seed % 8) } else { damaged.truncate(offset) }
+            if round % 2 == 0 {
+                damaged[offset] ^= 1 << (seed % 8)
+            } else {
+                damaged.truncate(offset)
+            }
             std::fs::write(&path, damaged).unwrap();
             at.taken.lock().unwrap().clear();
             let _ = std::fs::remove_file(at.directory.path().join("sinks/receiver"));

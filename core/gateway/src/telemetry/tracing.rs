@@ -17,7 +17,6 @@ mod names;
 mod queue;
 mod request;
 mod sampling;
-mod sending;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -26,9 +25,9 @@ pub use current::{LineIds, carried, line_ids, propagated, sampled_trace_id};
 pub use hops::Passing;
 pub use names::{Hop, key};
 pub use request::{Requested, Trace};
-pub use sending::{SendMistake, headers_of};
-pub use settings::{Protocol, Sampling, Settings};
+pub use settings::{Sampling, Settings};
 
+use crate::otlp::SendMistake;
 use ids::Ids;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{InstrumentationScope, KeyValue};

@@ -190,6 +190,40 @@ fn sinks() -> Vec<Panel> {
         )
         .query(now(&names::SINK_BEHIND).by("max", &["sink"]), "{{sink}}")
         .wide(12),
+        Panel::lines(
+            "Sent again, and there already",
+            Unit::PerSecond,
+            "Records a second that a sink sent again, and that its receiver had already. Normal is 0: after time-outs, restarts and while the \
+             receiver throttles it is more.",
+        )
+        .query(rate(&names::SINK_RETRIED, &["sink"]), "{{sink}} sent again")
+        .query(rate(&names::SINK_REPEATED, &["sink"]), "{{sink}} there already"),
+        Panel::lines(
+            "Sent by sinks",
+            Unit::Bytes,
+            "Bytes a second of documents before compression, by sink.",
+        )
+        .query(rate(&names::SINK_BYTES, &["sink"]), "{{sink}}"),
+        Panel::lines(
+            "Requests of sinks",
+            Unit::PerSecond,
+            "Requests with records a second, by sink. Many with few records each say that the receiver is slow or throttles.",
+        )
+        .query(rate(&names::SINK_REQUESTS, &["sink"]), "{{sink}}"),
+        Panel::lines(
+            "What waits to be shipped",
+            Unit::Bytes,
+            "What waits on disk, and what may wait. When the spool of decisions is full, rows are refused; that of events, events are dropped.",
+        )
+        .query(now(&names::SPOOL_SIZE).by("max", &["spool"]), "{{spool}}")
+        .query(now(&names::SPOOL_MAXIMUM).by("max", &["spool"]), "{{spool}} at most"),
+        Panel::stack(
+            "Access and application events",
+            Unit::PerSecond,
+            "Events a second that were written down to be shipped, and those that were dropped, by reason. Normal is none of the latter.",
+        )
+        .query(rate(&names::EVENTS, &["stream"]), "{{stream}}")
+        .query(rate(&names::EVENTS_DROPPED, &["stream", "reason"]), "{{stream}} dropped: {{reason}}"),
         Panel::stack(
             "Alerts of anomalies",
             Unit::Count,

@@ -15,6 +15,9 @@ pub(super) fn rules(levels: &Levels) -> RuleFile {
         history_evicts(),
         sink_behind(levels.limits.sink_age),
         dead_letters(),
+        credential_refused(),
+        spool_fills(),
+        events_dropped(),
     ];
     RuleFile::of_alerts("decisions", "Whether decisions are kept, found, and told to others.", alerts)
 }
@@ -99,6 +102,31 @@ fn dead_letters() -> Alert {
     let dead = grew(&names::SINK_RECORDS, "result=\"dead\"", "1h");
     Alert::new("SynodSinkDeadLetters", Severity::Warning, Board::Own).when(dead).says(
         "The sink {{ $labels.sink }} of {{ $labels.instance }} gave up {{ $value | humanize }} records within the hour",
-        "Its receiver refused them for good. They are still in the log, and will not be sent again by themselves.",
+        "Its receiver refused them for good. They are kept, and will not be sent again by themselves.",
+    )
+}
+
+/// Nothing is tried again before the credential changes, or some minutes are over: one attempt that fails is enough to call somebody.
+fn credential_refused() -> Alert {
+    let refused = grew(&names::SINK_FAILURES, "reason=\"credential\"", "10m");
+    Alert::new("SynodSinkCredentialRefused", Severity::Warning, Board::Own).when(refused).says(
+        "The receiver of the sink {{ $labels.sink }} of {{ $labels.instance }} refuses the credential",
+        "Nothing is delivered until its file changes. Nothing is lost as long as there is room for what waits.",
+    )
+}
+
+fn spool_fills() -> Alert {
+    let (size, maximum) = (series(&names::SPOOL_SIZE, ""), series(&names::SPOOL_MAXIMUM, ""));
+    Alert::new("SynodSpoolFills", Severity::Critical, Board::Own).when(format!("{size} / {maximum} > 0.8")).hold("5m").says(
+        "{{ $value | humanizePercentage }} of what may wait to be shipped from {{ $labels.instance }} does ({{ $labels.spool }})",
+        "When it is full, rows are refused if it is the spool of decisions, and events are dropped if it is that of events.",
+    )
+}
+
+fn events_dropped() -> Alert {
+    let dropped = grew(&names::EVENTS_DROPPED, "", "1h");
+    Alert::new("SynodEventsDropped", Severity::Warning, Board::Own).when(dropped).says(
+        "Synod {{ $labels.instance }} dropped {{ $value | humanize }} {{ $labels.stream }} events within the hour ({{ $labels.reason }})",
+        "Access and application events had no room. Decisions and audit records are not dropped.",
     )
 }

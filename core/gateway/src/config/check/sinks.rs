@@ -1,12 +1,14 @@
 //! The section `sinks`.
 
-use super::{Checker, alerts};
+use super::tracing::Written;
+use super::{Checker, alerts, tracing};
 use crate::config::text::{self, BeginAt, Durability, Text};
 use crate::config::units;
 use crate::documents::{Sample, Stream};
 use crate::ledger::Begin;
 use crate::sinks::elasticsearch::{Credential, ElasticsearchConfig};
 use crate::sinks::file::FileConfig;
+use crate::sinks::otlp::OtlpConfig;
 use crate::sinks::standard_output::OutputConfig;
 use crate::sinks::{OriginConfig, SinksConfig, SpoolConfig};
 use std::path::Path;
@@ -35,6 +37,7 @@ pub(super) fn sinks(at: &mut Checker<'_>, whole: &Text, folder: &Path) -> SinksC
             streams: streams(at, "sinks.standard_output.streams", &text.streams),
             sample: sample(at, "sinks.standard_output.sample", &text.sample),
         }),
+        otlp: text.otlp.as_ref().and_then(|text| otlp(at, text, folder)),
     };
     if config.follows_decisions() && whole.decisions.durability == Durability::None {
         at.mistake("sinks", "decisions and audit records are shipped from the log: `decisions.durability` must not be `none`");
@@ -122,6 +125,21 @@ fn file(at: &mut Checker<'_>, text: &text::FileSink, folder: &Path) -> FileConfi
         sample: sample(at, "sinks.file.sample", &text.sample),
         begin: begin(text.begin),
     }
+}
+
+fn otlp(at: &mut Checker<'_>, text: &text::OtlpSink, folder: &Path) -> Option<OtlpConfig> {
+    let written = Written {
+        section: "sinks.otlp",
+        path: "/v1/logs",
+        endpoint: &text.endpoint,
+        protocol: text.protocol,
+        root: text.root.as_deref(),
+        headers_file: text.headers_file.as_deref(),
+        timeout: &text.timeout,
+    };
+    let collector = tracing::collector(at, &written, folder);
+    let (streams, sample) = (streams(at, "sinks.otlp.streams", &text.streams), sample(at, "sinks.otlp.sample", &text.sample));
+    Some(OtlpConfig { collector: collector?, streams, sample, begin: begin(text.begin) })
 }
 
 fn nodes(at: &mut Checker<'_>, texts: &[String]) -> Vec<Url> {
@@ -214,6 +232,8 @@ mod tests {
             ("{file: {folder: a, rotate: {age: 1s}}}", "sinks.file.rotate.age: `1s` is not from"),
             ("{file: {folder: a, rotate: {keep: 0}}}", "sinks.file.rotate.keep: 0 is not"),
             ("{standard_output: {streams: []}}", "sinks.standard_output.streams: are none"),
+            ("{otlp: {}}", "sinks.otlp.endpoint: is missing"),
+            ("{otlp: {endpoint: 'http://a:1/x'}}", "sinks.otlp.endpoint: gRPC has no path"),
             ("{elasticsearch: {}}", "sinks.elasticsearch.nodes: are missing"),
             ("{elasticsearch: {nodes: ['ftp://a']}}", "sinks.elasticsearch.nodes[0]: `ftp://a` is no URL"),
             ("{elasticsearch: {nodes: ['http://a', 'http://a']}}", "nodes[1]: `http://a` is named twice"),

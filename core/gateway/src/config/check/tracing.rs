@@ -4,7 +4,8 @@ use super::Checker;
 use super::identity::is_name;
 use crate::config::text;
 use crate::config::units;
-use crate::telemetry::tracing::{Protocol, Sampling, Settings};
+use crate::otlp::{Collector, Protocol};
+use crate::telemetry::tracing::{Sampling, Settings};
 use indexmap::IndexMap;
 use std::path::Path;
 use std::time::Duration;
@@ -20,33 +21,66 @@ const OTHERWISE: [(&str, &str); 2] =
 
 pub(super) fn tracing(at: &mut Checker<'_>, text: Option<&text::Tracing>, folder: &Path) -> Option<Settings> {
     let text = text?;
-    let endpoint = at.taken("tracing.endpoint", endpoint(text).map(Some), None);
+    let written = Written {
+        section: "tracing",
+        path: PATH,
+        endpoint: &text.endpoint,
+        protocol: text.protocol,
+        root: text.root.as_deref(),
+        headers_file: text.headers_file.as_deref(),
+        timeout: &text.timeout,
+    };
+    let collector = collector(at, &written, folder);
     at.within("tracing.queue", text.queue as f64, 1.0, 1e6, "a number of spans from 1 to 1000000");
-    let timeout = at.taken("tracing.timeout", units::duration(&text.timeout), *TIMEOUTS.end());
-    if !TIMEOUTS.contains(&timeout) {
-        at.mistake("tracing.timeout", format!("`{}` is not from 10ms to 60s", text.timeout));
-    }
     if !is_name(&text.service_name) {
         at.mistake("tracing.service_name", "must have 1 to 255 bytes, without blanks at its ends");
     }
     Some(Settings {
-        protocol: text.protocol,
-        root: text.root.as_ref().map(|path| folder.join(path)),
-        headers_file: text.headers_file.as_ref().map(|path| folder.join(path)),
         service_name: text.service_name.clone(),
         resource: resource(at, &text.resource),
         sampling: sampling(at, &text.sampling),
         queue: text.queue,
+        collector: collector?,
+    })
+}
+
+/// A collector as a section writes it.
+pub(super) struct Written<'a> {
+    /// The section.
+    pub(super) section: &'static str,
+    /// Where it takes this by HTTP, if the endpoint does not say.
+    pub(super) path: &'static str,
+    pub(super) endpoint: &'a str,
+    pub(super) protocol: Protocol,
+    pub(super) root: Option<&'a str>,
+    pub(super) headers_file: Option<&'a str>,
+    pub(super) timeout: &'a str,
+}
+
+/// The collector that a section names.
+pub(super) fn collector(at: &mut Checker<'_>, text: &Written<'_>, folder: &Path) -> Option<Collector> {
+    let section = text.section;
+    let endpoint = at.taken(&format!("{section}.endpoint"), endpoint(text).map(Some), None);
+    let key = format!("{section}.timeout");
+    let timeout = at.taken(&key, units::duration(text.timeout), *TIMEOUTS.end());
+    if !TIMEOUTS.contains(&timeout) {
+        at.mistake(&key, format!("`{}` is not from 10ms to 60s", text.timeout));
+    }
+    Some(Collector {
+        section,
+        protocol: text.protocol,
+        root: text.root.map(|path| folder.join(path)),
+        headers_file: text.headers_file.map(|path| folder.join(path)),
         timeout,
         endpoint: endpoint?,
     })
 }
 
-fn endpoint(text: &text::Tracing) -> Result<Url, String> {
+fn endpoint(text: &Written<'_>) -> Result<Url, String> {
     if text.endpoint.is_empty() {
         return Err("is missing: where the collector takes OTLP, as https://collector.example:4317".into());
     }
-    let mut url = Url::parse(&text.endpoint).map_err(|error| format!("`{}`: {error}", text.endpoint))?;
+    let mut url = Url::parse(text.endpoint).map_err(|error| format!("`{}`: {error}", text.endpoint))?;
     let has_path = !matches!(url.path(), "" | "/");
     match () {
         () if !matches!(url.scheme(), "http" | "https") => Err(format!("`{}` must begin with https:// or http://", text.endpoint)),
@@ -57,7 +91,7 @@ fn endpoint(text: &text::Tracing) -> Result<Url, String> {
         () if has_path && text.protocol == Protocol::Grpc => Err("gRPC has no path; leave it out, or set `protocol: http`".into()),
         () => {
             if !has_path && text.protocol == Protocol::Http {
-                url.set_path(PATH);
+                url.set_path(text.path);
             }
             Ok(url)
         }

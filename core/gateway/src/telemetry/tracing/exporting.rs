@@ -1,8 +1,8 @@
 //! The thread that sends spans. They are sent in batches, each tried a few times; meanwhile the queue fills, and then spans are dropped.
 
 use super::queue::Counts;
-use super::sending::{Failed, SendMistake, Sender};
 use super::settings::Settings;
+use crate::otlp::{Failed, SendMistake, Sender};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
@@ -43,11 +43,12 @@ impl Exporter {
         let sender = {
             // Connections belong to the runtime that they are made in.
             let _entered = runtime.enter();
-            Sender::new(settings)?
+            Sender::new(&settings.collector)?
         };
         let (closing, asked) = watch::channel(None);
         let (end, ended) = mpsc::channel();
-        let work = Work { spans, sender, counts, closing: asked, resource: resource.into(), timeout: settings.timeout, is_well: true };
+        let work =
+            Work { spans, sender, counts, closing: asked, resource: resource.into(), timeout: settings.collector.timeout, is_well: true };
         std::thread::Builder::new()
             .name("spans".into())
             .spawn(move || {
@@ -155,7 +156,7 @@ impl Work {
 
     async fn send(&mut self, spans: &ExportTraceServiceRequest) -> Result<u64, Failed> {
         let left = self.until().map_or(self.timeout, |until| until.saturating_duration_since(Instant::now()).min(self.timeout));
-        timeout(left, self.sender.send(spans)).await.unwrap_or(Err(Failed::Late))
+        timeout(left, self.sender.spans(spans)).await.unwrap_or(Err(Failed::Late))
     }
 
     fn note_well(&mut self) {

@@ -1,30 +1,13 @@
 //! What is configured of traces.
 
-use std::path::PathBuf;
+use crate::otlp::Collector;
 use std::time::Duration;
-use url::Url;
-
-/// How spans are sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Protocol {
-    /// OTLP over gRPC.
-    Grpc,
-    /// OTLP over HTTP, as protobuf.
-    Http,
-}
 
 /// Where spans go, and of which requests there are some.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The collector; with HTTP the whole URL, with its path.
-    pub endpoint: Url,
-    /// How it is called.
-    pub protocol: Protocol,
-    /// The certificates that it is trusted by, in PEM; those that the system trusts if there are none.
-    pub root: Option<PathBuf>,
-    /// A file of header fields that go with each export, a line each: credentials are in here.
-    pub headers_file: Option<PathBuf>,
+    /// Who takes them.
+    pub collector: Collector,
     /// What the service is called in traces.
     pub service_name: String,
     /// What else is said of it.
@@ -33,25 +16,6 @@ pub struct Settings {
     pub sampling: Sampling,
     /// Spans that may wait to be sent.
     pub queue: usize,
-    /// How long one attempt to send may take.
-    pub timeout: Duration,
-}
-
-impl Settings {
-    /// Whether spans, and what goes with them, are encrypted on their way.
-    pub fn is_encrypted(&self) -> bool {
-        self.endpoint.scheme() == "https"
-    }
-
-    /// Whether they stay on this machine.
-    pub fn is_local(&self) -> bool {
-        match self.endpoint.host() {
-            Some(url::Host::Domain(name)) => name == "localhost",
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-            None => false,
-        }
-    }
 }
 
 /// Which requests are recorded.

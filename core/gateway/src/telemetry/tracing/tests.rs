@@ -1,6 +1,7 @@
 //! What spans a request leaves, by the real layer and the real queue.
 
 use super::*;
+use crate::otlp::{Collector, Protocol};
 use axum::http::{HeaderMap, Version};
 use opentelemetry::Value;
 use opentelemetry::trace::{SpanId, SpanKind, Status};
@@ -20,15 +21,18 @@ impl Recorded {
     fn with(share: f64, queue: usize) -> Self {
         let sampling = Sampling { share, parent: true, errors: true, rate: (10, Duration::from_secs(1)) };
         let settings = Settings {
-            endpoint: "http://127.0.0.1:1".parse().unwrap(),
-            protocol: Protocol::Grpc,
-            root: None,
-            headers_file: None,
+            collector: Collector {
+                section: "tracing",
+                endpoint: "http://127.0.0.1:1".parse().unwrap(),
+                protocol: Protocol::Grpc,
+                root: None,
+                headers_file: None,
+                timeout: Duration::from_secs(1),
+            },
             service_name: "synod".into(),
             resource: Vec::new(),
             sampling,
             queue,
-            timeout: Duration::from_secs(1),
         };
         let (tracing, provider, spans) = made(&settings);
         let subscriber = Registry::default().with(layer::<Registry>(tracing.tracer.clone()));

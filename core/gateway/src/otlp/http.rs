@@ -1,10 +1,8 @@
 //! OTLP by HTTP, as protobuf.
 
-use super::{Failed, MOST, SendMistake};
+use super::{Collector, Export, Failed, MOST, SendMistake};
 use crate::calling::tls;
-use crate::telemetry::tracing::Settings;
 use axum::http::{HeaderMap, HeaderValue, header};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use prost::Message;
 use reqwest::{Response, redirect};
 use url::Url;
@@ -18,28 +16,25 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(settings: &Settings) -> Result<Self, SendMistake> {
+    pub(super) fn new(collector: &Collector) -> Result<Self, SendMistake> {
+        let trusted = tls(collector.root.as_deref()).map_err(|source| SendMistake::Root { section: collector.section, source })?;
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(settings.root.as_deref())?)
-            // Spans, and the credential that goes with them, go where the configuration says, and nowhere else.
+            .tls_backend_preconfigured(trusted)
+            // What is sent, and the credential that goes with them, go where the configuration says, and nowhere else.
             .redirect(redirect::Policy::none())
             .no_proxy()
             .user_agent(USER_AGENT)
             .build()
             .map_err(SendMistake::Http)?;
-        Ok(Self { client, endpoint: settings.endpoint.clone() })
+        Ok(Self { client, endpoint: collector.endpoint.clone() })
     }
 
-    pub(super) async fn send(
-        &mut self,
-        spans: &ExportTraceServiceRequest,
-        mut headers: HeaderMap,
-    ) -> Result<ExportTraceServiceResponse, Failed> {
+    pub(super) async fn send<T: Export>(&mut self, message: &T, mut headers: HeaderMap) -> Result<T::Answer, Failed> {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        let request = self.client.post(self.endpoint.clone()).headers(headers).body(spans.encode_to_vec());
+        let request = self.client.post(self.endpoint.clone()).headers(headers).body(message.encode_to_vec());
         let response = request.send().await.map_err(|error| Failed::Unreachable(error.without_url()))?;
         match response.status().as_u16() {
-            200 => ExportTraceServiceResponse::decode(body(response).await?.as_slice()).map_err(|_| Failed::Answer),
+            200 => T::Answer::decode(body(response).await?.as_slice()).map_err(|_| Failed::Answer),
             status => Err(Failed::Status(status)),
         }
     }

@@ -1,4 +1,5 @@
-//! How a batch of spans is sent: OTLP by gRPC or by HTTP. What the collector answers is not trusted: it is read for a bounded time and length.
+//! How a batch of spans or log records is sent: OTLP by gRPC or by HTTP. What the collector answers is not trusted: it is read for a bounded time
+//! and length.
 //!
 //! The exporters that come with OpenTelemetry are not used: they let variables of the environment change where spans go and what goes with
 //! them, and read an answer of any length.
@@ -6,23 +7,78 @@
 mod grpc;
 mod http;
 
-use super::settings::{Protocol, Settings};
 use crate::identity::providers::ClientMistake;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use thiserror::Error;
+use url::Url;
 
 /// Bytes that are read of an answer.
 const MOST: usize = 64 << 10;
 /// Bytes of a file of header fields.
 const LARGEST_FILE: usize = 64 << 10;
 
-/// Why spans cannot be sent as they are configured.
+/// How OTLP is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// OTLP over gRPC.
+    Grpc,
+    /// OTLP over HTTP, as protobuf.
+    Http,
+}
+
+/// A collector, and how it is called.
+#[derive(Debug, Clone)]
+pub struct Collector {
+    /// The section of the configuration that names it.
+    pub section: &'static str,
+    /// Where it is; with HTTP the whole URL, with its path.
+    pub endpoint: Url,
+    /// How it is called.
+    pub protocol: Protocol,
+    /// The certificates that it is trusted by, in PEM; those that the system trusts if there are none.
+    pub root: Option<PathBuf>,
+    /// A file of header fields that go with each export, a line each: credentials are in here.
+    pub headers_file: Option<PathBuf>,
+    /// How long one attempt to send may take.
+    pub timeout: Duration,
+}
+
+impl Collector {
+    /// Whether what is sent, and what goes with it, is encrypted on its way.
+    pub fn is_encrypted(&self) -> bool {
+        self.endpoint.scheme() == "https"
+    }
+
+    /// Whether all files that it needs can be read.
+    ///
+    /// # Errors
+    /// When one cannot.
+    pub fn check(&self) -> Result<(), SendMistake> {
+        headers(self.headers_file.as_deref())?;
+        crate::calling::tls(self.root.as_deref()).map(drop).map_err(|source| SendMistake::Root { section: self.section, source })
+    }
+
+    /// Whether it stays on this machine.
+    pub fn is_local(&self) -> bool {
+        match self.endpoint.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+            None => false,
+        }
+    }
+}
+
+/// Why nothing can be sent as it is configured.
 #[derive(Debug, Error)]
 pub enum SendMistake {
     /// There is no thread for it.
-    #[error("cannot start the thread that sends spans")]
+    #[error("cannot start the thread that sends")]
     Thread(#[source] std::io::Error),
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
@@ -42,9 +98,14 @@ pub enum SendMistake {
         /// What is wrong.
         what: &'static str,
     },
-    /// The certificates of `tracing.root`.
-    #[error("tracing.root")]
-    Root(#[from] ClientMistake),
+    /// The certificates.
+    #[error("{section}.root")]
+    Root {
+        /// The section that names them.
+        section: &'static str,
+        /// What is wrong.
+        source: ClientMistake,
+    },
     /// The client for HTTP.
     #[error("cannot make a client for the collector")]
     Http(#[source] reqwest::Error),
@@ -55,7 +116,7 @@ pub enum SendMistake {
 
 /// Why a batch was not taken.
 #[derive(Debug, Error)]
-pub(super) enum Failed {
+pub(crate) enum Failed {
     /// No answer in time.
     #[error("no answer in time")]
     Late,
@@ -78,7 +139,7 @@ pub(super) enum Failed {
 
 impl Failed {
     /// A stable word.
-    pub(super) fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Late => "late",
             Self::Headers(_) => "headers",
@@ -89,7 +150,7 @@ impl Failed {
     }
 
     /// Whether the same batch may be taken later (OTLP 1.x, "Failures").
-    pub(super) fn is_temporary(&self) -> bool {
+    pub(crate) fn is_temporary(&self) -> bool {
         use tonic::Code;
         match self {
             Self::Late | Self::Unreachable(_) => true,
@@ -105,7 +166,7 @@ impl Failed {
 
 /// Sends batches to one collector.
 #[derive(Debug)]
-pub(super) struct Sender {
+pub(crate) struct Sender {
     headers_file: Option<PathBuf>,
     by: By,
 }
@@ -117,32 +178,58 @@ enum By {
 }
 
 impl Sender {
-    pub(super) fn new(settings: &Settings) -> Result<Self, SendMistake> {
-        let headers_file = settings.headers_file.clone();
+    /// Sends to this collector. To be made in the runtime that sends.
+    ///
+    /// # Errors
+    /// When a file that it needs cannot be read.
+    pub(crate) fn new(collector: &Collector) -> Result<Self, SendMistake> {
+        let headers_file = collector.headers_file.clone();
         // What is wrong with it is said at the start.
         headers(headers_file.as_deref())?;
-        let by = match settings.protocol {
-            Protocol::Grpc => By::Grpc(Box::new(grpc::Client::new(settings)?)),
-            Protocol::Http => By::Http(http::Client::new(settings)?),
+        let by = match collector.protocol {
+            Protocol::Grpc => By::Grpc(Box::new(grpc::Client::new(collector)?)),
+            Protocol::Http => By::Http(http::Client::new(collector)?),
         };
         Ok(Self { headers_file, by })
     }
 
     /// Sends a batch, and says how many of its spans the collector refused.
-    pub(super) async fn send(&mut self, spans: &ExportTraceServiceRequest) -> Result<u64, Failed> {
-        // Read each time, so that a credential can be changed while the service runs.
-        let headers = headers(self.headers_file.as_deref()).map_err(|mistake| Failed::Headers(mistake.into()))?;
+    pub(crate) async fn spans(&mut self, spans: &ExportTraceServiceRequest) -> Result<u64, Failed> {
+        let headers = self.headers()?;
         let answer = match &mut self.by {
-            By::Grpc(client) => client.send(spans, headers).await,
-            By::Http(client) => client.send(spans, headers).await,
+            By::Grpc(client) => client.spans(spans, headers).await?,
+            By::Http(client) => client.send(spans, headers).await?,
         };
-        answer.map(|answer| refused(&answer))
+        Ok(answer.partial_success.map_or(0, |partial| u64::try_from(partial.rejected_spans).unwrap_or_default()))
+    }
+
+    /// Sends a batch, and says how many of its records the collector refused.
+    pub(crate) async fn logs(&mut self, logs: &ExportLogsServiceRequest) -> Result<u64, Failed> {
+        let headers = self.headers()?;
+        let answer = match &mut self.by {
+            By::Grpc(client) => client.logs(logs, headers).await?,
+            By::Http(client) => client.send(logs, headers).await?,
+        };
+        Ok(answer.partial_success.map_or(0, |partial| u64::try_from(partial.rejected_log_records).unwrap_or_default()))
+    }
+
+    /// Read each time, so that a credential can be changed while the service runs.
+    fn headers(&self) -> Result<HeaderMap, Failed> {
+        headers(self.headers_file.as_deref()).map_err(|mistake| Failed::Headers(mistake.into()))
     }
 }
 
-/// Spans that were refused although the batch was taken.
-fn refused(answer: &ExportTraceServiceResponse) -> u64 {
-    answer.partial_success.as_ref().map_or(0, |partial| u64::try_from(partial.rejected_spans).unwrap_or_default())
+/// A message, and what it is answered with.
+trait Export: prost::Message {
+    type Answer: prost::Message + Default;
+}
+
+impl Export for ExportTraceServiceRequest {
+    type Answer = opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+}
+
+impl Export for ExportLogsServiceRequest {
+    type Answer = opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 }
 
 fn headers(file: Option<&Path>) -> Result<HeaderMap, SendMistake> {
