@@ -11,6 +11,7 @@ pub mod notify;
 pub mod otlp;
 mod ports;
 pub mod prometheus;
+pub mod relay;
 mod server;
 pub mod smtp;
 pub mod table;

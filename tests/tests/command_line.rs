@@ -256,7 +256,7 @@ fn a_truncated_file_is_no_shorter_file() {
 }
 
 /// Commands that cannot go well: the command, its exit code, and what the message must hold.
-const BAD_COMMANDS: [(&str, i32, &[&str]); 16] = [
+const BAD_COMMANDS: [(&str, i32, &[&str]); 26] = [
     ("score --data rows.csv --output out.csv --nonsense", 2, &["--nonsense"]),
     ("fly", 2, &["fly"]),
     ("score --data rows.csv --output out.csv --config nowhere.yaml", 2, &["nowhere.yaml"]),
@@ -268,7 +268,17 @@ const BAD_COMMANDS: [(&str, i32, &[&str]); 16] = [
     ("fit --data rows.csv --exclude fraud", 2, &["COLUMN=VALUE"]),
     ("evaluate --data rows.csv --label fraud --split 0.5", 2, &["no column `fraud`", "label"]),
     ("evaluate --data rows.csv --label label --split 1.5", 2, &["--split", "1.5"]),
-    ("export --detector nobody --output x.onnx", 2, &["--detector", "nobody"]),
+    ("export onnx --detector nobody --output x.onnx", 2, &["--detector", "nobody"]),
+    ("export --detector autoencoder --output x.onnx", 2, &["--detector", "decisions", "onnx"]),
+    ("export decisions --output x.txt", 2, &["--output", "x.txt", ".parquet", "make it first"]),
+    ("export decisions --output x.csv --format parquet", 2, &["--format", "x.csv", "folder"]),
+    ("export decisions --output x.csv --every 1d", 2, &["--every", "x.csv", "folder"]),
+    ("export decisions --output x --every 2d", 2, &["--every", "1d, 1h or all"]),
+    ("export decisions --output x --format xml", 2, &["--format", "xml", "csv.gz"]),
+    ("export decisions --output -", 2, &["--format", "csv or jsonl"]),
+    ("export decisions --output - --format jsonl --every 1d", 2, &["--every", "folder"]),
+    ("export decisions --output x --from yesterday", 2, &["--from", "yesterday"]),
+    ("export decisions --output x", 2, &["is no data directory"]),
     ("generate --fraud 0.7 --output x.csv", 2, &["--fraud", "0.7"]),
     ("generate --rows few --output x.csv", 2, &["--rows", "few"]),
     ("init --data rows.csv --label fraud --output new.yaml", 2, &["--label", "`fraud`", "label"]),
@@ -370,9 +380,9 @@ fn evaluation_on_a_part_publishes_nothing() {
 #[test]
 fn a_network_can_be_exported_and_a_forest_says_that_it_cannot() {
     let at = Installation::fitted_example("three-fields", 300);
-    let ran = at.run("export --detector autoencoder --output network.onnx").ok();
+    let ran = at.run("export onnx --detector autoencoder --output network.onnx").ok();
     let size = std::fs::metadata(at.path("network.onnx")).unwrap().len();
     assert!(size > 100 && ran.output.contains(&format!("{size} bytes")), "{}", ran.output);
-    at.run("export --detector isolation_forest --output forest.onnx").failed(1, &["isolation_forest", "unsupported"]);
+    at.run("export onnx --detector isolation_forest --output forest.onnx").failed(1, &["isolation_forest", "unsupported"]);
     assert!(!at.path("forest.onnx").exists());
 }

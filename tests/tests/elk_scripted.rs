@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
+use synod_elk::fields::Fields;
 use synod_tests::webhook::{Reply, Request, Webhook};
 use synod_tests::{Installation, repository};
 
@@ -279,8 +280,15 @@ fn kibanas_objects_are_imported_once_and_drift_is_named() {
     let import = kibana.requests().into_iter().find(|request| request.path.contains("_import")).unwrap();
     assert_eq!(file_of(&import), file);
 
+    // Where people reach Synod is a part of the objects.
+    let elsewhere = format!("{install} --synod-url https://synod.bank.example/");
+    assert!(told(&elsewhere).starts_with("changed    Kibana's"));
+    let linked = kibana.requests().into_iter().rfind(|request| request.path.contains("_import")).unwrap();
+    assert_eq!(file_of(&linked), synod_elk::kibana::file(&Fields::read(), "https://synod.bank.example"));
+    assert!(told(&install).starts_with("changed    Kibana's"));
+
     let imports = || kibana.requests().iter().filter(|request| request.path.contains("_import")).count();
-    assert_eq!((told(&install), imports()), ("unchanged  Kibana's data views, searches and dashboards".into(), 1));
+    assert_eq!((told(&install), imports()), ("unchanged  Kibana's data views, searches and dashboards".into(), 3));
     scripted.at.run(&verify).ok();
     let gone = objects.lock().unwrap().remove(0);
     objects.lock().unwrap()[0]["attributes"]["title"] = json!("Mine");
@@ -291,7 +299,7 @@ fn kibanas_objects_are_imported_once_and_drift_is_named() {
         "{line} {gone}"
     );
     drift.failed(3, &[]);
-    assert!(told(&install).starts_with("changed    Kibana's") && imports() == 2);
+    assert!(told(&install).starts_with("changed    Kibana's") && imports() == 4);
 
     objects.lock().unwrap().clear();
     kibana.answer(|request| match request.path.contains("_export") {

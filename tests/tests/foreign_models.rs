@@ -18,7 +18,7 @@ consensus:";
 #[test]
 fn an_exported_network_scores_the_same_as_its_original() {
     let at = Installation::fitted_example("three-fields", 2_000);
-    at.run("export --detector autoencoder --output network.onnx").ok();
+    at.run("export onnx --detector autoencoder --output network.onnx").ok();
     at.edit("\nconsensus:", FOREIGN);
     // The first start compiles the whole ONNX runtime, which takes its time without optimisation.
     at.run("fit --data rows.csv --detector foreign").ok();

@@ -26,7 +26,7 @@ fn main() {
         timeout: Duration::from_secs(1),
     };
     let running = share.map(|share| start(&settings(share)).expect("nothing is called yet"));
-    let _lines = logging::start(Level::Error, running.as_ref(), None);
+    let _lines = logging::start(Level::Error, logging::Target::Output, running.as_ref(), None);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let took = runtime.block_on(async {
         let started = Instant::now();

@@ -87,8 +87,12 @@ pub enum Command {
     /// Make labelled transactions to try things with.
     #[command(after_help = "Example:\n  synod generate --kind bank --rows 20000 --seed 1 --output bank.csv")]
     Generate(Generate),
-    /// Write a detector's live model as an ONNX file.
-    #[command(after_help = "Example:\n  synod export --config synod.yaml --detector reconstruction --output model.onnx")]
+    /// Write decisions as tables, or a detector's live model as an ONNX file.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  synod export decisions --config synod.yaml --output decisions\n  \
+        synod export onnx --config synod.yaml --detector reconstruction --output model.onnx"
+    )]
     Export(Export),
     /// Judge recorded decisions again: by what they were made by, or by another configuration.
     #[command(after_help = "Examples:\n  synod replay --config synod.yaml\n  \
@@ -444,8 +448,110 @@ impl From<Kind> for generate::Kind {
 }
 
 /// `synod export`
+#[derive(Debug, Subcommand)]
+pub enum Export {
+    /// Write the decisions of the log as tables, one row for each: Parquet, CSV or JSON lines.
+    #[command(after_help = "Examples:\n  synod export decisions --config synod.yaml --output decisions\n  \
+        synod export decisions --from 2026-01-01 --until 2026-02-01 --output january.parquet\n  \
+        synod export decisions --outcome block --output - --format jsonl | jq .id\n\n\
+        In Python:\n  import pandas, duckdb\n  \
+        pandas.read_parquet(\"decisions\", columns=[\"decided\", \"verdict.outcome\", \"verdict.score\", \"label\"])\n  \
+        duckdb.sql(\"\"\"SELECT \"verdict.outcome\", count(*), avg(\"row.amount\")\n             \
+        FROM read_parquet('decisions/*.parquet', union_by_name = true) GROUP BY ALL\"\"\")\n\n\
+        Columns: what every decision has; row.FIELD as it is stored, typed by the schema; feature.NAME; vote.DETECTOR.score and so on;\n\
+        abstention.DETECTOR.reason; reasons as a JSON list; label, label.by, label.at, label.note of the latest label. What a decision does\n\
+        not have is null. Decisions of older configurations are there too: a field that was an integer and is a number is a number, and what\n\
+        else has changed its type is text.\n\n\
+        It only reads the log, and may run beside a server. Days and hours are those of `decided`, in UTC. The same log and the same options\n\
+        make the same bytes; files of an earlier export are replaced, and others in the folder are left alone. Where the log is damaged, what\n\
+        stands before is written, and the exit code is 3.")]
+    Decisions(ExportDecisions),
+    /// Write a detector's live model as an ONNX file.
+    #[command(after_help = "Example:\n  synod export onnx --config synod.yaml --detector reconstruction --output model.onnx")]
+    Onnx(ExportOnnx),
+}
+
+/// `synod export decisions`
 #[derive(Debug, Args)]
-pub struct Export {
+pub struct ExportDecisions {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// Only what was decided from this moment on, as 2026-01-31 or 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Only what was decided before this moment.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only this tenant's decisions; with an empty text those of no tenant.
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// Only decisions with this outcome: approve, review or block.
+    #[arg(long, value_name = "OUTCOME", value_parser = outcome)]
+    pub outcome: Option<Outcome>,
+    /// Only decisions about this entity.
+    #[arg(long, value_name = "TEXT")]
+    pub entity: Option<String>,
+    /// A folder, which is made if it is not there; a file, as .parquet, .csv.gz or .jsonl; or `-`, the standard output.
+    #[arg(long, short, value_name = "FOLDER or FILE")]
+    pub output: PathBuf,
+    /// A file of the folder holds so much: 1d, 1h or all [default: 1d].
+    #[arg(long, value_name = "TIME SPAN", value_parser = every)]
+    pub every: Option<Every>,
+    /// Of the files in a folder, and of the standard output [default: parquet].
+    #[arg(long, value_enum)]
+    pub format: Option<ExportFormat>,
+}
+
+/// How much a file of an export holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Every {
+    /// An hour.
+    Hour,
+    /// A day.
+    Day,
+    /// Everything.
+    All,
+}
+
+fn every(text: &str) -> Result<Every, String> {
+    let known = [("1d", Every::Day), ("1h", Every::Hour), ("all", Every::All)];
+    known.into_iter().find(|(name, _)| *name == text).map(|(_, every)| every).ok_or_else(|| "write 1d, 1h or all".to_owned())
+}
+
+/// How the files of an export are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Apache Parquet.
+    Parquet,
+    /// Comma-separated values.
+    Csv,
+    /// Comma-separated values, compressed.
+    #[value(name = "csv.gz")]
+    CsvGz,
+    /// A JSON object on each line.
+    Jsonl,
+    /// A JSON object on each line, compressed.
+    #[value(name = "jsonl.gz")]
+    JsonlGz,
+}
+
+impl ExportFormat {
+    /// What the names of such files end in.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Csv => "csv",
+            Self::CsvGz => "csv.gz",
+            Self::Jsonl => "jsonl",
+            Self::JsonlGz => "jsonl.gz",
+        }
+    }
+}
+
+/// `synod export onnx`
+#[derive(Debug, Args)]
+pub struct ExportOnnx {
     /// What most commands take.
     #[command(flatten)]
     pub common: Common,

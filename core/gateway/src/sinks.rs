@@ -10,7 +10,9 @@
 
 pub mod alertmanager;
 pub mod elasticsearch;
+pub mod file;
 mod following;
+pub mod standard_output;
 
 pub(crate) use following::{Failure, Sink};
 
@@ -21,7 +23,9 @@ use crate::hexadecimal::hexadecimal;
 use crate::ledger::{FollowError, Ledger};
 use alertmanager::Alertmanager;
 use elasticsearch::{Elasticsearch, ElasticsearchConfig};
+use file::{FileConfig, LinesSink};
 use sha2::{Digest as _, Sha256};
+use standard_output::{OutputConfig, StandardOutput};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use synod_store::{DataDirectory, Record};
@@ -37,6 +41,10 @@ pub struct SinksConfig {
     pub spool: SpoolConfig,
     /// Elasticsearch, if it is shipped to.
     pub elasticsearch: Option<ElasticsearchConfig>,
+    /// Files, if they are written.
+    pub file: Option<FileConfig>,
+    /// Standard output, if it is written to.
+    pub standard_output: Option<OutputConfig>,
 }
 
 /// What documents say of where they come from.
@@ -64,7 +72,9 @@ pub struct SpoolConfig {
 impl SinksConfig {
     /// The streams that each sink ships.
     fn shipped(&self) -> impl Iterator<Item = &[Stream]> {
-        self.elasticsearch.iter().map(|config| &*config.streams)
+        let elasticsearch = self.elasticsearch.iter().map(|config| &*config.streams);
+        let file = self.file.iter().map(|config| &*config.streams);
+        elasticsearch.chain(file).chain(self.standard_output.iter().map(|config| &*config.streams))
     }
 
     /// Whether somebody ships decisions or audit records.
@@ -139,6 +149,9 @@ pub enum SinkError {
     /// Elasticsearch cannot be called.
     #[error(transparent)]
     Elasticsearch(#[from] elasticsearch::ElasticsearchError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    File(#[from] file::FileError),
     /// The receivers of alerts cannot be called.
     #[error(transparent)]
     Alerts(#[from] alertmanager::AlertsError),
@@ -201,6 +214,16 @@ impl Sinks {
         if let Some(config) = &config.sinks.elasticsearch {
             for source in DocumentSource::of(&config.streams) {
                 starting.start(source, Elasticsearch::new(config, source, documents(&config.streams, config.sample))?)?;
+            }
+        }
+        if let Some(config) = &config.sinks.file {
+            for source in DocumentSource::of(&config.streams) {
+                starting.start(source, LinesSink::new(config, source, documents(&config.streams, config.sample))?)?;
+            }
+        }
+        if let Some(config) = &config.sinks.standard_output {
+            for source in DocumentSource::of(&config.streams) {
+                starting.start(source, StandardOutput::new(source, documents(&config.streams, config.sample)))?;
             }
         }
         Ok(Self { threads: starting.threads })

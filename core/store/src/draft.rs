@@ -130,7 +130,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// Without this a rename may be undone by a power failure. Only Unix can open a folder to sync it.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 

@@ -14,6 +14,7 @@ mod draft;
 mod index;
 mod kept_list;
 mod keys;
+mod line_file;
 mod log;
 mod output;
 mod position;
@@ -34,6 +35,7 @@ pub use index::{
 };
 pub use kept_list::{FileStamp, Kept, KeptList, KeptListError};
 pub use keys::{KeyEntry, SigningKeyEntry};
+pub use line_file::{LineFile, Rotation};
 pub use log::{
     Anchor, AppendError, Cut, Dropped, Entry, Fault, FaultKind, Head, LONGEST_PAYLOAD, Log, LogError, LogFacts, LogReader, LogSettings,
     Position, Record, Records, Recovery, Retention, Verification, verify,

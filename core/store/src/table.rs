@@ -4,7 +4,7 @@
 //! | --- | --- | --- | --- |
 //! | CSV (RFC 4180) | `.csv`, `.tsv`, also with `.gz` | header required; cells are untyped text, an empty one is missing | as read |
 //! | JSON lines | `.jsonl`, `.ndjson`, also with `.gz` | one object a line, scalars only | every column in every line |
-//! | Parquet | `.parquet` | flat columns | row groups of 65,536 rows, Zstandard |
+//! | Parquet | `.parquet` | flat columns | row groups of 65,536 rows or 64 MiB, Zstandard |
 //!
 //! A row that is malformed is an error of its own, and the rows after it can be read. Numbers are written so that the same bits are read
 //! back. A file appears under its name when it is complete, or not at all.

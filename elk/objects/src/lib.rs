@@ -2,7 +2,10 @@
 //! their places; a test holds them against what would be written.
 
 pub mod fields;
+#[cfg(test)]
+mod filebeat;
 pub mod kibana;
+mod readme;
 mod templates;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +21,9 @@ pub struct Artifact {
 
 /// All files that are generated.
 pub fn artifacts() -> Vec<Artifact> {
-    let mut artifacts = templates::artifacts(&fields::Fields::read());
+    let fields = fields::Fields::read();
+    let mut artifacts = templates::artifacts(&fields);
+    artifacts.push(readme::artifact(&fields));
     artifacts.push(kibana::artifact());
     artifacts
 }

@@ -10,6 +10,7 @@ mod processor;
 mod report;
 mod run;
 mod server;
+mod shipping;
 mod statistics;
 mod target;
 
@@ -30,12 +31,21 @@ enum Command {
     Run(run::Settings),
     /// Serve the bare handler on a free port; its address is written to standard output.
     Bare,
+    /// Ship documents by Synod and by rsyslog in turns, print the table.
+    Shipping(shipping::run::Settings),
+    /// Serve the server that takes documents and keeps nothing, on a free port; its address is written to standard output.
+    Null(shipping::null::Settings),
+    /// Append decisions to a log, to be shipped.
+    Decisions(shipping::decisions::Settings),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(settings) => run::run(&settings),
         Command::Bare => bare::serve(),
+        Command::Shipping(settings) => shipping::run::run(&settings),
+        Command::Null(settings) => shipping::null::serve(&settings),
+        Command::Decisions(settings) => shipping::decisions::make(&settings),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

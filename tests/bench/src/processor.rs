@@ -31,6 +31,11 @@ impl Spent {
         Ok(Self { threads: threads.collect(), coarse })
     }
 
+    /// What was taken since the process began, in hundredths of a second.
+    pub(crate) fn since_start(&self) -> Duration {
+        self.coarse
+    }
+
     /// What was taken since an earlier reading.
     pub(crate) fn since(&self, before: &Self) -> Duration {
         let ended = before.threads.keys().any(|thread| !self.threads.contains_key(thread));
@@ -40,6 +45,13 @@ impl Spent {
         let spent = |(thread, now): (&u32, &Duration)| now.saturating_sub(before.threads.get(thread).copied().unwrap_or_default());
         self.threads.iter().map(spent).sum()
     }
+}
+
+/// The most memory that a process has had at a time, in bytes.
+pub(crate) fn peak_memory(process: u32) -> Result<u64, Fault> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).doing("cannot read a process's memory")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    Ok(peak.ok_or("cannot read a process's memory: /proc/PID/status is not as expected")? * 1024)
 }
 
 /// The 14th and 15th field of `/proc/PID/stat`. The second is the program's name in parentheses, with whatever it has in it.

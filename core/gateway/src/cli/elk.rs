@@ -72,6 +72,9 @@ pub struct ElkWishes {
     /// Where Kibana is, with the path of its space if it is not the default one: its data views, searches and dashboards are looked after as well.
     #[arg(long, value_name = "URL")]
     pub kibana_url: Option<String>,
+    /// Where people reach Synod: links from Kibana to decisions lead there. Without it they lead to Kibana's own host, where a proxy may have both.
+    #[arg(long, value_name = "URL", requires = "kibana_url")]
+    pub synod_url: Option<String>,
     /// Where the API key is kept that the shipper calls with. Its text is never printed.
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
@@ -117,7 +120,7 @@ pub struct ElkRedeliver {
     /// Only what was refused for this kind of error, as document_parsing_exception.
     #[arg(long = "type", value_name = "WORD")]
     pub kind: Option<String>,
-    /// Only what was refused from this moment on, as 2026-01-31 or 2026-01-31T12:00:00Z.
+    /// Only documents of this moment and later ones, as 2026-01-31 or 2026-01-31T12:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub since: Option<String>,
     /// Send nothing: count what there is.

@@ -63,7 +63,8 @@ struct Walked {
 /// Walks the list of what should be there.
 fn walk(server: &ElkServer, wishes: &ElkWishes, mode: Mode, rotate: bool, rollover: bool) -> Result<Walked, CommandError> {
     let credential = credential(server)?;
-    let kibana = wishes.kibana_url.as_ref().map(|url| Kibana::new(url, server.root.as_deref(), credential.clone())).transpose()?;
+    let synod = wishes.synod_url.as_deref();
+    let kibana = wishes.kibana_url.as_ref().map(|url| Kibana::new(url, server.root.as_deref(), credential.clone(), synod)).transpose()?;
     let called = Server::new(&server.url, server.root.as_deref(), &credential)?;
     let setup = Setup {
         server: &called,

@@ -1,23 +1,14 @@
-//! `synod export`: a detector's live model as an ONNX file.
+//! `synod export`: what leaves an installation as files that others read.
+
+mod decisions;
+mod onnx;
 
 use super::CommandError;
-use super::installation::Installation;
 use crate::cli::Export;
-use crate::engine::{Engine, live_models};
-use crate::hexadecimal::hexadecimal;
-use sha2::{Digest, Sha256};
 
 pub(super) fn run(arguments: &Export) -> Result<(), CommandError> {
-    let mut at = Installation::open(&arguments.common)?;
-    at.config.detectors.retain(|detector| detector.name == arguments.detector);
-    if at.config.detectors.is_empty() {
-        return Err(CommandError::Usage(format!("--detector: there is no detector `{}`", arguments.detector)));
+    match arguments {
+        Export::Decisions(arguments) => decisions::run(arguments),
+        Export::Onnx(arguments) => onnx::run(arguments),
     }
-    let engine = Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?;
-    let detector = &engine.detectors()[0];
-    let pool = detector.pool().ok_or_else(|| CommandError::Failed(format!("detector {} does not start", detector.name())))?;
-    let onnx = pool.export_onnx().map_err(|failure| CommandError::Failed(format!("detector {}: {failure}", detector.name())))?;
-    synod_store::write_file(&arguments.output, &onnx).map_err(|error| CommandError::file(&arguments.output, error))?;
-    println!("{}: {} bytes, SHA-256 {}", arguments.output.display(), onnx.len(), hexadecimal(&Sha256::digest(&onnx)));
-    Ok(())
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 pub(super) fn run(arguments: &Notify) -> Result<(), CommandError> {
     let config = load_notify(&arguments.config)?;
-    let _guard = logging::start(config.level, None, None);
+    let _guard = logging::start(config.level, logging::Target::Output, None, None);
     let runtime = Builder::new_current_thread().enable_all().build().map_err(NotifyError::System)?;
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(());

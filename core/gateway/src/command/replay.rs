@@ -64,11 +64,12 @@ fn selection(arguments: &Replay, config: &Config, secret: &Secret) -> Result<Sel
         entity: arguments.entity.as_ref().map_or_else(Vec::new, |entity| forms(entity, config, secret)),
         outcome: arguments.outcome,
         limit: arguments.limit,
+        ..Selection::default()
     })
 }
 
 /// An entity as it may be stored: as it is, or as a digest.
-fn forms(entity: &str, config: &Config, secret: &Secret) -> Vec<String> {
+pub(super) fn forms(entity: &str, config: &Config, secret: &Secret) -> Vec<String> {
     let hashing = StoredForm::new(config.schema.clone(), vec![Storing::Hmac; config.schema.fields().len()], secret.clone());
     let hashed = config.schema.entity().and_then(|field| hashing.text(field, entity));
     [Some(entity.to_owned()), hashed].into_iter().flatten().collect()

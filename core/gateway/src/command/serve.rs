@@ -47,7 +47,8 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let traces = config.tracing.as_ref().map(traces::start).transpose().map_err(|error| CommandError::Failed(chain(&error)))?;
     let queue = config.sinks.follows_events().then(|| Arc::new(EventQueue::default()));
     let app = queue.clone().filter(|_| config.sinks.ships(Stream::App)).map(AppLayer::new);
-    let _guard = logging::start(config.level, traces.as_ref(), app);
+    let target = if config.sinks.standard_output.is_some() { logging::Target::Errors } else { logging::Target::Output };
+    let _guard = logging::start(config.level, target, traces.as_ref(), app);
     refuse_insecure(&config, arguments.dev)?;
     let at = Installation::with(config)?;
     let _lock = at.directory.lock_exclusive()?;

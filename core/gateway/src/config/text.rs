@@ -255,6 +255,25 @@ tables! {
         node: Option<String> = None,
         spool: Spool = Spool::default(),
         elasticsearch: Option<Elasticsearch> = None,
+        file: Option<FileSink> = None,
+        standard_output: Option<OutputSink> = None,
+    }
+    FileSink {
+        folder: String = String::new(),
+        streams: Vec<String> = all_streams(),
+        rotate: Rotate = Rotate::default(),
+        sample: Sample = Sample::default(),
+        begin: BeginAt = BeginAt::Earliest,
+    }
+    Rotate {
+        size: String = "100MiB".into(),
+        age: String = "1d".into(),
+        keep: usize = 30,
+        compress: bool = true,
+    }
+    OutputSink {
+        streams: Vec<String> = all_streams(),
+        sample: Sample = Sample::default(),
     }
     Spool {
         decisions: SpoolOfDecisions = SpoolOfDecisions::default(),
@@ -269,7 +288,7 @@ tables! {
     }
     Elasticsearch {
         nodes: Vec<String> = Vec::new(),
-        streams: Vec<String> = vec!["decision".into(), "audit".into(), "access".into(), "app".into()],
+        streams: Vec<String> = all_streams(),
         api_key_file: Option<String> = None,
         basic: Option<AlertsBasic> = None,
         root: Option<String> = None,
@@ -366,6 +385,10 @@ tables! {
         errors: bool = true,
         rate: String = "20/s".into(),
     }
+}
+
+fn all_streams() -> Vec<String> {
+    crate::documents::Stream::ASKED.map(|stream| stream.name().to_owned()).into()
 }
 
 /// What happens to rows when no more decisions may wait to be shipped.

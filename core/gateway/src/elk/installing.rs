@@ -1,7 +1,7 @@
 //! Making things be as they should, and looking whether they are. Both walk the same list; only what follows from a difference is not the same.
 
 use super::comparing::difference;
-use super::plan::{Extra, Object, STREAMS, Wishes, plan, retention};
+use super::plan::{Extra, Object, STREAMS, Version, Wishes, plan, retention};
 use super::server::{Answer, Method, Server};
 use super::{ElkError, Kibana};
 use serde_json::{Value, json};
@@ -93,7 +93,7 @@ impl Setup<'_> {
     /// At the first thing of the usual that the server refuses, or where no server answers.
     pub(crate) async fn run(&self) -> Result<Vec<String>, ElkError> {
         let version = self.server.get("/").await?.ok("Elasticsearch")?;
-        let objects = plan(self.wishes, knows_failure_store(version["version"]["number"].as_str().unwrap_or_default()));
+        let objects = plan(self.wishes, Version::of(version["version"]["number"].as_str().unwrap_or_default()));
         let refused = self.objects(&objects).await?;
         for stream in STREAMS {
             self.data_stream(stream, &objects).await?;
@@ -227,13 +227,6 @@ fn is_unknown(answer: &Answer) -> bool {
     answer.status == 405 || (answer.status == 400 && answer.reason().starts_with("no handler found"))
 }
 
-/// Whether Elasticsearch of this version can be told to keep what it refuses: from 8.19, and from 9.1.
-fn knows_failure_store(version: &str) -> bool {
-    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-    version >= (9, 1) || ((8, 19)..(9, 0)).contains(&version)
-}
-
 pub(super) fn name(method: Method) -> &'static str {
     match method {
         Method::Get => "GET",
@@ -247,13 +240,6 @@ pub(super) fn name(method: Method) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn servers_that_know_a_failure_store() {
-        let known: Vec<bool> =
-            ["8.12.0", "8.18.4", "8.19.21", "9.0.3", "9.1.0", "9.5.3", "10.0.0", "", "x"].map(knows_failure_store).into();
-        assert_eq!(known, [false, false, true, false, true, true, true, false, false]);
-    }
 
     #[test]
     fn a_step_is_one_line() {

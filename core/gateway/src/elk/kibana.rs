@@ -23,10 +23,15 @@ const BOUNDARY: &str = "synod-1f7e2c64b0a94d5e8a3f";
 /// A saved object's type and id.
 type Key = (String, String);
 
+/// What links to decisions begin with in the file: nothing, as if Synod were at Kibana's own host.
+const LINK: &str = r#"urlTemplate\":\"/v1/decisions/"#;
+
 /// A Kibana.
 #[derive(Debug)]
 pub(crate) struct Kibana {
     url: Url,
+    /// What it imports.
+    objects: String,
     client: Client,
     credential: Credential,
 }
@@ -39,12 +44,16 @@ struct Differences {
 }
 
 impl Kibana {
-    /// One at this address, which may have a path, that of a space say.
+    /// One at this address, which may have a path, that of a space say. Links to decisions lead to `synod`, if that is given.
     ///
     /// # Errors
-    /// When the address is none, or the certificates are.
-    pub(crate) fn new(url: &str, root: Option<&Path>, credential: Credential) -> Result<Self, ElkError> {
-        Ok(Self { url: address(url)?, client: client(root, LONGEST, None)?, credential })
+    /// When an address is none, or the certificates are.
+    pub(crate) fn new(url: &str, root: Option<&Path>, credential: Credential, synod: Option<&str>) -> Result<Self, ElkError> {
+        let objects = match synod {
+            Some(synod) => KIBANA.replace(LINK, &LINK.replace("/v1/", &format!("{}/v1/", address(synod)?.as_str().trim_end_matches('/')))),
+            None => KIBANA.to_owned(),
+        };
+        Ok(Self { url: address(url)?, objects, client: client(root, LONGEST, None)?, credential })
     }
 
     async fn post(&self, path: &str, form: &str, body: Vec<u8>) -> Result<Answer, ElkError> {
@@ -89,7 +98,8 @@ impl Kibana {
 
     async fn import(&self) -> Result<(), ElkError> {
         let form = format!("multipart/form-data; boundary={BOUNDARY}");
-        let answer = self.post("/api/saved_objects/_import?overwrite=true", &form, multipart()).await?.ok("Kibana's import")?;
+        let answer =
+            self.post("/api/saved_objects/_import?overwrite=true", &form, multipart(&self.objects)).await?.ok("Kibana's import")?;
         if answer["success"] == true {
             return Ok(());
         }
@@ -104,7 +114,7 @@ impl Kibana {
 impl Setup<'_> {
     /// Imports ours, unless they are there.
     pub(super) async fn saved_objects(&self, kibana: &Kibana) -> Result<Outcome, ElkError> {
-        let ours = lines(KIBANA)?;
+        let ours = lines(&kibana.objects)?;
         let found = kibana.export(&ours.keys().cloned().collect()).await?;
         let differences = differences(&ours, &found);
         let outcome = self.outcome(!found.is_empty(), differences.told());
@@ -179,10 +189,10 @@ fn lines(text: &str) -> Result<BTreeMap<Key, Value>, ElkError> {
     text.lines().filter(|line| !line.trim().is_empty()).map(object).collect()
 }
 
-/// The file as a form with one part.
-fn multipart() -> Vec<u8> {
+/// A file as a form with one part.
+fn multipart(file: &str) -> Vec<u8> {
     let head = "content-disposition: form-data; name=\"file\"; filename=\"synod.ndjson\"\r\ncontent-type: application/ndjson";
-    format!("--{BOUNDARY}\r\n{head}\r\n\r\n{KIBANA}\r\n--{BOUNDARY}--\r\n").into_bytes()
+    format!("--{BOUNDARY}\r\n{head}\r\n\r\n{file}\r\n--{BOUNDARY}--\r\n").into_bytes()
 }
 
 #[cfg(test)]
@@ -193,7 +203,7 @@ mod tests {
     fn our_objects_are_as_they_are_whatever_the_spelling() {
         let ours = lines(KIBANA).unwrap();
         assert!(ours.len() > 10);
-        assert!(!KIBANA.contains(BOUNDARY));
+        assert!(!KIBANA.contains(BOUNDARY) && KIBANA.contains(LINK));
         assert_eq!(differences(&ours, &ours).told(), None);
         let (key, first) = ours.iter().find(|(_, object)| object["attributes"]["panelsJSON"].is_string()).unwrap();
         let mut found = ours.clone();

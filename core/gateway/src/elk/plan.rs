@@ -118,12 +118,34 @@ impl Object {
     }
 }
 
-/// All that these wishes ask for. The failure store is spoken of where the server knows it.
-pub(super) fn plan(wishes: &Wishes, knows_failure_store: bool) -> Vec<Object> {
+/// What versions differ in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Version(u32, u32);
+
+impl Version {
+    /// The version in a server's words; the oldest if it has none.
+    pub(super) fn of(text: &str) -> Self {
+        let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
+        Self(parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+    }
+
+    /// Whether it can be told to keep what it refuses, or not to.
+    fn knows_failure_store(self) -> bool {
+        self >= Self(9, 1) || (Self(8, 19)..Self(9, 0)).contains(&self)
+    }
+
+    /// Whether it can be told to leave fields beyond the limit alone in place of refusing the document.
+    fn knows_fields_beyond_limit(self) -> bool {
+        self >= Self(8, 14)
+    }
+}
+
+/// All that these wishes ask for, as far as a server of this version can be told.
+pub(super) fn plan(wishes: &Wishes, version: Version) -> Vec<Object> {
     let lists = [(Kind::Pipeline, PIPELINES), (Kind::Policy, POLICIES), (Kind::Component, COMPONENTS), (Kind::Index, INDICES)];
     let objects = lists.into_iter().flat_map(|(kind, files)| files.iter().map(move |file| object(kind, file)));
-    let mut objects: Vec<Object> = objects.filter(|object| is_wished(object, wishes, knows_failure_store)).collect();
-    objects.iter_mut().for_each(|object| adapt(object, wishes));
+    let mut objects: Vec<Object> = objects.filter(|object| is_wished(object, wishes, version)).collect();
+    objects.iter_mut().for_each(|object| adapt(object, wishes, version));
     objects
 }
 
@@ -142,17 +164,22 @@ fn object(kind: Kind, (name, text): &File) -> Object {
     Object { kind, name, wanted, extra }
 }
 
-fn is_wished(object: &Object, wishes: &Wishes, knows_failure_store: bool) -> bool {
+fn is_wished(object: &Object, wishes: &Wishes, version: Version) -> bool {
     match object.extra {
         None => true,
         // Also to say that it is off.
-        Some(Extra::FailureStore) if knows_failure_store => true,
+        Some(Extra::FailureStore) if version.knows_failure_store() => true,
         Some(extra) => wishes.ask_for(extra),
     }
 }
 
-/// Writes the wishes into an object.
-fn adapt(object: &mut Object, wishes: &Wishes) {
+/// Writes the wishes into an object, and takes out what the server cannot be told.
+fn adapt(object: &mut Object, wishes: &Wishes, version: Version) {
+    if !version.knows_fields_beyond_limit()
+        && let Some(settings) = object.wanted["template"]["settings"].as_object_mut()
+    {
+        settings.shift_remove("index.mapping.total_fields.ignore_dynamic_beyond_limit");
+    }
     if object.extra == Some(Extra::FailureStore) {
         object.wanted["template"]["data_stream_options"]["failure_store"]["enabled"] = json!(wishes.failure_store);
     }
@@ -176,13 +203,29 @@ pub(super) fn retention<'a>(objects: &'a [Object], stream: &str) -> Option<&'a s
 mod tests {
     use super::*;
 
+    const NEW: Version = Version(9, 5);
+
+    #[test]
+    fn a_server_is_not_told_what_it_does_not_know() {
+        let known = |version: &str| {
+            let all = plan(&wishes(), Version::of(version));
+            let settings = all.iter().find(|object| object.name == "synod@settings").unwrap().wanted.to_string();
+            (all.iter().any(|object| object.extra == Some(Extra::FailureStore)), settings.contains("ignore_dynamic_beyond_limit"))
+        };
+        let versions = ["8.12.2", "8.14.0", "8.18.4", "8.19.21", "9.0.3", "9.1.0", "9.5.3", "10.0.0", "", "x"];
+        let stores = [false, false, false, true, false, true, true, true, false, false];
+        let beyond = [false, true, true, true, true, true, true, true, false, false];
+        assert_eq!(versions.map(|version| known(version).0), stores);
+        assert_eq!(versions.map(|version| known(version).1), beyond);
+    }
+
     fn wishes() -> Wishes {
         Wishes { namespace: "default".into(), retention: BTreeMap::new(), ilm: false, failure_store: false, pipeline: false }
     }
 
     #[test]
     fn each_object_comes_after_those_that_it_names() {
-        let all = plan(&Wishes { ilm: true, pipeline: true, ..wishes() }, true);
+        let all = plan(&Wishes { ilm: true, pipeline: true, ..wishes() }, NEW);
         for (at, index) in all.iter().enumerate().filter(|(_, object)| object.kind == Kind::Index) {
             for component in index.wanted["composed_of"].as_array().unwrap().iter().filter(|name| *name != "synod@custom") {
                 assert!(all[..at].iter().any(|object| object.name == component), "{} {component}", index.name);
@@ -194,17 +237,17 @@ mod tests {
 
     #[test]
     fn nothing_is_made_that_nobody_asked_for() {
-        let usual = plan(&wishes(), true);
+        let usual = plan(&wishes(), NEW);
         let extras: Vec<_> = usual.iter().filter_map(|object| object.extra).collect();
         assert_eq!(extras, [Extra::FailureStore], "which says that it is off");
-        assert!(plan(&wishes(), false).iter().all(|object| object.extra.is_none()));
+        assert!(plan(&wishes(), Version::of("8.18.0")).iter().all(|object| object.extra.is_none()));
         assert_eq!(usual.len(), 5 + 1 + 5 + 1 + 5);
     }
 
     #[test]
     fn wishes_are_written_into_the_objects() {
         let retention = BTreeMap::from([("access".to_owned(), "7d".to_owned())]);
-        let all = plan(&Wishes { retention, ilm: true, failure_store: true, ..wishes() }, true);
+        let all = plan(&Wishes { retention, ilm: true, failure_store: true, ..wishes() }, NEW);
         let named = |name: &str| all.iter().find(|object| object.name == name).unwrap().wanted.to_string();
         assert!(named("synod@lifecycle-access").contains(r#""data_retention":"7d""#));
         assert!(named("synod@lifecycle-audit").contains(r#""data_retention":"400d""#));

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many dead letters are read at a time.
-const PAGE: usize = 100;
+/// How many dead letters are read at a time: each may be as large as a request, and all are in memory.
+const PAGE: usize = 50;
 /// How many bytes of documents are sent at a time; one that is larger goes alone.
 const MOST: usize = 8 << 20;
 
@@ -91,7 +91,8 @@ impl Redelivery {
     }
 
     async fn page(&self, server: &Server, letters: &str, after: Option<&Value>) -> Result<Vec<Letter>, ElkError> {
-        let mut filters = Vec::new();
+        // Filebeat's dead letters have no id, and do not say where they belong.
+        let mut filters = vec![json!({"exists": {"field": "event.id"}})];
         filters.extend(self.kind.as_ref().map(|kind| json!({"term": {"synod.dead_letter.type": kind}})));
         filters.extend(self.since.as_ref().map(|since| json!({"range": {"@timestamp": {"gte": since}}})));
         let mut body = json!({"size": PAGE, "query": {"bool": {"filter": filters}}, "sort": [{"event.id": "asc"}]});

@@ -288,7 +288,7 @@ pub(super) struct Part<'a> {
 #[derive(Serialize, ToSchema)]
 pub(super) struct DecisionLinks {
     /// The decision and its labels in Kibana.
-    #[schema(format = Uri)]
+    #[schema(format = "uri")]
     kibana: String,
 }
 

@@ -20,6 +20,8 @@ pub struct Selection {
     pub until: Option<i64>,
     /// About this entity, in one of the forms in which it may be stored.
     pub entity: Vec<String>,
+    /// Of this tenant; with an empty text those of none.
+    pub tenant: Option<String>,
     /// With this outcome.
     pub outcome: Option<Outcome>,
     /// The first ones, so many.
@@ -50,6 +52,8 @@ struct Looked<'a> {
     id: Uuid,
     #[serde(borrow, default)]
     entity: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    tenant: Option<Cow<'a, str>>,
     verdict: LookedVerdict,
 }
 
@@ -66,7 +70,7 @@ impl Selection {
 
     /// Whether a record has to be looked into to know whether it is meant.
     fn looks_inside(&self) -> bool {
-        !self.decisions.is_empty() || !self.entity.is_empty() || self.outcome.is_some()
+        !self.decisions.is_empty() || !self.entity.is_empty() || self.tenant.is_some() || self.outcome.is_some()
     }
 
     fn is_of_time(&self, at: i64) -> bool {
@@ -77,6 +81,7 @@ impl Selection {
         let one_of = |entity: &Option<Cow<'_, str>>| entity.as_ref().is_some_and(|entity| self.entity.iter().any(|one| one == entity));
         (self.decisions.is_empty() || self.decisions.contains(&looked.id))
             && (self.entity.is_empty() || one_of(&looked.entity))
+            && self.tenant.as_ref().is_none_or(|tenant| *tenant == looked.tenant.as_deref().unwrap_or_default())
             && self.outcome.is_none_or(|outcome| outcome == looked.verdict.outcome)
     }
 }

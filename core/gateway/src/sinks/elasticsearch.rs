@@ -169,7 +169,8 @@ impl Elasticsearch {
                 parcel.halve(chunk, |item| self.buried(item, &Refusal { status, kind: "refused_request", reason: &reason }));
                 Ok(())
             }
-            Sent::Doubtful(failure) => {
+            Sent::Doubtful(mut failure) => {
+                failure.after = failure.after.or_else(|| Some(self.pace.pause()));
                 parcel.back(chunk.into_iter().map(|item| Item { is_doubtful: true, attempts: item.attempts + 1, ..item }));
                 Err(failure)
             }
@@ -257,7 +258,10 @@ impl Sink for Elasticsearch {
         self.nodes.renew()?;
         self.nodes.until_welcome().await;
         while !parcel.is_empty() {
-            lookup::settle_doubts(&self.nodes, self.documents.origin(), parcel, tally).await?;
+            if let Err(failure) = lookup::settle_doubts(&self.nodes, self.documents.origin(), parcel, tally).await {
+                self.pace.failed();
+                return Err(Failure { after: failure.after.or_else(|| Some(self.pace.pause())), ..failure });
+            }
             self.send_some(parcel, tally).await?;
         }
         Ok(())

@@ -70,7 +70,11 @@ pub(crate) trait Sink: Send + 'static {
 pub(super) fn start<S: Sink>(sink: S, followed: Followed, stopped: watch::Receiver<()>) -> std::io::Result<JoinHandle<()>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let following = Following::new(sink, followed, stopped);
-    std::thread::Builder::new().name("sink".into()).spawn(move || runtime.block_on(following.run()))
+    std::thread::Builder::new().name("sink".into()).spawn(move || {
+        runtime.block_on(following.run());
+        // What a receiver keeps up is not waited for.
+        runtime.shutdown_background();
+    })
 }
 
 struct Following<S> {
@@ -309,9 +313,13 @@ mod tests {
 
         /// Starts a sink; it ends when what this answers is dropped.
         fn start(&self) -> (watch::Sender<()>, JoinHandle<()>) {
+            self.start_at(Begin::Latest)
+        }
+
+        fn start_at(&self, begin: Begin) -> (watch::Sender<()>, JoinHandle<()>) {
             let (stop, stopped) = watch::channel(());
             let sink = Receiver { taken: Arc::clone(&self.taken), is_down: Arc::clone(&self.is_down) };
-            let followed = self.ledger.follow(&self.directory, &sink.place()).unwrap();
+            let followed = self.ledger.follow(&self.directory, &Place { begin, ..sink.place() }).unwrap();
             (stop, start(sink, followed, stopped).unwrap())
         }
 
@@ -354,6 +362,44 @@ mod tests {
         wait_for(|| at.taken() == [4, 5, 6, 7]);
         drop(stop);
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn everything_before_damage_is_told_wherever_it_is() {
+        let at = Installed::new();
+        at.append(40);
+        let folder = at.directory.path().join("log");
+        let path = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some()).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        // Where each record begins: all of them are of one length, or nearly.
+        let begins: Vec<usize> = (1..=40_u64)
+            .scan(64, |at, _| {
+                let begin = *at;
+                let length = u32::from_le_bytes(whole[begin..begin + 4].try_into().unwrap()) & 0x7fff_ffff;
+                *at += 89 + length as usize;
+                Some(begin)
+            })
+            .collect();
+        let mut seed = 7_u64;
+        for round in 0..60 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let offset = 64 + (seed >> 33) as usize % (whole.len() - 64);
+            let mut damaged = whole.clone();
+            if round % 2 == 0 { damaged[offset] ^= 1 << (seed % 8) } else { damaged.truncate(offset) }
+            std::fs::write(&path, damaged).unwrap();
+            at.taken.lock().unwrap().clear();
+            let _ = std::fs::remove_file(at.directory.path().join("sinks/receiver"));
+            let (stop, thread) = at.start_at(Begin::Earliest);
+            let before = begins.iter().filter(|begin| **begin <= offset).count() as u64 - 1;
+            let expected: Vec<u64> = (1..=before).collect();
+            wait_for(|| at.taken().len() >= expected.len());
+            wait_for(|| at.ledger.followers().last().is_some_and(|facts| facts.failures.iter().any(|(code, _)| *code == "log")));
+            assert_eq!(at.taken(), expected, "damage at {offset}");
+            drop(stop);
+            thread.join().unwrap();
+        }
+        // The ledger closes a log that is whole.
+        std::fs::write(&path, whole).unwrap();
     }
 
     #[test]

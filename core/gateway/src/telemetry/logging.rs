@@ -19,9 +19,22 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Lines that wait for standard output. When it is blocked for longer, requests wait: no line is dropped.
 const WAITING: usize = 65_536;
 
+/// Where lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// To standard output.
+    Output,
+    /// To standard error, because standard output has documents.
+    Errors,
+}
+
 /// Starts logging, and beside it the recording of traces and of application events if those are on. Lines are written until the guard is dropped.
-pub fn start(level: Level, traces: Option<&Running>, app: Option<AppLayer>) -> WorkerGuard {
-    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(WAITING).lossy(false).finish(std::io::stdout());
+pub fn start(level: Level, target: Target, traces: Option<&Running>, app: Option<AppLayer>) -> WorkerGuard {
+    let builder = NonBlockingBuilder::default().buffered_lines_limit(WAITING).lossy(false);
+    let (writer, guard) = match target {
+        Target::Output => builder.finish(std::io::stdout()),
+        Target::Errors => builder.finish(std::io::stderr()),
+    };
     let filter = || EnvFilter::new(level.name());
     let lines = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(Lines::new()).with_writer(Redacting(writer));
     // A second start, as in tests, keeps the first.

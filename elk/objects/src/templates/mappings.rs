@@ -79,11 +79,10 @@ fn dynamic(path: &str) -> Vec<Value> {
             json!({format!("detectors_{name}"): {"path_match": format!("{path}.*.{name}"), "mapping": mapping}})
         })
         .collect();
-    let others = json!({
-        "path_match": format!("{path}.*"),
-        "match_mapping_type": ["string", "long", "double", "boolean"],
-        "mapping": {"type": "keyword", "ignore_above": LONGEST},
-    });
-    templates.push(json!({"detectors_others": others}));
+    // One for each kind of value, and none for objects: lists of kinds are not known to every version.
+    templates.extend(["string", "long", "double", "boolean"].map(|kind| {
+        let mapping = json!({"type": "keyword", "ignore_above": LONGEST});
+        json!({format!("detectors_other_{kind}"): {"path_match": format!("{path}.*"), "match_mapping_type": kind, "mapping": mapping}})
+    }));
     templates
 }

@@ -6,9 +6,12 @@ use crate::config::units;
 use crate::documents::{Sample, Stream};
 use crate::ledger::Begin;
 use crate::sinks::elasticsearch::{Credential, ElasticsearchConfig};
+use crate::sinks::file::FileConfig;
+use crate::sinks::standard_output::OutputConfig;
 use crate::sinks::{OriginConfig, SinksConfig, SpoolConfig};
 use std::path::Path;
 use std::time::Duration;
+use synod_store::Rotation;
 use url::Url;
 
 /// The most nodes.
@@ -16,6 +19,8 @@ const MOST: usize = 32;
 /// The longest name.
 const LONGEST: usize = 100;
 const MEBIBYTE: usize = 1 << 20;
+/// After which time a file is complete.
+const AGES: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_hours(366 * 24);
 /// How long a request may take.
 const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
 
@@ -25,6 +30,11 @@ pub(super) fn sinks(at: &mut Checker<'_>, whole: &Text, folder: &Path) -> SinksC
         origin: origin(at, text),
         spool: spool(at, &text.spool),
         elasticsearch: text.elasticsearch.as_ref().and_then(|text| elasticsearch(at, text, folder)),
+        file: text.file.as_ref().map(|text| file(at, text, folder)),
+        standard_output: text.standard_output.as_ref().map(|text| OutputConfig {
+            streams: streams(at, "sinks.standard_output.streams", &text.streams),
+            sample: sample(at, "sinks.standard_output.sample", &text.sample),
+        }),
     };
     if config.follows_decisions() && whole.decisions.durability == Durability::None {
         at.mistake("sinks", "decisions and audit records are shipped from the log: `decisions.durability` must not be `none`");
@@ -88,6 +98,30 @@ fn elasticsearch(at: &mut Checker<'_>, text: &text::Elasticsearch, folder: &Path
         sample: sample(at, "sinks.elasticsearch.sample", &text.sample),
         begin: begin(text.begin),
     })
+}
+
+fn file(at: &mut Checker<'_>, text: &text::FileSink, folder: &Path) -> FileConfig {
+    if text.folder.is_empty() {
+        at.mistake("sinks.file.folder", "is missing: where decisions.jsonl and events.jsonl are written");
+    }
+    let rotate = &text.rotate;
+    at.within("sinks.file.rotate.keep", rotate.keep as f64, 1.0, 100_000.0, "a number of files from 1 to 100000");
+    let age = at.taken("sinks.file.rotate.age", units::duration(&rotate.age), AGES.start().to_owned());
+    if !AGES.contains(&age) {
+        at.mistake("sinks.file.rotate.age", format!("`{}` is not from 1m to 366d", rotate.age));
+    }
+    FileConfig {
+        folder: folder.join(&text.folder),
+        streams: streams(at, "sinks.file.streams", &text.streams),
+        rotation: Rotation {
+            size: size(at, "sinks.file.rotate.size", &rotate.size, 64 << 10) as u64,
+            age,
+            keep: rotate.keep,
+            compress: rotate.compress,
+        },
+        sample: sample(at, "sinks.file.sample", &text.sample),
+        begin: begin(text.begin),
+    }
 }
 
 fn nodes(at: &mut Checker<'_>, texts: &[String]) -> Vec<Url> {
@@ -175,6 +209,11 @@ mod tests {
             ("{service: ' x'}", "sinks.service: has 1 to 100 bytes"),
             ("{spool: {decisions: {maximum: 1KiB}}}", "sinks.spool.decisions.maximum: `1KiB` is less"),
             ("{spool: {decisions: {when_full: drop}}}", "sinks.spool.decisions.when_full"),
+            ("{file: {}}", "sinks.file.folder: is missing"),
+            ("{file: {folder: a, rotate: {size: 1KiB}}}", "sinks.file.rotate.size: `1KiB` is less"),
+            ("{file: {folder: a, rotate: {age: 1s}}}", "sinks.file.rotate.age: `1s` is not from"),
+            ("{file: {folder: a, rotate: {keep: 0}}}", "sinks.file.rotate.keep: 0 is not"),
+            ("{standard_output: {streams: []}}", "sinks.standard_output.streams: are none"),
             ("{elasticsearch: {}}", "sinks.elasticsearch.nodes: are missing"),
             ("{elasticsearch: {nodes: ['ftp://a']}}", "sinks.elasticsearch.nodes[0]: `ftp://a` is no URL"),
             ("{elasticsearch: {nodes: ['http://a', 'http://a']}}", "nodes[1]: `http://a` is named twice"),

@@ -83,6 +83,11 @@ impl Pace {
         }
     }
 
+    /// Notes a request without documents that failed.
+    pub(super) fn failed(&mut self) {
+        self.throttled = self.throttled.saturating_add(1);
+    }
+
     fn went_well(&mut self) {
         self.throttled = 0;
         self.well += 1;

@@ -13,16 +13,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Rows of a group; fewer if their text is long.
+/// Rows of a group; fewer if they are wide, or their text is long.
 const GROUP_ROWS: usize = 1 << 16;
-const GROUP_TEXT_BYTES: usize = 64 << 20;
+/// What a group may take in memory until it is complete.
+const GROUP_BYTES: usize = 64 << 20;
+/// What a text takes beside its own bytes: how it is referred to, and how it is allocated.
+const TEXT_OVERHEAD: usize = size_of::<ByteArray>() + 32;
 
 pub(in crate::table) struct Writer {
     path: PathBuf,
     file: SerializedFileWriter<Output>,
     columns: Vec<Column>,
     rows: usize,
-    text_bytes: usize,
+    bytes: usize,
 }
 
 impl Writer {
@@ -35,7 +38,7 @@ impl Writer {
             .and_then(|schema| SerializedFileWriter::new(output, schema, Arc::new(properties())))
             .map_err(|source| TableError::WriteParquet { path: path.to_owned(), source })?;
         let columns = columns.iter().map(|column| Column::new(column.kind)).collect();
-        Ok(Self { path: path.to_owned(), file, columns, rows: 0, text_bytes: 0 })
+        Ok(Self { path: path.to_owned(), file, columns, rows: 0, bytes: 0 })
     }
 
     fn write_group(&mut self) -> Result<()> {
@@ -45,7 +48,7 @@ impl Writer {
             column.write(writer)?;
         }
         group.close()?;
-        (self.rows, self.text_bytes) = (0, 0);
+        (self.rows, self.bytes) = (0, 0);
         Ok(())
     }
 }
@@ -53,10 +56,10 @@ impl Writer {
 impl Sink for Writer {
     fn write(&mut self, row: &[Value<'_>]) -> std::result::Result<(), TableError> {
         for (column, value) in self.columns.iter_mut().zip(row) {
-            self.text_bytes += column.push(*value);
+            self.bytes += column.push(*value);
         }
         self.rows += 1;
-        if self.rows < GROUP_ROWS && self.text_bytes < GROUP_TEXT_BYTES {
+        if self.rows < GROUP_ROWS && self.bytes < GROUP_BYTES {
             return Ok(());
         }
         self.write_group().map_err(|source| TableError::WriteParquet { path: self.path.clone(), source })
@@ -117,7 +120,7 @@ impl Column {
         Self { levels: Vec::new(), values }
     }
 
-    /// Adds a value, and returns how many bytes of text it has.
+    /// Adds a value, and returns how many bytes it takes.
     fn push(&mut self, value: Value<'_>) -> usize {
         match (&mut self.values, value) {
             (Values::Boolean(values), Value::Boolean(value)) => values.push(value),
@@ -127,11 +130,17 @@ impl Column {
             (_, missing) => {
                 debug_assert_eq!(missing, Value::Missing, "a value is of its column's kind");
                 self.levels.push(0);
-                return 0;
+                return size_of::<i16>();
             }
         }
         self.levels.push(1);
-        if let Value::Text(text) = value { text.len() } else { 0 }
+        size_of::<i16>()
+            + match value {
+                Value::Missing => 0,
+                Value::Boolean(_) => 1,
+                Value::Integer(_) | Value::Time(_) | Value::Number(_) => 8,
+                Value::Text(text) => TEXT_OVERHEAD + text.len(),
+            }
     }
 
     fn write(&mut self, mut writer: SerializedColumnWriter<'_>) -> Result<()> {
