@@ -256,7 +256,7 @@ fn a_truncated_file_is_no_shorter_file() {
 }
 
 /// Commands that cannot go well: the command, its exit code, and what the message must hold.
-const BAD_COMMANDS: [(&str, i32, &[&str]); 26] = [
+const BAD_COMMANDS: [(&str, i32, &[&str]); 25] = [
     ("score --data rows.csv --output out.csv --nonsense", 2, &["--nonsense"]),
     ("fly", 2, &["fly"]),
     ("score --data rows.csv --output out.csv --config nowhere.yaml", 2, &["nowhere.yaml"]),
@@ -269,7 +269,7 @@ const BAD_COMMANDS: [(&str, i32, &[&str]); 26] = [
     ("evaluate --data rows.csv --label fraud --split 0.5", 2, &["no column `fraud`", "label"]),
     ("evaluate --data rows.csv --label label --split 1.5", 2, &["--split", "1.5"]),
     ("export onnx --detector nobody --output x.onnx", 2, &["--detector", "nobody"]),
-    ("export --detector autoencoder --output x.onnx", 2, &["--detector", "decisions", "onnx"]),
+    ("export --detector autoencoder --output x.onnx", 2, &["--detector", "export <COMMAND>"]),
     ("export decisions --output x.txt", 2, &["--output", "x.txt", ".parquet", "make it first"]),
     ("export decisions --output x.csv --format parquet", 2, &["--format", "x.csv", "folder"]),
     ("export decisions --output x.csv --every 1d", 2, &["--every", "x.csv", "folder"]),
@@ -278,7 +278,6 @@ const BAD_COMMANDS: [(&str, i32, &[&str]); 26] = [
     ("export decisions --output -", 2, &["--format", "csv or jsonl"]),
     ("export decisions --output - --format jsonl --every 1d", 2, &["--every", "folder"]),
     ("export decisions --output x --from yesterday", 2, &["--from", "yesterday"]),
-    ("export decisions --output x", 2, &["is no data directory"]),
     ("generate --fraud 0.7 --output x.csv", 2, &["--fraud", "0.7"]),
     ("generate --rows few --output x.csv", 2, &["--rows", "few"]),
     ("init --data rows.csv --label fraud --output new.yaml", 2, &["--label", "`fraud`", "label"]),

@@ -92,3 +92,47 @@ fn earlier(id: Uuid) -> Uuid {
     let milliseconds = (id.as_u128() >> 80) as u64;
     Uuid::from_u128(u128::from(milliseconds.saturating_sub(EARLIER)) << 80)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::Label;
+    use synod_store::{DataDirectory, Entry, Log, LogSettings};
+
+    /// A decision made in this minute.
+    fn id(minute: u64) -> Uuid {
+        Uuid::from_u128((u128::from(1_769_860_800_000 + minute * 60_000) << 80) | 7)
+    }
+
+    fn label(minute: u64, note: &str) -> Entry {
+        let record = LabelRecord {
+            decision: id(minute),
+            label: Label::Fraud,
+            by: "ana".into(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            note: Some(note.into()),
+        };
+        Entry::new(RecordKind::Label as u8, 0, serde_json::to_vec(&record).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_latest_label_is_found_in_any_order_however_few_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = DataDirectory::open(folder.path()).unwrap();
+        let (log, _) = Log::open(&directory, LogSettings::default()).unwrap();
+        // Every other decision is labelled, twice, in another order than they were made.
+        let early = (0..100).map(|number| label(number * 74 % 200, "early"));
+        let late = (0..100).map(|number| label(number * 122 % 200, "late"));
+        log.append(early.chain(late).chain([label(1, "after the end")]).collect(), drop);
+        log.close().unwrap();
+        let recorded = Recorded::open(&directory).unwrap();
+        for most in [1, 3, 7, 1000] {
+            let mut labels = Labels { most, ..Labels::new(&recorded, 201) };
+            for minute in (0..200).chain((0..200).rev()).chain((0..200).map(|number| number * 67 % 200)) {
+                let note = labels.of(id(minute)).unwrap().and_then(|label| label.note);
+                assert_eq!(note.as_deref(), minute.is_multiple_of(2).then_some("late"), "minute {minute}, {most} are kept");
+                assert!(labels.kept.len() <= most);
+            }
+        }
+    }
+}
