@@ -382,3 +382,36 @@ fn a_share_is_shipped_of_what_is_plain_and_says_so() {
     assert_eq!(distinct.len(), shipped.len());
     server.stop();
 }
+
+#[test]
+fn events_that_the_disk_refuses_are_dropped_and_each_one_is_counted() {
+    let (elasticsearch, cluster) = unwilling();
+    let at = installed(&elasticsearch.url(""), "", "");
+    at.edit("streams: [decision]", "streams: [access]");
+    // Files of the service may not become longer: the log of events cannot grow any more.
+    let server = Server::start_command(&at, at.limited_server(1024), &[]);
+    let answered = || sum(&server, "synod_http_requests_total{");
+    (0..4000).for_each(|_| drop(server.get("/v1/detectors")));
+    wait_for("events that are dropped", || sum(&server, "synod_events_dropped_total{stream=\"access\",reason=\"disk\"") > 0.0);
+    // Each request is an event; the last ones may still be on their way, and those who ask are requests as well.
+    wait_for("the same count", || {
+        let before = answered();
+        thread::sleep(Duration::from_millis(300));
+        let told = sum(&server, "synod_events_total{stream=\"access\"") + sum(&server, "synod_events_dropped_total{stream=\"access\"");
+        (told - before).abs() <= 4.0
+    });
+    let written = sum(&server, "synod_events_total{stream=\"access\"");
+    assert!(written > 100.0);
+    // Requests are answered all the same, and what was written is shipped.
+    assert_eq!(server.get("/v1/detectors").status, 200);
+    relent(&elasticsearch, &cluster);
+    wait_for("what was written", || cluster.count("logs-synod.access-default") as f64 >= written);
+    server.stop();
+}
+
+/// All series of a metric together.
+fn sum(server: &Server, beginning: &str) -> f64 {
+    let text = server.administer("/metrics").body;
+    let lines = text.lines().filter(|line| line.starts_with(beginning));
+    lines.map(|line| line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap()).sum()
+}
