@@ -12,6 +12,8 @@ need_h2spec
 # Those of alerts and dashboards run a real Prometheus and Alertmanager; they start them themselves.
 need_without_service prometheus
 need_without_service prometheus-alertmanager
+# The recipe for it is run by the tests of the file sink.
+need logrotate
 # The tests of identity providers run a real one.
 command -v npm >/dev/null || need nodejs npm
 

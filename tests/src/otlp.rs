@@ -1,5 +1,7 @@
-//! A collector of traces: it takes OTLP as real ones do, by gRPC and by HTTP, and keeps what it was sent.
+//! A collector of traces and logs: it takes OTLP as real ones do, by gRPC and by HTTP, and keeps what it was sent.
 
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -14,6 +16,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
+pub use opentelemetry_proto::tonic::logs::v1::LogRecord;
 pub use opentelemetry_proto::tonic::trace::v1::Span;
 
 /// Spans that take longer do not come.
@@ -31,6 +34,9 @@ pub struct Collector {
 #[derive(Debug, Default)]
 struct Received {
     exports: Vec<ExportTraceServiceRequest>,
+    logs: Vec<ExportLogsServiceRequest>,
+    /// Whether log records are refused for now.
+    refuses: bool,
     /// The field `authorization` of each export.
     credentials: Vec<String>,
 }
@@ -44,6 +50,7 @@ impl Collector {
     pub fn grpc(tls: Option<(String, String)>) -> Self {
         let received = Arc::default();
         let service = TraceServiceServer::new(Grpc(Arc::clone(&received)));
+        let logs = LogsServiceServer::new(Grpc(Arc::clone(&received)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let incoming = {
             let _entered = runtime.enter();
@@ -54,7 +61,7 @@ impl Collector {
         if let Some((certificate, key)) = tls {
             server = server.tls_config(ServerTlsConfig::new().identity(Identity::from_pem(certificate, key))).expect("a certificate");
         }
-        std::thread::spawn(move || runtime.block_on(server.add_service(service).serve_with_incoming(incoming)));
+        std::thread::spawn(move || runtime.block_on(server.add_service(service).add_service(logs).serve_with_incoming(incoming)));
         Self { address, received }
     }
 
@@ -85,6 +92,25 @@ impl Collector {
         let received = self.received.lock().expect("no receiver panics");
         let resources = received.exports.iter().flat_map(|export| &export.resource_spans);
         resources.flat_map(|resource| &resource.scope_spans).flat_map(|scope| scope.spans.clone()).collect()
+    }
+
+    /// All log records that it was sent so far.
+    ///
+    /// # Panics
+    /// Never, unless another thread panicked.
+    #[must_use]
+    pub fn logs(&self) -> Vec<LogRecord> {
+        let received = self.received.lock().expect("no receiver panics");
+        let resources = received.logs.iter().flat_map(|export| &export.resource_logs);
+        resources.flat_map(|resource| &resource.scope_logs).flat_map(|scope| scope.log_records.clone()).collect()
+    }
+
+    /// From now on log records are refused, for a while (503, UNAVAILABLE), or are not.
+    ///
+    /// # Panics
+    /// Never, unless another thread panicked.
+    pub fn refuse_logs(&self, refuses: bool) {
+        self.received.lock().expect("no receiver panics").refuses = refuses;
     }
 
     /// What the first export says of who sends.
@@ -174,6 +200,25 @@ impl TraceService for Grpc {
     }
 }
 
+#[tonic::async_trait]
+impl LogsService for Grpc {
+    async fn export(&self, request: Request<ExportLogsServiceRequest>) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        match keep_logs(&self.0, request.into_inner()) {
+            true => Ok(Response::new(ExportLogsServiceResponse::default())),
+            false => Err(Status::unavailable("not now")),
+        }
+    }
+}
+
+/// Keeps log records, if they are taken now.
+fn keep_logs(received: &Mutex<Received>, export: ExportLogsServiceRequest) -> bool {
+    let mut received = received.lock().expect("no receiver panics");
+    if !received.refuses {
+        received.logs.push(export);
+    }
+    !received.refuses
+}
+
 fn keep(received: &Mutex<Received>, export: ExportTraceServiceRequest, credential: String) {
     let mut received = received.lock().expect("no receiver panics");
     received.exports.push(export);
@@ -188,12 +233,20 @@ fn answer(stream: TcpStream, received: &Mutex<Received>) {
             let value = head.iter().find_map(|line| line.split_once(':').filter(|(known, _)| known.eq_ignore_ascii_case(name)));
             value.map_or_else(String::new, |(_, value)| value.trim().to_owned())
         };
-        let is_otlp = head[0] == "POST /v1/traces HTTP/1.1" && field("content-type") == "application/x-protobuf";
-        let export = ExportTraceServiceRequest::decode(body.as_slice()).ok().filter(|_| is_otlp);
-        let status = if export.is_some() { "200 OK" } else { "400 Bad Request" };
-        if let Some(export) = export {
-            keep(received, export, field("authorization"));
-        }
+        let is_otlp = |path: &str| head[0] == format!("POST {path} HTTP/1.1") && field("content-type") == "application/x-protobuf";
+        let spans = ExportTraceServiceRequest::decode(body.as_slice()).ok().filter(|_| is_otlp("/v1/traces"));
+        let logs = ExportLogsServiceRequest::decode(body.as_slice()).ok().filter(|_| is_otlp("/v1/logs"));
+        let status = match (spans, logs) {
+            (Some(export), _) => {
+                keep(received, export, field("authorization"));
+                "200 OK"
+            }
+            (None, Some(export)) => match keep_logs(received, export) {
+                true => "200 OK",
+                false => "503 Service Unavailable",
+            },
+            (None, None) => "400 Bad Request",
+        };
         let told = format!("HTTP/1.1 {status}\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n");
         if (&stream).write_all(told.as_bytes()).is_err() {
             return;

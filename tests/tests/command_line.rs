@@ -256,7 +256,7 @@ fn a_truncated_file_is_no_shorter_file() {
 }
 
 /// Commands that cannot go well: the command, its exit code, and what the message must hold.
-const BAD_COMMANDS: [(&str, i32, &[&str]); 25] = [
+const BAD_COMMANDS: [(&str, i32, &[&str]); 26] = [
     ("score --data rows.csv --output out.csv --nonsense", 2, &["--nonsense"]),
     ("fly", 2, &["fly"]),
     ("score --data rows.csv --output out.csv --config nowhere.yaml", 2, &["nowhere.yaml"]),
@@ -269,7 +269,7 @@ const BAD_COMMANDS: [(&str, i32, &[&str]); 25] = [
     ("evaluate --data rows.csv --label fraud --split 0.5", 2, &["no column `fraud`", "label"]),
     ("evaluate --data rows.csv --label label --split 1.5", 2, &["--split", "1.5"]),
     ("export onnx --detector nobody --output x.onnx", 2, &["--detector", "nobody"]),
-    ("export --detector autoencoder --output x.onnx", 2, &["--detector", "export <COMMAND>"]),
+    ("export --detector autoencoder --output x.onnx", 2, &["--detector", "synod export <COMMAND>"]),
     ("export decisions --output x.txt", 2, &["--output", "x.txt", ".parquet", "make it first"]),
     ("export decisions --output x.csv --format parquet", 2, &["--format", "x.csv", "folder"]),
     ("export decisions --output x.csv --every 1d", 2, &["--every", "x.csv", "folder"]),

@@ -41,7 +41,7 @@ fn installed(url: &str, more: &str, whole: &str) -> Installation {
 }
 
 fn rows(count: u64, note: usize) -> String {
-    let row = |number| json!({"note": "x".repeat(note), "a": 0.1, "b": 0.2, "c": number % 7});
+    let row = |number| json!({"note": "x".repeat(note), "a": 0.1, "b": 0.2, "c": 0.1 * (number % 7) as f64});
     Value::from((0..count).map(row).collect::<Vec<_>>()).to_string()
 }
 
@@ -118,8 +118,9 @@ fn wait_for(what: &str, holds: impl Fn() -> bool) {
 
 fn metric(server: &Server, name: &str) -> f64 {
     let text = server.administer("/metrics").body;
-    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} is not there"));
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    // What never happened is not there.
+    let line = text.lines().find(|line| line.starts_with(name));
+    line.map_or(0.0, |line| line.split_whitespace().nth(1).unwrap().parse().unwrap())
 }
 
 const DECISIONS: &str = "logs-synod.decision-default";
@@ -228,13 +229,16 @@ fn a_revoked_key_stops_everything_until_its_file_changes_and_loses_nothing() {
 #[test]
 fn what_cannot_be_understood_is_in_doubt_and_looked_up() {
     let cluster = Arc::new(Cluster::default());
-    let (of_cluster, turn) = (Arc::clone(&cluster), AtomicUsize::new(0));
+    let in_doubt = Arc::new(AtomicUsize::new(0));
+    let (of_cluster, of_doubt, turn) = (Arc::clone(&cluster), Arc::clone(&in_doubt), AtomicUsize::new(0));
     let elasticsearch = Webhook::answering(move |request| {
         if let Some(reply) = of_cluster.else_answered(request) {
             return reply;
         }
         let answers: Vec<Value> = documents(request).iter().map(|document| of_cluster.take(document)).collect();
-        match turn.fetch_add(1, Ordering::AcqRel) {
+        let turn = turn.fetch_add(1, Ordering::AcqRel);
+        of_doubt.fetch_add(if turn < 3 { answers.len() } else { 0 }, Ordering::AcqRel);
+        match turn {
             0 => Reply::new(200, "<html>"),
             1 => items(&answers[1..]),
             2 => Reply::new(502, "bad gateway"),
@@ -250,7 +254,7 @@ fn what_cannot_be_understood_is_in_doubt_and_looked_up() {
         });
     }
     assert!(cluster.taken.lock().unwrap().values().all(|times| *times == 1), "what was taken is not sent again");
-    assert_eq!(metric(&server, "synod_sink_repeated_total{sink=\"elasticsearch\"}"), 150.0);
+    assert_eq!(metric(&server, "synod_sink_repeated_total{sink=\"elasticsearch\"}"), in_doubt.load(Ordering::Acquire) as f64);
     server.stop();
 }
 
@@ -377,4 +381,37 @@ fn a_share_is_shipped_of_what_is_plain_and_says_so() {
     let distinct: BTreeSet<&str> = shipped.iter().map(|document| document["event"]["id"].as_str().unwrap()).collect();
     assert_eq!(distinct.len(), shipped.len());
     server.stop();
+}
+
+#[test]
+fn events_that_the_disk_refuses_are_dropped_and_each_one_is_counted() {
+    let (elasticsearch, cluster) = unwilling();
+    let at = installed(&elasticsearch.url(""), "", "");
+    at.edit("streams: [decision]", "streams: [access]");
+    // Files of the service may not become longer: the log of events cannot grow any more.
+    let server = Server::start_command(&at, at.limited_server(1024), &[]);
+    let answered = || sum(&server, "synod_http_requests_total{");
+    (0..4000).for_each(|_| drop(server.get("/v1/detectors")));
+    wait_for("events that are dropped", || sum(&server, "synod_events_dropped_total{stream=\"access\",reason=\"disk\"") > 0.0);
+    // Each request is an event; the last ones may still be on their way, and those who ask are requests as well.
+    wait_for("the same count", || {
+        let before = answered();
+        thread::sleep(Duration::from_millis(300));
+        let told = sum(&server, "synod_events_total{stream=\"access\"") + sum(&server, "synod_events_dropped_total{stream=\"access\"");
+        (told - before).abs() <= 4.0
+    });
+    let written = sum(&server, "synod_events_total{stream=\"access\"");
+    assert!(written > 100.0);
+    // Requests are answered all the same, and what was written is shipped.
+    assert_eq!(server.get("/v1/detectors").status, 200);
+    relent(&elasticsearch, &cluster);
+    wait_for("what was written", || cluster.count("logs-synod.access-default") as f64 >= written);
+    server.stop();
+}
+
+/// All series of a metric together.
+fn sum(server: &Server, beginning: &str) -> f64 {
+    let text = server.administer("/metrics").body;
+    let lines = text.lines().filter(|line| line.starts_with(beginning));
+    lines.map(|line| line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap()).sum()
 }

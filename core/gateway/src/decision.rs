@@ -223,6 +223,20 @@ pub struct LabelRecord {
     pub note: Option<String>,
 }
 
+/// A label as the log has it: with what those want to know of its decision who are told of the label alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredLabel {
+    /// What was said.
+    #[serde(flatten)]
+    pub said: LabelRecord,
+    /// What the decision came to; none if the log did not have it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Whose the decision is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+}
+
 impl Verdict {
     /// A judged row's verdict with the rule that made it.
     pub fn new(verdict: &synod_detection::Verdict, policy: Rule) -> Self {

@@ -9,10 +9,12 @@
 use crate::draft::{self, Draft, Readers};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// Read at a time when the end of a file is looked for.
@@ -224,30 +226,34 @@ fn compressed_name(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Compresses and removes complete files. One at a time: between two of its steps a file is there twice, as it was and compressed.
 fn tidy(path: &Path, rotation: Rotation) {
-    let Ok(mut complete) = complete_files(path) else { return };
-    complete.sort();
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(complete) = complete_files(path) else { return };
+    let mut complete = Vec::from_iter(complete);
     let surplus = complete.len().saturating_sub(rotation.keep);
     for old in complete.drain(..surplus) {
+        let _ = fs::remove_file(compressed_name(&old));
         let _ = fs::remove_file(old);
     }
     // The newest may still be read.
     complete.pop();
-    for file in complete.iter().filter(|file| rotation.compress && file.extension().is_none_or(|extension| extension != "gz")) {
+    for file in complete.iter().filter(|file| rotation.compress && file.exists()) {
         if compress(file).is_ok() {
             let _ = fs::remove_file(file);
         }
     }
 }
 
-/// The complete files by our own names, of which later ones sort behind.
-fn complete_files(path: &Path) -> io::Result<Vec<PathBuf>> {
+/// The complete files by our own names, compressed or not, in order; as they are called when they are not.
+fn complete_files(path: &Path) -> io::Result<BTreeSet<PathBuf>> {
     let stem = format!("{}-2", path.file_stem().unwrap_or_default().to_string_lossy());
-    let mut found = Vec::new();
+    let mut found = BTreeSet::new();
     for entry in fs::read_dir(folder_of(path))? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(&stem) {
-            found.push(entry.path());
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&stem) {
+            found.insert(path.with_file_name(name.strip_suffix(".gz").unwrap_or(&name)));
         }
     }
     Ok(found)

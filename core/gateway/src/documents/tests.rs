@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::auditing::{Action, AuditOutcome, AuditRecord};
-use crate::decision::{Label, LabelRecord};
+use crate::decision::{Label, LabelRecord, StoredLabel};
 use crate::events::{AccessEvent, AppEvent};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
@@ -138,7 +138,12 @@ fn labels_audit_records_and_events_are_told() {
         at: jiff::Timestamp::UNIX_EPOCH,
         note: Some("card 4111 1111 1111 1111".into()),
     };
+    // As earlier versions wrote it, and as it is written now.
     let value = made(&record(2, serde_json::to_vec(&label).unwrap()));
+    assert_eq!((&value["synod"]["label"]["outcome"], &value["organization"]), (&Value::Null, &Value::Null));
+    let stored = StoredLabel { said: label, outcome: Some(synod_detection::Outcome::Block), tenant: Some(HOSTILE.into()) };
+    let value = made(&record(2, serde_json::to_vec(&stored).unwrap()));
+    assert_eq!((&value["synod"]["label"]["outcome"], &value["organization"]["id"]), (&"block".into(), &HOSTILE.into()));
     assert_eq!((&value["event"]["action"], &value["synod"]["decision"]["id"]), (&"label".into(), &decided.to_string().into()));
     assert!(!value.to_string().contains("4111 1111"));
     let audit =

@@ -22,7 +22,14 @@ fn installed(maximum: u64) -> Installed {
 }
 
 impl Installed {
+    /// All records, once those that were written can be read: they are synced now and then.
     fn records(&self) -> Vec<Record> {
+        let written: u64 = EventKind::ALL.into_iter().map(|kind| self.queue.written_of(kind)).sum();
+        let started = Instant::now();
+        while self.events.log.head().next <= written {
+            assert!(started.elapsed() < Duration::from_secs(20), "it is never synced");
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let from = self.events.log.reader().first().unwrap_or(1);
         self.events.log.reader().from(from).unwrap().map(Result::unwrap).collect()
     }
@@ -81,8 +88,8 @@ fn beyond_the_quota_the_latest_are_dropped_and_every_one_is_counted() {
         at.events.look_at_quota();
     }
     let (written, dropped) = (at.queue.written_of(EventKind::Access), at.queue.dropped_of(EventKind::Access, DropReason::Quota));
-    assert!(dropped > 500 && written > 40, "{written} {dropped}");
     assert_eq!(written + dropped, put);
+    assert!(dropped > 500 && written > 40, "{written} {dropped}");
     assert_eq!(at.records().len() as u64, written);
     assert!(at.events.facts().bytes_on_disk < 96 << 10);
     // Somebody takes them: there is room again, and an event says what is missing.

@@ -269,7 +269,8 @@ impl Followers {
         }
         let follower = Arc::new(Follower::new(&place.name, place.patience, progress.next));
         self.lock().push(Arc::clone(&follower));
-        Ok(Followed { follower, log: reader, position, untold: progress.told })
+        // What is not there yet was not told, however much was noted ahead.
+        Ok(Followed { follower, log: reader, position, untold: progress.told.min(head) })
     }
 }
 

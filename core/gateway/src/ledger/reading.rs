@@ -1,7 +1,7 @@
 //! Decisions that were made: by their ids, by who they are about, by what they came to.
 
 use super::{Known, Ledger, realm_of};
-use crate::decision::{Decision, LabelRecord, RecordKind};
+use crate::decision::{Decision, LabelRecord, RecordKind, StoredLabel};
 use crate::hexadecimal::digest_of;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -194,17 +194,18 @@ impl Ledger {
         Ok(Some(Labelled { decision, labels }))
     }
 
-    /// How many labels a decision has; none if they have no such decision.
+    /// How many labels a decision has, and the decision, if the log still has it; none if they have no such decision.
     ///
     /// # Errors
     /// When it cannot be found out.
-    pub fn labels_of(&self, whose: &Whose, id: Uuid) -> Result<Option<usize>, ReadError> {
+    pub fn labels_of(&self, whose: &Whose, id: Uuid) -> Result<Option<(usize, Option<Decision>)>, ReadError> {
         self.catch_up();
         let count = |reader: &IndexReader| match reader.by_id(whose, *id.as_bytes())? {
             None => Ok(None),
-            Some(_) => Ok(Some(reader.labels(*id.as_bytes())?.len())),
+            Some(place) => Ok(Some((reader.labels(*id.as_bytes())?.len(), place))),
         };
-        Ok(self.readers()?.with(count)?)
+        let Some((labels, place)) = self.readers()?.with(count)? else { return Ok(None) };
+        Ok(Some((labels, self.read_if_there(position(place))?)))
     }
 
     /// Looks for an entity by the name that people know it by. That does not say whether there is one.
@@ -264,13 +265,13 @@ impl Ledger {
     /// When decisions are not stored.
     pub fn label(
         &self,
-        record: &LabelRecord,
+        record: &StoredLabel,
         done: impl FnOnce(Result<(), synod_store::AppendError>) + Send + 'static,
     ) -> Result<(), ReadError> {
         let storage = self.storage.as_ref().ok_or(ReadError::NotStored)?;
         let bytes = serde_json::to_vec(record).unwrap_or_default();
         let indexing = std::sync::Arc::clone(&storage.indexing);
-        match synod_store::Entry::new(RecordKind::Label as u8, record.at.as_microsecond(), bytes) {
+        match synod_store::Entry::new(RecordKind::Label as u8, record.said.at.as_microsecond(), bytes) {
             Err(error) => done(Err(error)),
             Ok(entry) => storage.log.append(vec![entry], move |result| {
                 indexing.wake();

@@ -63,7 +63,8 @@ impl Head {
     /// # Errors
     /// When the connection fails, or what comes is no such body.
     pub(crate) fn body<S: BufRead>(&self, from: &mut S, answer: &mut impl Write, wire: &mut Vec<u8>, body: &mut Vec<u8>) -> io::Result<()> {
-        (wire.clear(), body.clear());
+        wire.clear();
+        body.clear();
         if self.waits {
             answer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
@@ -128,7 +129,8 @@ mod tests {
         let gzip = gzip.finish().unwrap();
         let packed =
             [format!("PUT /a HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", gzip.len()).as_bytes(), &gzip].concat();
-        let table: [(&[u8], &str, &[u8], &[u8]); 4] = [
+        type Case<'a> = (&'a [u8], &'a str, &'a [u8], &'a [u8]);
+        let table: [Case<'_>; 4] = [
             (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET /", b"", b""),
             (
                 b"POST /_bulk HTTP/1.1\r\ncontent-length: 3\r\nExpect: 100-continue\r\n\r\n{}\n",

@@ -76,7 +76,7 @@ struct Shipper {
 
 /// Those that are compared. rsyslog cannot compress.
 const SHIPPERS: [Shipper; 3] = [
-    Shipper { name: BESIDE, ship: |at, documents| at.by_rsyslog(documents) },
+    Shipper { name: BESIDE, ship: |place, documents| place.by_rsyslog(documents) },
     Shipper { name: "synod", ship: |at, documents| at.by_synod("synod", "none", documents, None) },
     Shipper { name: "synod, gzip", ship: |at, documents| at.by_synod("synod-gzip", "gzip", documents, None) },
 ];

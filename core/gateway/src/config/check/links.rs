@@ -29,8 +29,9 @@ mod tests {
     use std::path::Path;
 
     fn read_with(links: &str) -> Result<bool, Vec<String>> {
-        let text =
-            format!("version: 1\nlinks: {links}\nschema: {{fields: {{a: {{type: number}}}}}}\ndetectors: {{one: {{plugin: one}}}}\n");
+        let text = format!(
+            "version: 1\nlinks: {links}\nschema: {{fields: {{a: {{type: number}}}}}}\nfeatures: {{a: {{expression: a}}}}\ndetectors: {{one: {{plugin: one}}}}\n"
+        );
         let mistakes = |mistakes: Vec<crate::config::Mistake>| {
             mistakes.iter().map(ToString::to_string).filter(|mistake| mistake.contains("links")).collect::<Vec<_>>()
         };

@@ -3,7 +3,7 @@
 use super::refused;
 use crate::access::Caller;
 use crate::auditing::{Action, AuditOutcome};
-use crate::decision::{Label, LabelRecord};
+use crate::decision::{Decision, Label, LabelRecord, StoredLabel};
 use crate::http::acts::Origin;
 use crate::http::problem::Wrong;
 use crate::http::score::json;
@@ -84,19 +84,21 @@ pub(in crate::http) async fn label(
 type Stored = oneshot::Receiver<Result<(), AppendError>>;
 
 fn append(service: &Service, shown: &Shown, record: LabelRecord) -> Result<(LabelRecord, Stored), Problem> {
-    let known = labels(service, shown, record.decision)?;
+    let (known, decision) = labels(service, shown, record.decision)?;
     if known >= MOST_LABELS {
         return Err(Problem::too_many_labels(MOST_LABELS));
     }
     let (sender, stored) = oneshot::channel();
     // Nobody may be waiting any more; the label stands all the same.
     let told = |result| drop(sender.send(result));
+    let (outcome, tenant) = decision.map_or((None, None), |decision| (Some(decision.verdict.outcome), decision.tenant));
+    let record = StoredLabel { said: record, outcome, tenant };
     service.ledger.label(&record, told).map_err(|error| refused(&error))?;
-    Ok((record, stored))
+    Ok((record.said, stored))
 }
 
-/// How many labels a decision has, if it is there for the caller.
-fn labels(service: &Service, shown: &Shown, id: Uuid) -> Result<usize, Problem> {
+/// How many labels a decision has, if it is there for the caller, and the decision, if the log still has it.
+fn labels(service: &Service, shown: &Shown, id: Uuid) -> Result<(usize, Option<Decision>), Problem> {
     let labels = service.ledger.labels_of(&shown.whose(), id).map_err(|error| refused(&error))?;
     labels.ok_or_else(Problem::no_decision)
 }

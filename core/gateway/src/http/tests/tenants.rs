@@ -110,7 +110,7 @@ impl Heard {
 
     fn comparable_field(&mut self, key: &str, value: &Value) -> Value {
         match key {
-            "decided" | "duration_us" => Value::Null,
+            "decided" | "duration_us" | "links" => Value::Null,
             "next" => json!(!value.is_null()),
             // When a label was given. An event's own time stands in whole seconds.
             "at" if value.as_str().is_some_and(|at| at.contains('.')) => Value::Null,

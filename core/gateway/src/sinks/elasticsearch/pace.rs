@@ -69,6 +69,11 @@ impl Pace {
     pub(super) fn note(&mut self, sent: &Sent) {
         match sent {
             Sent::Items(outcomes) if !outcomes.iter().any(|outcome| matches!(outcome, Outcome::Again { .. })) => self.went_well(),
+            // Some were taken: it is busy, but not away.
+            Sent::Items(outcomes) if outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Again { .. })) => {
+                self.throttled = 1;
+                self.slow_down();
+            }
             Sent::Items(_) | Sent::NotTaken(_) | Sent::Doubtful(_) => {
                 self.throttled = self.throttled.saturating_add(1);
                 self.slow_down();

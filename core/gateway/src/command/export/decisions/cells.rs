@@ -21,8 +21,11 @@ pub(super) struct Told<'a> {
 /// A column: its name, what it holds, and the cell.
 type Column<T> = (&'static str, Kind, fn(&T) -> Cell);
 
+/// What a column has of a decision.
+pub(super) type ToCell = fn(&Told<'_>) -> Cell;
+
 /// The columns of every decision.
-pub(super) const OF_DECISIONS: &[(&str, Kind, fn(&Told<'_>) -> Cell)] = &[
+pub(super) const OF_DECISIONS: &[(&str, Kind, ToCell)] = &[
     ("sequence", Kind::Integer, |told| integer(told.sequence)),
     ("id", Kind::Text, |told| Cell::Text(told.decision.id.to_string())),
     ("event", Kind::Text, |told| text(told.decision.event.as_deref())),
