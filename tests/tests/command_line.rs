@@ -256,7 +256,7 @@ fn a_truncated_file_is_no_shorter_file() {
 }
 
 /// Commands that cannot go well: the command, its exit code, and what the message must hold.
-const BAD_COMMANDS: [(&str, i32, &[&str]); 26] = [
+const BAD_COMMANDS: [(&str, i32, &[&str]); 25] = [
     ("score --data rows.csv --output out.csv --nonsense", 2, &["--nonsense"]),
     ("fly", 2, &["fly"]),
     ("score --data rows.csv --output out.csv --config nowhere.yaml", 2, &["nowhere.yaml"]),
