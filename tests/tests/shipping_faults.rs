@@ -4,13 +4,20 @@
 // A test ends at the first thing that is not as it should be.
 #![allow(clippy::unwrap_used)]
 
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 use synod_tests::configurations::{patient, three_numbers_csv};
+use synod_tests::tls::Authority;
 use synod_tests::webhook::{Reply, Request, Webhook};
 use synod_tests::{Installation, Server, send};
 
@@ -414,4 +421,61 @@ fn sum(server: &Server, beginning: &str) -> f64 {
     let text = server.administer("/metrics").body;
     let lines = text.lines().filter(|line| line.starts_with(beginning));
     lines.map(|line| line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap()).sum()
+}
+
+/// A server that is encrypted by this certificate and key, takes every document, and counts them.
+fn encrypted(pems: &(String, String), taken: &Arc<AtomicUsize>) -> SocketAddr {
+    let chain = CertificateDer::pem_slice_iter(pems.0.as_bytes()).collect::<Result<Vec<_>, _>>().unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(pems.1.as_bytes()).unwrap();
+    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, taken) = (listener.local_addr().unwrap(), Arc::clone(taken));
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let (connection, taken) = (ServerConnection::new(Arc::clone(&config)).unwrap(), Arc::clone(&taken));
+            thread::spawn(move || take_all(BufReader::new(StreamOwned::new(connection, stream)), &taken));
+        }
+    });
+    address
+}
+
+fn take_all(mut stream: BufReader<StreamOwned<ServerConnection, TcpStream>>, taken: &AtomicUsize) {
+    loop {
+        let (mut length, mut line) = (0, String::new());
+        while stream.read_line(&mut line).is_ok_and(|bytes| bytes > 2) {
+            length = line.to_lowercase().strip_prefix("content-length:").map_or(length, |value| value.trim().parse().unwrap());
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        if line.is_empty() || stream.read_exact(&mut body).is_err() {
+            return;
+        }
+        let count = String::from_utf8(body).unwrap().lines().filter(|line| line.starts_with("{\"create\"")).count();
+        taken.fetch_add(count, Ordering::AcqRel);
+        let answer = json!({"items": vec![json!({"create": {"status": 201}}); count]}).to_string();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", answer.len());
+        if stream.get_mut().write_all(format!("{head}{answer}").as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn another_authority_is_trusted_as_soon_as_its_file_changes_and_nothing_is_sent_before() {
+    let (mine, other, taken) = (Authority::new("mine"), Authority::new("other"), Arc::new(AtomicUsize::new(0)));
+    let server_address = encrypted(&mine.certificate_for("127.0.0.1", 2099), &taken);
+    let at = installed(&format!("https://{server_address}"), ", root: ca.pem", "");
+    at.write("ca.pem", other.pem());
+    let server = Server::start(&at);
+    server.post("/v1/score", &rows(50, 10)).ok();
+    let failures = || metric(&server, "synod_sink_failures_total{sink=\"elasticsearch\",reason=\"unreachable\"}");
+    wait_for("a refusal of the certificate", || failures() >= 1.0);
+    assert_eq!(taken.load(Ordering::Acquire), 0);
+    at.write("ca.pem", "no certificate");
+    wait_for("another refusal", || failures() >= 3.0);
+    assert_eq!(taken.load(Ordering::Acquire), 0);
+    at.write("ca.pem", mine.pem());
+    wait_for("all documents", || taken.load(Ordering::Acquire) == 50);
+    server.stop();
 }
