@@ -232,7 +232,8 @@ impl Followers {
     /// What they keep of this log who never do without a record, in bytes.
     pub(crate) fn bytes_kept(&self, log: &Log) -> u64 {
         let needed = self.lock().iter().filter(|follower| follower.patience == Duration::MAX).map(|follower| follower.next()).min();
-        needed.map_or(0, |next| log.bytes_from(next))
+        // Whole files of the log; none if nothing waits.
+        needed.filter(|next| *next < log.head().next).map_or(0, |next| log.bytes_from(next))
     }
 
     /// For tests: does something with each.

@@ -42,6 +42,11 @@ pub(super) fn sinks(at: &mut Checker<'_>, whole: &Text, folder: &Path) -> SinksC
     if config.follows_decisions() && whole.decisions.durability == Durability::None {
         at.mistake("sinks", "decisions and audit records are shipped from the log: `decisions.durability` must not be `none`");
     }
+    // What waits is counted in whole files of the log: with less room than for two, one record could be too much.
+    let segment = units::bytes(&whole.decisions.segment).map_or(0, |bytes| bytes as u64);
+    if config.follows_decisions() && config.spool.decisions < 2 * segment {
+        at.mistake("sinks.spool.decisions.maximum", "is less than two files of the log: raise it, or lower `decisions.segment`");
+    }
     config
 }
 
@@ -226,6 +231,7 @@ mod tests {
             ("{namespace: A}", "sinks.namespace: has 1 to 100 lower-case"),
             ("{service: ' x'}", "sinks.service: has 1 to 100 bytes"),
             ("{spool: {decisions: {maximum: 1KiB}}}", "sinks.spool.decisions.maximum: `1KiB` is less"),
+            ("{spool: {decisions: {maximum: 100MiB}}, file: {folder: a}}", "sinks.spool.decisions.maximum: is less than two files"),
             ("{spool: {decisions: {when_full: drop}}}", "sinks.spool.decisions.when_full"),
             ("{file: {}}", "sinks.file.folder: is missing"),
             ("{file: {folder: a, rotate: {size: 1KiB}}}", "sinks.file.rotate.size: `1KiB` is less"),
