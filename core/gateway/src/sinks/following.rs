@@ -104,7 +104,7 @@ impl<S: Sink> Following<S> {
             match self.read() {
                 Ok(records) if records.is_empty() => self.wait(ROUND).await,
                 Ok(records) => self.tell(records).await,
-                Err(LogError::NotThere { .. }) => self.skip(),
+                Err(LogError::NotThere { .. }) if self.was_dropped() => self.skip(),
                 Err(error) => {
                     // How long it has been so decides how long the log waits for it.
                     self.followed.follower.tells(self.last);
@@ -152,6 +152,12 @@ impl<S: Sink> Following<S> {
         }
         self.records = Some(reading);
         Ok(records)
+    }
+
+    /// Whether what comes next was dropped, with all before it, and not lost from the middle of the log.
+    fn was_dropped(&self) -> bool {
+        // Nothing is there at all for a moment, while segments change.
+        self.followed.log.first().is_none_or(|first| first > self.followed.follower.next())
     }
 
     /// What comes next is not there any more.
@@ -383,7 +389,9 @@ mod tests {
         let mut seed = 7_u64;
         for round in 0..60 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let offset = 64 + (seed >> 33) as usize % (whole.len() - 64);
+            // Also just where a record begins.
+            let anywhere = 64 + (seed >> 33) as usize % (whole.len() - 64);
+            let offset = if round % 10 == 1 { begins[(seed >> 33) as usize % 40] } else { anywhere };
             let mut damaged = whole.clone();
             if round % 2 == 0 {
                 damaged[offset] ^= 1 << (seed % 8)

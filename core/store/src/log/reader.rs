@@ -102,6 +102,12 @@ impl LogReader {
         self.status.as_ref().map_or(Some(u64::MAX), |status| status.lock().durable_end(segment))
     }
 
+    /// Up to where a segment certainly reaches; 0 if that is not known.
+    pub(super) fn durable_end(&self, segment: u64) -> u64 {
+        let known = self.status.as_ref().and_then(|status| status.lock().durable_end(segment));
+        known.filter(|end| *end < u64::MAX).unwrap_or(0)
+    }
+
     /// Whether only durable records are seen, so that whatever cannot be read is damaged.
     pub(super) fn sees_durable_only(&self) -> bool {
         self.status.is_some()

@@ -140,6 +140,10 @@ impl Place {
         let head = match found {
             Found::Frame(head) if head.follows(&self.head) => head,
             Found::Frame(_) => return Err(self.damaged(reader, "a record does not follow from the one before it")),
+            // Of the segment that is written it is known how far it must reach.
+            Found::End if self.offset < reader.durable_end(self.header.start.next) => {
+                return Err(self.damaged(reader, "it ends before what was acknowledged does"));
+            }
             Found::End => return Ok(Step::End),
             Found::Broken(what) => return self.broken(reader, what),
         };
