@@ -6,7 +6,7 @@ use crate::config::units;
 use crate::kibana::Kibana;
 use crate::sinks::alertmanager::{AlertRule, AlertsConfig, Credential, OWN_LABELS};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use synod_detection::Outcome;
 use url::Url;
@@ -42,9 +42,14 @@ pub(super) fn alerts(at: &mut Checker<'_>, whole: &Text, folder: &Path, kibana: 
 
 fn alertmanagers(at: &mut Checker<'_>, text: &text::Alerts) -> Vec<Url> {
     at.within("alerts.alertmanagers", text.alertmanagers.len() as f64, 0.0, MOST as f64, "a number of Alertmanagers up to 16");
+    urls(at, "alerts.alertmanagers", &text.alertmanagers)
+}
+
+/// URLs of those who are called, each named once.
+pub(super) fn urls(at: &mut Checker<'_>, list: &str, texts: &[String]) -> Vec<Url> {
     let mut urls: Vec<Url> = Vec::new();
-    for (index, text) in text.alertmanagers.iter().enumerate() {
-        let key = format!("alerts.alertmanagers[{index}]");
+    for (index, text) in texts.iter().enumerate() {
+        let key = format!("{list}[{index}]");
         match at.taken(&key, url(text).map(Some), None) {
             Some(url) if urls.contains(&url) => at.mistake(&key, format!("`{text}` is named twice")),
             url => urls.extend(url),
@@ -69,17 +74,23 @@ fn credential(at: &mut Checker<'_>, text: &text::Alerts, folder: &Path) -> Optio
             None
         }
         (Some(basic), None) => {
-            if basic.user.is_empty() || basic.user.contains([':', '\n']) {
-                at.mistake("alerts.basic.user", "is missing, or holds a colon");
-            }
-            if basic.password_file.is_empty() {
-                at.mistake("alerts.basic.password_file", "is missing: a file with the password in one line");
-            }
-            Some(Credential::Basic(basic.user.clone(), folder.join(&basic.password_file)))
+            let (user, file) = self::basic(at, "alerts.basic", basic, folder);
+            Some(Credential::Basic(user, file))
         }
         (None, Some(file)) => Some(Credential::Bearer(folder.join(file))),
         (None, None) => None,
     }
+}
+
+/// A user with the file of a password, at this key.
+pub(super) fn basic(at: &mut Checker<'_>, key: &str, text: &text::AlertsBasic, folder: &Path) -> (String, PathBuf) {
+    if text.user.is_empty() || text.user.contains([':', '\n']) {
+        at.mistake(&format!("{key}.user"), "is missing, or holds a colon");
+    }
+    if text.password_file.is_empty() {
+        at.mistake(&format!("{key}.password_file"), "is missing: a file with the password in one line");
+    }
+    (text.user.clone(), folder.join(&text.password_file))
 }
 
 fn rule(at: &mut Checker<'_>, whole: &Text, index: usize, text: &text::AlertRule) -> AlertRule {

@@ -152,15 +152,7 @@ fn nodes(at: &mut Checker<'_>, texts: &[String]) -> Vec<Url> {
         at.mistake("sinks.elasticsearch.nodes", "are missing: where Elasticsearch is, as [https://elasticsearch:9200]");
     }
     at.within("sinks.elasticsearch.nodes", texts.len() as f64, 0.0, MOST as f64, "a number of nodes up to 32");
-    let mut urls: Vec<Url> = Vec::new();
-    for (index, text) in texts.iter().enumerate() {
-        let key = format!("sinks.elasticsearch.nodes[{index}]");
-        match at.taken(&key, alerts::url(text).map(Some), None) {
-            Some(url) if urls.contains(&url) => at.mistake(&key, format!("`{text}` is named twice")),
-            url => urls.extend(url),
-        }
-    }
-    urls
+    alerts::urls(at, "sinks.elasticsearch.nodes", texts)
 }
 
 /// The streams that a sink is asked to ship.
@@ -200,13 +192,8 @@ fn credential(at: &mut Checker<'_>, text: &text::Elasticsearch, folder: &Path) -
             None
         }
         (Some(basic), None) => {
-            if basic.user.is_empty() || basic.user.contains([':', '\n']) {
-                at.mistake("sinks.elasticsearch.basic.user", "is missing, or holds a colon");
-            }
-            if basic.password_file.is_empty() {
-                at.mistake("sinks.elasticsearch.basic.password_file", "is missing: a file with the password in one line");
-            }
-            Some(Credential::Basic(basic.user.clone(), folder.join(&basic.password_file)))
+            let (user, file) = alerts::basic(at, "sinks.elasticsearch.basic", basic, folder);
+            Some(Credential::Basic(user, file))
         }
         (None, Some(file)) => Some(Credential::ApiKey(folder.join(file))),
         (None, None) => None,
