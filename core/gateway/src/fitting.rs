@@ -259,6 +259,9 @@ fn fit_one(common: &Common<'_>, prepared: &Prepared<'_>, complete: &[usize], pro
         parameters: &parameters,
         artifact: prepared.artifact.as_deref(),
         seed: common.config.fit.seed,
+        features: &[],
+        weights: None,
+        part: None,
         width: prepared.training.width,
         values: &prepared.training.values,
     };

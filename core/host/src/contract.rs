@@ -2,7 +2,7 @@
 //!
 //! # Versions
 //! What a plugin exports and imports goes with this host if it has the same major version, by semantic versioning, and is no pre-release.
-//! So a plugin that was built for 1.3.0 runs here as far as it exports what 1.0.0 asks for and imports what 1.0.0 offers. Whether it does
+//! So a plugin that was built for 2.3.0 runs here as far as it exports what 2.0.0 asks for and imports what 2.0.0 offers. Whether it does
 //! is checked as well: that all functions are there and what it imports has the right types, before it runs; the types of what it exports,
 //! with its first instance, before the first call.
 
@@ -25,7 +25,7 @@ pub(crate) use bindings::synod::detector::logging;
 pub(crate) use bindings::{Plugin as Bindings, PluginPre as Prepared};
 
 /// The version of the contract that this host speaks.
-pub const VERSION: &str = "1.0.0";
+pub const VERSION: &str = "2.0.0";
 const DETECTOR: &str = "synod:detector/detector";
 const LOGGING: &str = "synod:detector/logging";
 
@@ -82,23 +82,23 @@ mod tests {
 
     #[test]
     fn names_are_checked() {
-        let detector = &["synod:detector/detector@1.0.0"][..];
+        let detector = &["synod:detector/detector@2.0.0"][..];
         let cases: &[(&[&str], &[&str], &str)] = &[
-            (&["synod:detector/logging@1.0.0"], detector, "fine"),
+            (&["synod:detector/logging@2.0.0"], detector, "fine"),
             (&[], detector, "fine"),
-            (&[], &["synod:detector/detector@1.2.3"], "fine"),
-            (&[], &["a", "synod:detector/detector@1.0.0"], "fine"),
-            (&[], &[], "the component does not export synod:detector/detector@1.0.0"),
-            (&[], &["synod:detector/detectors@1.0.0"], "the component does not export synod:detector/detector@1.0.0"),
-            (&[], &["synod:detector/detector@0.9.0"], "the plugin speaks synod:detector/detector@0.9.0, this host speaks 1.0.0"),
-            (&[], &["synod:detector/detector@2.0.0"], "the plugin speaks synod:detector/detector@2.0.0, this host speaks 1.0.0"),
-            (&[], &["synod:detector/detector@1.0.0-rc.1"], "the plugin speaks synod:detector/detector@1.0.0-rc.1, this host speaks 1.0.0"),
-            (&[], &["synod:detector/detector"], "the plugin speaks synod:detector/detector, this host speaks 1.0.0"),
-            (&["synod:detector/logging@2.1.0"], detector, "the plugin speaks synod:detector/logging@2.1.0, this host speaks 1.0.0"),
+            (&[], &["synod:detector/detector@2.2.3"], "fine"),
+            (&[], &["a", "synod:detector/detector@2.0.0"], "fine"),
+            (&[], &[], "the component does not export synod:detector/detector@2.0.0"),
+            (&[], &["synod:detector/detectors@2.0.0"], "the component does not export synod:detector/detector@2.0.0"),
+            (&[], &["synod:detector/detector@0.9.0"], "the plugin speaks synod:detector/detector@0.9.0, this host speaks 2.0.0"),
+            (&[], &["synod:detector/detector@3.0.0"], "the plugin speaks synod:detector/detector@3.0.0, this host speaks 2.0.0"),
+            (&[], &["synod:detector/detector@2.0.0-rc.1"], "the plugin speaks synod:detector/detector@2.0.0-rc.1, this host speaks 2.0.0"),
+            (&[], &["synod:detector/detector"], "the plugin speaks synod:detector/detector, this host speaks 2.0.0"),
+            (&["synod:detector/logging@3.1.0"], detector, "the plugin speaks synod:detector/logging@3.1.0, this host speaks 2.0.0"),
             (
-                &["synod:detector/logging@1.0.0", "wasi:clocks/wall-clock@0.2.3"],
+                &["synod:detector/logging@2.0.0", "wasi:clocks/wall-clock@0.2.3"],
                 detector,
-                "the plugin imports wasi:clocks/wall-clock@0.2.3: a plugin may import nothing but synod:detector/logging@1.0.0",
+                "the plugin imports wasi:clocks/wall-clock@0.2.3: a plugin may import nothing but synod:detector/logging@2.0.0",
             ),
         ];
         for (imports, exports, expected) in cases {

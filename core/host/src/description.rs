@@ -29,6 +29,10 @@ pub struct Description {
     pub scaling: bool,
     /// Whether a fit needs a foreign model.
     pub artifact: bool,
+    /// Whether a fit takes weights of the rows.
+    pub weights: bool,
+    /// Whether a fit can be divided.
+    pub parts: bool,
     /// Whether scores can be explained.
     pub explains: bool,
     /// Whether the model can be exported as an ONNX file.
@@ -52,6 +56,8 @@ impl Description {
             missing_values: said.missing_values,
             scaling: said.scaling,
             artifact: said.artifact,
+            weights: said.weights,
+            parts: said.parts,
             explains: said.explains,
             exports_onnx: said.exports_onnx,
         })
@@ -89,6 +95,8 @@ mod tests {
             missing_values: false,
             scaling: false,
             artifact: false,
+            weights: false,
+            parts: false,
             explains: false,
             exports_onnx: false,
         }

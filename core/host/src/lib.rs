@@ -33,4 +33,4 @@ pub use failure::{Failure, HostError, LoadError, Refusal};
 pub use limits::{Limits, PoolLimits};
 pub use logging::{LogLevel, LogLine};
 pub use plugin::{Plugin, Training};
-pub use pool::{Pool, PoolFacts, Retired, Scored};
+pub use pool::{Explanation, Pool, PoolFacts, Retired, Scored};

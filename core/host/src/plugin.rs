@@ -42,6 +42,13 @@ pub struct Training<'a> {
     pub artifact: Option<&'a [u8]>,
     /// The plugin's only randomness: the same training gives the same model.
     pub seed: u64,
+    /// Name of each feature, and how many categories it has: 0 for a number, otherwise values are codes and the last one stands for all
+    /// unknown categories. Empty for numbers without names.
+    pub features: &'a [(&'a str, u32)],
+    /// How much each row counts, positive and finite; only where the description takes weights.
+    pub weights: Option<&'a [f64]>,
+    /// Which part of the model is to be learnt, and of how many; only where the description can be divided.
+    pub part: Option<(u32, u32)>,
     /// How many features a row has.
     pub width: usize,
     /// The rows, one after the other. Finite, but for NaN where the description takes missing values.
@@ -113,14 +120,36 @@ impl Plugin {
         // The receiver outlives the sender: it is drained until the last sender is gone.
         let sink = Box::new(move |line| drop(lines.send(line)));
         let mut instance = Instance::start(self.program(), limits, sink)?;
-        let request = exported::Training { parameters: training.parameters, artifact: training.artifact, seed: training.seed, rows };
+        let numbers = vec![("", 0); if training.features.is_empty() { training.width } else { 0 }];
+        let named = training.features.iter().chain(&numbers);
+        let features: Vec<exported::Feature<'_>> =
+            named.map(|(name, categories)| exported::Feature { name, categories: *categories }).collect();
+        let request = exported::Training {
+            parameters: training.parameters,
+            artifact: training.artifact,
+            seed: training.seed,
+            features: &features,
+            rows,
+            weights: training.weights,
+            part: training.part.map(|(index, count)| exported::Part { index, count }),
+        };
         let model = instance.call(limits, BLOB_BYTES, |guest, store| guest.call_fit(store, request));
         let dropped = instance.take_dropped_lines();
         if dropped > 0 {
             let text = format!("{dropped} more lines of the plugin were dropped");
             let _ = last_words.send(LogLine { level: LogLevel::Warn, text });
         }
-        model.and_then(|model| if model.is_empty() { Err(Failure::output("a model of no bytes")) } else { Ok(model) })
+        model.and_then(whole)
+    }
+
+    /// Makes one model of the parts of a fit, in their order.
+    ///
+    /// # Errors
+    /// When the plugin refuses the parts, or does not answer.
+    pub fn merge(&self, parts: &[Vec<u8>], limits: &Limits) -> Result<Vec<u8>, Failure> {
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        let mut instance = Instance::start(self.program(), limits, Box::new(|_| {}))?;
+        instance.call(limits, BLOB_BYTES, |guest, store| guest.call_merge(store, &parts)).and_then(whole)
     }
 
     /// Instances with this model, ready to score. The first is started here, so that a bad model is known at once.
@@ -144,6 +173,21 @@ impl Plugin {
                 Refusal::Data,
                 format!("{rows} rows are too few: at least {} are needed", description.minimum_rows),
             ));
+        }
+        if !training.features.is_empty() && training.features.len() != training.width {
+            return Err(Failure::refused(Refusal::Data, format!("{} features for rows of {}", training.features.len(), training.width)));
+        }
+        if training
+            .weights
+            .is_some_and(|weights| weights.len() != rows || weights.iter().any(|weight| !(weight.is_finite() && *weight > 0.0)))
+        {
+            return Err(Failure::refused(Refusal::Data, "weights must be positive numbers, one for each row"));
+        }
+        if training.weights.is_some() && !description.weights {
+            return Err(Failure::refused(Refusal::Unsupported, "this plugin takes no weights of rows"));
+        }
+        if training.part.is_some() && !description.parts {
+            return Err(Failure::refused(Refusal::Unsupported, "a fit of this plugin cannot be divided"));
         }
         if description.artifact && training.artifact.is_none() {
             return Err(Failure::refused(Refusal::Artifact, "this plugin needs a foreign model"));
@@ -174,6 +218,10 @@ fn not_finite(width: usize, values: &[f64], wrong: impl Fn(&f64) -> bool) -> Fai
     };
     let why = if value.is_nan() { "missing, and this plugin takes no missing values" } else { "infinite" };
     Failure::refused(Refusal::Data, format!("row {row}, feature {feature} (from 0) is {why}"))
+}
+
+fn whole(model: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    if model.is_empty() { Err(Failure::output("a model of no bytes")) } else { Ok(model) }
 }
 
 /// An instance whose log nobody reads.

@@ -114,6 +114,15 @@ pub struct Scored {
     pub memory: usize,
 }
 
+/// Why rows have their raw scores.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    /// The raw score of a row about which nothing is known.
+    pub base: f64,
+    /// As many numbers as the rows have, row-major: what each feature contributed. With `base` a row's add up to its raw score.
+    pub contributions: Vec<f64>,
+}
+
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("plugin", &self.plugin.description().name).field("facts", &self.facts()).finish_non_exhaustive()
@@ -153,17 +162,24 @@ impl Pool {
         Ok(Scored { scores, waiting, instantiating, scoring: begun.elapsed(), memory: lease.memory() })
     }
 
-    /// What each feature contributed to its row's raw score: as many numbers as `values`, in the same order.
+    /// What each feature contributed to its row's raw score.
     ///
     /// # Errors
     /// As [`Self::score`]; and where the plugin does not explain.
-    pub fn explain(&self, width: usize, values: &[f64]) -> Result<Vec<f64>, Failure> {
+    pub fn explain(&self, width: usize, values: &[f64]) -> Result<Explanation, Failure> {
         if !self.plugin.description().explains {
             return Err(Failure::refused(Refusal::Unsupported, "this plugin does not explain its scores"));
         }
         let matrix = self.plugin.rows(width, values)?;
         let mut lease = self.lease(Instant::now())?;
-        lease.numbers(&self.limits.call, values.len(), |guest, store| guest.call_explain(store, matrix))
+        let payload = values.len().saturating_mul(size_of::<f64>());
+        let answer = |guest: &exported::Guest, store: &mut Store<State>| guest.call_explain(store, matrix);
+        let check = |said: &exported::Explanation| {
+            let base = if said.base.is_finite() { Ok(()) } else { Err(format!("the base is {}", said.base)) };
+            base.and_then(|()| check_numbers(&said.contributions, values.len()))
+        };
+        let said = lease.call(&self.limits.call, payload, answer, check)?;
+        Ok(Explanation { base: said.base, contributions: said.contributions })
     }
 
     /// The model as an ONNX file, of 512 MiB at most. It has the time of [`PoolLimits::load`].

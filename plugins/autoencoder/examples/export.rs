@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let width = rows.first().ok_or("no rows")?.len();
     let rows = Array2::from_shape_vec((rows.len(), width), rows.concat())?;
     let parameters = Parameters { hidden: vec![16, 8, 4, 8, 16], activation: Activation::Tanh, ..Parameters::default() };
-    let model = Autoencoder::fit(&parameters, &Training { rows: rows.view(), seed: 1, artifact: None })?;
+    let model = Autoencoder::fit(&parameters, &Training::new(rows.view(), 1))?;
     fs::write(folder.join("autoencoder.model"), model.to_bytes())?;
     fs::write(folder.join("autoencoder.onnx"), model.export_onnx()?)?;
     Ok(())

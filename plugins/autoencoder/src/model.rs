@@ -11,7 +11,7 @@ use crate::{
     training::train,
 };
 use ndarray::{Array2, ArrayView2};
-use synod_sdk::{Description, Detector, Error, Reader, Training, Writer};
+use synod_sdk::{Description, Detector, Error, Explanation, Reader, Training, Writer};
 
 /// The version of the model's bytes. Raise it whenever [`Autoencoder::to_bytes`] changes.
 const FORMAT: u32 = 1;
@@ -120,10 +120,11 @@ impl Detector for Autoencoder {
         }
     }
 
-    fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Array2<f64>, Error> {
+    fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Explanation, Error> {
         let mut parts = Vec::with_capacity(rows.len());
         self.each_row(rows, |shares| parts.extend_from_slice(shares));
-        Array2::from_shape_vec(rows.dim(), parts).map_err(|error| Error::Data(error.to_string()))
+        let contributions = Array2::from_shape_vec(rows.dim(), parts).map_err(|error| Error::Data(error.to_string()))?;
+        Ok(Explanation { base: 0.0, contributions })
     }
 
     fn export_onnx(&self) -> Result<Vec<u8>, Error> {

@@ -20,7 +20,7 @@ fn quick() -> Parameters {
 }
 
 fn fit(parameters: &Parameters, rows: &Array2<f64>, seed: u64) -> Autoencoder {
-    Autoencoder::fit(parameters, &Training { rows: rows.view(), seed, artifact: None }).unwrap()
+    Autoencoder::fit(parameters, &Training::new(rows.view(), seed)).unwrap()
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn keeps_what_every_detector_must() {
 #[test]
 fn the_shares_add_up_to_the_score() {
     let (model, rows) = (fit(&quick(), &rows(50), 1), rows(50));
-    let (scores, parts) = (model.score(rows.view()).unwrap(), model.explain(rows.view()).unwrap());
+    let (scores, parts) = (model.score(rows.view()).unwrap(), model.explain(rows.view()).unwrap().contributions);
     for (score, parts) in scores.iter().zip(parts.rows()) {
         assert_eq!(parts.iter().sum::<f64>(), *score);
     }
@@ -44,7 +44,7 @@ fn the_shares_add_up_to_the_score() {
 #[test]
 fn the_largest_share_is_the_broken_feature() {
     let model = fit(&Parameters { epochs: 300, patience: 50, ..quick() }, &rows(200), 1);
-    let parts = model.explain(array![[0.5, -15.0, 1e5 - 8000.0]].view()).unwrap();
+    let parts = model.explain(array![[0.5, -15.0, 1e5 - 8000.0]].view()).unwrap().contributions;
     assert!(parts[[0, 2]] > parts[[0, 0]] && parts[[0, 2]] > parts[[0, 1]], "{parts}");
 }
 
@@ -92,7 +92,7 @@ fn a_training_that_diverges_is_refused() {
     // The first ends far from its rows, the second soon answers no number.
     for (activation, says) in [(Activation::Tanh, "where every row's mean would give"), (Activation::Relu, "is no longer a number")] {
         let wild = Parameters { learning_rate: 1e6, activation, hidden: vec![9; 9], ..quick() };
-        let error = Autoencoder::fit(&wild, &Training { rows: rows(60).view(), seed: 1, artifact: None }).map(|_| ()).unwrap_err();
+        let error = Autoencoder::fit(&wild, &Training::new(rows(60).view(), 1)).map(|_| ()).unwrap_err();
         let text = error.to_string();
         assert!(matches!(error, Error::Parameters(_)) && text.contains(says) && text.contains("`learning_rate` (now 1000000)"), "{text}");
     }

@@ -49,7 +49,7 @@ fn ranks_rows_as_scikit_learns_networks_do() {
     // The default network is another than the reference: it must find the same rows, but orders the ordinary ones in its own way.
     let default = Parameters { epochs: 30, ..Parameters::default() };
     for (seed, parameters, least) in [(1, &alike, 0.8), (2, &alike, 0.8), (3, &default, 0.3)] {
-        let model = Autoencoder::fit(parameters, &Training { rows: training.view(), seed, artifact: None }).unwrap();
+        let model = Autoencoder::fit(parameters, &Training::new(training.view(), seed)).unwrap();
         let scores = model.score(rows.view()).unwrap();
         let agreement = spearman(&scores, &reference);
         let found = planted.iter().filter(|place| ranks(&scores)[**place] >= (scores.len() - planted.len()) as f64).count();

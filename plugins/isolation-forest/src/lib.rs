@@ -14,7 +14,7 @@ use random::Random;
 use sample::Urn;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use synod_sdk::{Description, Detector, Error, Training};
+use synod_sdk::{Description, Detector, Error, Explanation, Training};
 use tree::Tree;
 
 /// Most nodes of a forest: about 800 MB of model.
@@ -123,10 +123,11 @@ impl Detector for IsolationForest {
         Ok(self.0.score(rows.as_slice().unwrap_or_default()))
     }
 
-    fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Array2<f64>, Error> {
+    fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Explanation, Error> {
         check_values(rows)?;
         let parts = rows.rows().into_iter().flat_map(|row| self.0.explain(&row.to_vec())).collect();
-        Array2::from_shape_vec(rows.dim(), parts).map_err(|error| Error::Data(error.to_string()))
+        let contributions = Array2::from_shape_vec(rows.dim(), parts).map_err(|error| Error::Data(error.to_string()))?;
+        Ok(Explanation { base: self.0.raw_score(self.0.mean_length()), contributions })
     }
 }
 

@@ -81,7 +81,7 @@ fn array(rows: &[Vec<f64>]) -> Array2<f64> {
 fn mean_scores(rows: &Array2<f64>, queries: &Array2<f64>) -> Vec<f64> {
     let mut sums = vec![0.0; queries.nrows()];
     for seed in 0..10 {
-        let model = IsolationForest::fit(&Parameters::default(), &Training { rows: rows.view(), seed, artifact: None }).unwrap();
+        let model = IsolationForest::fit(&Parameters::default(), &Training::new(rows.view(), seed)).unwrap();
         let scores = model.score(queries.view()).unwrap();
         sums.iter_mut().zip(scores).for_each(|(sum, score)| *sum += score / 10.0);
     }

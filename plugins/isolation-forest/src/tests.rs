@@ -11,7 +11,7 @@ fn rows(count: usize) -> Array2<f64> {
 }
 
 fn fit(parameters: &Parameters, rows: &Array2<f64>, seed: u64) -> IsolationForest {
-    IsolationForest::fit(parameters, &Training { rows: rows.view(), seed, artifact: None }).unwrap()
+    IsolationForest::fit(parameters, &Training::new(rows.view(), seed)).unwrap()
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_tree_does_not_depend_on_the_number_of_trees() {
     let few = fit(&Parameters { trees: 3, ..Parameters::default() }, &rows, 5);
     let many = fit(&Parameters { trees: 11, ..Parameters::default() }, &rows, 5);
     let again = (0..11).rev().map(|index| {
-        let training = Training { rows: rows.view(), seed: 5, artifact: None };
+        let training = Training::new(rows.view(), 5);
         grow(&Parameters::default(), &training, &mut Urn::new(400), index)
     });
     let mut trees: Vec<Tree> = again.collect();
@@ -50,7 +50,7 @@ fn contributions_add_up_and_name_the_planted_feature() {
         for value in [-8.0, 8.0] {
             let mut anomalies = rows.slice(s![..50, ..]).mapv(|value| value / 2.0);
             anomalies.column_mut(planted).fill(value);
-            let parts = model.explain(anomalies.view()).unwrap();
+            let parts = model.explain(anomalies.view()).unwrap().contributions;
             for (row, parts) in parts.axis_iter(Axis(0)).enumerate() {
                 let greatest = (0..5).max_by(|one, other| parts[*one].total_cmp(&parts[*other]));
                 assert_eq!(greatest, Some(planted), "row {row} with {value}: {parts}");
@@ -66,7 +66,7 @@ fn contributions_add_up_and_name_the_planted_feature() {
 fn a_path_of_average_length_has_finite_contributions_that_add_up_to_nothing() {
     let rows = Array2::from_shape_fn((2, 1), |(row, _)| row as f64);
     let model = fit(&Parameters { trees: 5, ..Parameters::default() }, &rows, 0);
-    assert!(model.explain(rows.view()).unwrap().iter().all(|part| part.abs() < 1e-15));
+    assert!(model.explain(rows.view()).unwrap().contributions.iter().all(|part| part.abs() < 1e-15));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn max_features_limits_each_tree() {
     let parameters = Parameters { trees: 1, max_features: 0.4, ..Parameters::default() };
     for seed in 0..20 {
         let model = fit(&parameters, &rows(300), seed);
-        let parts = model.explain(rows(300).view()).unwrap();
+        let parts = model.explain(rows(300).view()).unwrap().contributions;
         let used = parts.columns().into_iter().filter(|column| column.iter().any(|part| *part != 0.0)).count();
         assert_eq!(used, 2, "seed {seed}");
     }
@@ -96,9 +96,8 @@ fn mistakes_are_named() {
 
 #[test]
 fn what_cannot_be_learnt_from_is_refused() {
-    let refused = |parameters: &Parameters, rows: &Array2<f64>| {
-        IsolationForest::fit(parameters, &Training { rows: rows.view(), seed: 0, artifact: None }).unwrap_err()
-    };
+    let refused =
+        |parameters: &Parameters, rows: &Array2<f64>| IsolationForest::fit(parameters, &Training::new(rows.view(), 0)).unwrap_err();
     assert!(matches!(refused(&Parameters { max_samples: 0.01, ..Parameters::default() }, &rows(50)), Error::Parameters(_)));
     let mut missing = rows(50);
     missing[[7, 3]] = f64::NAN;

@@ -13,7 +13,7 @@ use model::Model;
 use ndarray::{Array2, ArrayView2};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use synod_sdk::{Description, Detector, Error, Training};
+use synod_sdk::{Description, Detector, Error, Explanation, Training};
 
 /// Most training rows.
 const ROWS: usize = 2_000_000;
@@ -109,11 +109,12 @@ impl Detector for LocalOutlierFactor {
         Ok(self.0.score(rows.as_slice().unwrap_or_default()))
     }
 
-    fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Array2<f64>, Error> {
+    fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Explanation, Error> {
         check_values(rows)?;
         let standard = rows.as_standard_layout();
         let parts = self.0.explain(standard.as_slice().unwrap_or_default());
-        Array2::from_shape_vec(rows.dim(), parts).map_err(|error| Error::Data(error.to_string()))
+        let contributions = Array2::from_shape_vec(rows.dim(), parts).map_err(|error| Error::Data(error.to_string()))?;
+        Ok(Explanation { base: 0.0, contributions })
     }
 }
 

@@ -41,7 +41,7 @@ fn scores_are_those_of_scikit_learn() {
         let set = &vectors.sets[&case.set];
         let parameters = Parameters { neighbours: case.neighbours, metric: case.metric, p: case.p };
         let rows = array(&set.rows);
-        let model = LocalOutlierFactor::fit(&parameters, &Training { rows: rows.view(), seed: 0, artifact: None }).unwrap();
+        let model = LocalOutlierFactor::fit(&parameters, &Training::new(rows.view(), 0)).unwrap();
         let scores = model.score(array(&set.queries).view()).unwrap();
         assert_eq!(scores.len(), case.scores.len());
         for (row, (score, expected)) in scores.iter().zip(&case.scores).enumerate() {

@@ -16,7 +16,7 @@ pub(crate) fn rows(count: usize, width: usize) -> Array2<f64> {
 }
 
 fn try_fit(parameters: &Parameters, rows: &Array2<f64>) -> Result<LocalOutlierFactor, Error> {
-    LocalOutlierFactor::fit(parameters, &Training { rows: rows.view(), seed: 0, artifact: None })
+    LocalOutlierFactor::fit(parameters, &Training::new(rows.view(), 0))
 }
 
 fn fit(parameters: &Parameters, rows: &Array2<f64>) -> LocalOutlierFactor {
@@ -60,7 +60,7 @@ fn equal_rows_have_a_finite_density() {
     // Density 10^10 over a mean distance of 1/1000.
     assert!((scores[1] / 1e7 - 1.0).abs() < 1e-6, "{scores:?}");
     assert!(scores[2].is_finite());
-    let parts = model.explain(array![[0.0, 0.0]].view()).unwrap();
+    let parts = model.explain(array![[0.0, 0.0]].view()).unwrap().contributions;
     assert!(parts.iter().all(|part| (part - 0.5).abs() < 1e-9), "nothing tells the features apart: {parts}");
 }
 
@@ -72,7 +72,7 @@ fn contributions_add_up_and_name_the_planted_feature() {
         for planted in 0..5 {
             let mut anomalies = rows.slice(s![..50, ..]).mapv(|value| value / 2.0);
             anomalies.column_mut(planted).fill(8.0);
-            let (scores, parts) = (model.score(anomalies.view()).unwrap(), model.explain(anomalies.view()).unwrap());
+            let (scores, parts) = (model.score(anomalies.view()).unwrap(), model.explain(anomalies.view()).unwrap().contributions);
             for (score, parts) in scores.iter().zip(parts.rows()) {
                 assert!((parts.sum() / score - 1.0).abs() < 1e-12 && parts.iter().all(|part| *part >= 0.0));
                 let greatest = (0..5).max_by(|one, other| parts[*one].total_cmp(&parts[*other]));
@@ -87,7 +87,7 @@ fn no_row_is_too_far_to_be_scored() {
     let model = fit(&Parameters::default(), &rows(100, 2));
     let far = array![[1e300, 0.0], [f64::MAX, -f64::MAX]];
     assert_eq!(model.score(far.view()).unwrap(), [f64::MAX; 2]);
-    assert!(model.explain(far.view()).unwrap().iter().all(|part| part.is_finite()));
+    assert!(model.explain(far.view()).unwrap().contributions.iter().all(|part| part.is_finite()));
     assert!(matches!(try_fit(&neighbours(1.0), &array![[-1e300], [0.0], [1e300]]), Err(Error::Data(_))));
 }
 

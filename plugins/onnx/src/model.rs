@@ -7,7 +7,7 @@ use crate::{
 };
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Zip};
 use serde::{Deserialize, Serialize};
-use synod_sdk::{Description, Detector, Error, Reader, Training, Writer, decode, encode, log};
+use synod_sdk::{Description, Detector, Error, Explanation, Reader, Training, Writer, decode, encode, log};
 
 /// The version of the model's bytes. Raise it whenever [`Onnx::to_bytes`] changes.
 const FORMAT: u32 = 1;
@@ -113,13 +113,13 @@ impl Detector for Onnx {
         Ok(scores)
     }
 
-    fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Array2<f64>, Error> {
+    fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Explanation, Error> {
         if self.learnt.parameters.score == Score::Output {
             return Err(Error::Unsupported);
         }
         let shares = self.shares(rows)?;
         finite(shares.rows().into_iter().map(|row| row.sum()).collect::<Vec<_>>().as_slice())?;
-        Ok(shares)
+        Ok(Explanation { base: 0.0, contributions: shares })
     }
 }
 

@@ -15,7 +15,7 @@ fn rows(count: usize, width: usize) -> Array2<f64> {
 }
 
 fn fit(name: &str, parameters: &Parameters, rows: &Array2<f64>) -> Result<Onnx, Error> {
-    Onnx::fit(parameters, &Training { rows: rows.view(), seed: 0, artifact: Some(&bytes(name)) })
+    Onnx::fit(parameters, &Training { artifact: Some(&bytes(name)), ..Training::new(rows.view(), 0) })
 }
 
 /// What the error says.
@@ -57,7 +57,7 @@ fn a_score_that_is_no_reconstruction_cannot_be_explained() {
 #[test]
 fn the_shares_add_up_to_the_score() {
     let model = fit("mlp.onnx", &Parameters::default(), &rows(50, 6)).unwrap();
-    let (scores, parts) = (model.score(rows(50, 6).view()).unwrap(), model.explain(rows(50, 6).view()).unwrap());
+    let (scores, parts) = (model.score(rows(50, 6).view()).unwrap(), model.explain(rows(50, 6).view()).unwrap().contributions);
     assert!(scores.iter().zip(parts.rows()).all(|(score, parts)| parts.iter().sum::<f64>() == *score));
 }
 
@@ -70,7 +70,7 @@ fn an_answer_that_is_no_number_is_an_error_that_names_the_row() {
 
 #[test]
 fn without_a_file_the_error_asks_for_one() {
-    let error = Onnx::fit(&Parameters::default(), &Training { rows: rows(20, 3).view(), seed: 0, artifact: None }).unwrap_err();
+    let error = Onnx::fit(&Parameters::default(), &Training::new(rows(20, 3).view(), 0)).unwrap_err();
     assert!(matches!(&error, Error::Artifact(text) if text.contains("ONNX file")), "{error}");
 }
 
@@ -93,7 +93,7 @@ fn a_damaged_file_is_an_error() {
     let whole = bytes("mlp.onnx");
     for length in (0..whole.len()).step_by(97) {
         let training = rows(20, 6);
-        let cut = Training { rows: training.view(), seed: 0, artifact: Some(&whole[..length]) };
+        let cut = Training { artifact: Some(&whole[..length]), ..Training::new(training.view(), 0) };
         assert!(matches!(Onnx::fit(&Parameters::default(), &cut), Err(Error::Artifact(_))), "cut at {length}");
     }
 }

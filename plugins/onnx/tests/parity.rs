@@ -26,7 +26,7 @@ fn matrix(value: &Value) -> Array2<f64> {
 }
 
 fn scores(graph: &[u8], parameters: &Parameters, training: &Array2<f64>, rows: &Array2<f64>) -> Vec<f64> {
-    let model = Onnx::fit(parameters, &Training { rows: training.view(), seed: 0, artifact: Some(graph) }).unwrap();
+    let model = Onnx::fit(parameters, &Training { artifact: Some(graph), ..Training::new(training.view(), 0) }).unwrap();
     model.score(rows.view()).unwrap()
 }
 
@@ -67,7 +67,7 @@ fn our_autoencoders_file_is_scored_as_by_itself() {
     let (training, rows) = (matrix(&vectors["training"]), matrix(&vectors["rows"]));
     for activation in [autoencoder::Activation::Tanh, autoencoder::Activation::Relu] {
         let parameters = autoencoder::Parameters { activation, epochs: 20, ..autoencoder::Parameters::default() };
-        let own = Autoencoder::fit(&parameters, &Training { rows: training.view(), seed: 4, artifact: None }).unwrap();
+        let own = Autoencoder::fit(&parameters, &Training::new(training.view(), 4)).unwrap();
         let (file, expected) = (own.export_onnx().unwrap(), own.score(rows.view()).unwrap());
         let output = Parameters { score: Score::Output, output: "score".into(), ..Parameters::default() };
         assert_close(&scores(&file, &output, &training, &rows), &expected);

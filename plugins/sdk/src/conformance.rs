@@ -1,7 +1,7 @@
 //! What every detector must keep, checked natively. Call [`run`] from a unit test of the plugin with its own rows; the same checks run
 //! again in the production host.
 
-use crate::{Detector, Training};
+use crate::{Detector, Part, Training};
 use ndarray::{Array2, Axis, concatenate, s};
 
 /// Fits on `rows`, then checks that:
@@ -10,13 +10,14 @@ use ndarray::{Array2, Axis, concatenate, s};
 /// - scores are finite, and `anomaly` scores higher than the median of the rows,
 /// - a row's score does not depend on its batch: alone, in any split, in any order, bit for bit,
 /// - an empty batch has no scores,
-/// - `explain` has the shape of its rows and finite numbers, where the description promises it,
+/// - `explain` has the shape of its rows, and base and contributions add up to the raw score, where the description promises it,
+/// - parts of a fit make the model of the undivided one, where the description promises it,
 /// - damaged model bytes are an error and not a panic.
 ///
 /// # Panics
 /// When one of these does not hold, with its name.
 pub fn run<D: Detector>(parameters: &D::Parameters, rows: &Array2<f64>, anomaly: &[f64], artifact: Option<&[u8]>) {
-    let training = Training { rows: rows.view(), seed: 7, artifact };
+    let training = Training { artifact, ..Training::new(rows.view(), 7) };
     let fitted = fit::<D>(parameters, &training);
     let bytes = fitted.to_bytes();
     assert_eq!(fit::<D>(parameters, &training).to_bytes(), bytes, "the same training gives the same bytes");
@@ -32,9 +33,12 @@ pub fn run<D: Detector>(parameters: &D::Parameters, rows: &Array2<f64>, anomaly:
     independent_of_batch(&model, rows, &scores);
     assert!(score(&model, &Array2::zeros((0, rows.ncols()))).is_empty(), "an empty batch has no scores");
     if D::description().explains {
-        let parts = model.explain(rows.view()).expect("explain is there, as described");
-        assert_eq!(parts.dim(), rows.dim(), "explain has the shape of its rows");
-        assert!(parts.iter().all(|part| part.is_finite()), "contributions are finite");
+        adds_up(&model, rows, &scores);
+    }
+    if D::description().parts {
+        let part = |index| fit::<D>(parameters, &Training { part: Part { index, count: 3 }, ..training.clone() });
+        let merged = D::merge((0..3).map(part).collect()).expect("merge is there, as described");
+        assert_eq!(merged.to_bytes(), bytes, "the parts make the model of the undivided fit");
     }
     damaged_bytes::<D>(&bytes);
 }
@@ -47,6 +51,19 @@ fn score<D: Detector>(model: &D, rows: &Array2<f64>) -> Vec<f64> {
     let scores = model.score(rows.view()).unwrap_or_else(|error| panic!("score: {error}"));
     assert_eq!(scores.len(), rows.nrows(), "as many scores as rows");
     scores
+}
+
+fn adds_up<D: Detector>(model: &D, rows: &Array2<f64>, scores: &[f64]) {
+    let explanation = model.explain(rows.view()).expect("explain is there, as described");
+    let contributions = explanation.contributions;
+    assert_eq!(contributions.dim(), rows.dim(), "explain has the shape of its rows");
+    for (row, score) in scores.iter().enumerate() {
+        let sum = explanation.base + contributions.row(row).sum();
+        assert!(
+            (sum - score).abs() <= 1e-6 * score.abs().max(1e-6),
+            "row {row}: base and contributions add up to {sum}, the score is {score}"
+        );
+    }
 }
 
 fn higher_for_anomaly<D: Detector>(model: &D, anomaly: &[f64], scores: &[f64]) {

@@ -22,6 +22,10 @@ pub struct Description {
     pub scaling: bool,
     /// Whether [`Training::artifact`] must be there.
     pub artifact: bool,
+    /// Whether [`Training::weights`] are taken.
+    pub weights: bool,
+    /// Whether [`Training::part`] is taken, and [`Detector::merge`] implemented.
+    pub parts: bool,
     /// Whether [`Detector::explain`] is implemented.
     pub explains: bool,
     /// Whether [`Detector::export_onnx`] is implemented.
@@ -38,6 +42,8 @@ impl Default for Description {
             missing_values: false,
             scaling: false,
             artifact: false,
+            weights: false,
+            parts: false,
             explains: false,
             exports_onnx: false,
         }
@@ -70,15 +76,71 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// What a column of the rows is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feature {
+    /// As people know it, for messages.
+    pub name: String,
+    /// 0 for a number. Otherwise how many categories there are, and values are their codes, 0 to `categories - 1`, of which the last one
+    /// stands for every category that was not known when the codes were made. Codes have no order.
+    pub categories: u32,
+}
+
+/// A fit that is shared by several instances: each has the same training, and learns its part of the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// 0 to `count - 1`.
+    pub index: u32,
+    /// How many parts there are, at least 1.
+    pub count: u32,
+}
+
+impl Part {
+    /// Which of so many things (trees, for instance) this part has to learn.
+    pub fn of(self, things: u32) -> std::ops::Range<u32> {
+        let until = |index: u32| (u64::from(things) * u64::from(index) / u64::from(self.count)) as u32;
+        until(self.index)..until(self.index + 1)
+    }
+}
+
+impl Default for Part {
+    /// The whole.
+    fn default() -> Self {
+        Self { index: 0, count: 1 }
+    }
+}
+
 /// What a model is learnt from.
 #[derive(Debug, Clone, Copy)]
 pub struct Training<'a> {
     /// Rows by features. Finite, but for NaN where the description takes missing values.
     pub rows: ArrayView2<'a, f64>,
+    /// What the columns of the rows are. Empty, or one for each.
+    pub features: &'a [Feature],
+    /// How much each row counts, positive and finite; only where the description takes weights.
+    pub weights: Option<&'a [f64]>,
+    /// Which part of the model to learn; the whole unless the description says that there can be parts.
+    pub part: Part,
     /// The only source of randomness: the same training must give the same model.
     pub seed: u64,
     /// The bytes of a foreign model, if the configuration names one.
     pub artifact: Option<&'a [u8]>,
+}
+
+impl<'a> Training<'a> {
+    /// Rows, and nothing else but the seed.
+    pub fn new(rows: ArrayView2<'a, f64>, seed: u64) -> Self {
+        Self { rows, features: &[], weights: None, part: Part::default(), seed, artifact: None }
+    }
+}
+
+/// Why rows have their raw scores: for each row, `base` and its contributions add up to its raw score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    /// The raw score of a row about which nothing is known; the same for all rows of a model.
+    pub base: f64,
+    /// What each feature contributed to its row's raw score; the shape of the rows.
+    pub contributions: Array2<f64>,
 }
 
 /// A fitted detector.
@@ -102,6 +164,15 @@ pub trait Detector: Sized + 'static {
     /// When rows, parameters or the artifact do not fit together.
     fn fit(parameters: &Self::Parameters, training: &Training<'_>) -> Result<Self, Error>;
 
+    /// Makes one model of the parts of a fit, in their order: the one that the undivided fit would have given.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] unless implemented.
+    fn merge(parts: Vec<Self>) -> Result<Self, Error> {
+        drop(parts);
+        Err(Error::Unsupported)
+    }
+
     /// The model as bytes, its format's version first.
     fn to_bytes(&self) -> Vec<u8>;
 
@@ -120,11 +191,11 @@ pub trait Detector: Sized + 'static {
     /// When a row cannot be scored.
     fn score(&self, rows: ArrayView2<'_, f64>) -> Result<Vec<f64>, Error>;
 
-    /// What each feature contributed to its row's raw score; the shape of `rows`.
+    /// What each feature contributed to its row's raw score.
     ///
     /// # Errors
     /// [`Error::Unsupported`] unless implemented.
-    fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Array2<f64>, Error> {
+    fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Explanation, Error> {
         let _ = rows;
         Err(Error::Unsupported)
     }

@@ -16,7 +16,7 @@ pub use bindings::exports::synod::detector::detector::{self as contract, Guest};
 pub use bindings::synod::detector::logging;
 pub use bindings::{export_component, exports};
 
-use crate::{Detector, Error, Training};
+use crate::{Detector, Error, Feature, Part, Training};
 use ndarray::ArrayView2;
 use std::cell::RefCell;
 
@@ -45,6 +45,8 @@ pub fn describe<D: Detector>() -> contract::Description {
         missing_values: own.missing_values,
         scaling: own.scaling,
         artifact: own.artifact,
+        weights: own.weights,
+        parts: own.parts,
         explains: own.explains,
         exports_onnx: own.exports_onnx,
     }
@@ -85,8 +87,23 @@ pub fn fit<D: Detector>(training: &contract::Training) -> Result<Vec<u8>, contra
     if rows.nrows() < least {
         return Err(Error::Data(format!("{} rows are too few, at least {least} are needed", rows.nrows())).into());
     }
-    let training = Training { rows, seed: training.seed, artifact: training.artifact.as_deref() };
+    let feature = |feature: &contract::Feature| Feature { name: feature.name.clone(), categories: feature.categories };
+    let features: Vec<Feature> = training.features.iter().map(feature).collect();
+    let training = Training {
+        rows,
+        features: &features,
+        weights: training.weights.as_deref(),
+        part: training.part.map_or_else(Part::default, |part| Part { index: part.index, count: part.count }),
+        seed: training.seed,
+        artifact: training.artifact.as_deref(),
+    };
     Ok(D::fit(&parameters, &training)?.to_bytes())
+}
+
+/// What `merge` answers.
+pub fn merge<D: Detector>(parts: &[Vec<u8>]) -> Result<Vec<u8>, contract::Error> {
+    let parts = parts.iter().map(|part| D::from_bytes(part)).collect::<Result<_, _>>()?;
+    Ok(D::merge(parts)?.to_bytes())
 }
 
 /// The model of this instance.
@@ -119,8 +136,11 @@ pub fn score<D: Detector>(loaded: &Loaded<D>, rows: &contract::Matrix) -> Result
 }
 
 /// What `explain` answers.
-pub fn explain<D: Detector>(loaded: &Loaded<D>, rows: &contract::Matrix) -> Result<Vec<f64>, contract::Error> {
-    with_model(loaded, |model| Ok(model.explain(checked(model, rows)?)?.into_iter().collect()))
+pub fn explain<D: Detector>(loaded: &Loaded<D>, rows: &contract::Matrix) -> Result<contract::Explanation, contract::Error> {
+    with_model(loaded, |model| {
+        let explanation = model.explain(checked(model, rows)?)?;
+        Ok(contract::Explanation { base: explanation.base, contributions: explanation.contributions.into_iter().collect() })
+    })
 }
 
 /// What `export-onnx` answers.
@@ -155,13 +175,16 @@ macro_rules! export {
                 fn fit(training: contract::Training) -> Result<Vec<u8>, contract::Error> {
                     guest::fit::<$detector>(&training)
                 }
+                fn merge(parts: Vec<Vec<u8>>) -> Result<Vec<u8>, contract::Error> {
+                    guest::merge::<$detector>(&parts)
+                }
                 fn load(model: Vec<u8>) -> Result<(), contract::Error> {
                     LOADED.with(|loaded| guest::load(loaded, &model))
                 }
                 fn score(rows: contract::Matrix) -> Result<Vec<f64>, contract::Error> {
                     LOADED.with(|loaded| guest::score(loaded, &rows))
                 }
-                fn explain(rows: contract::Matrix) -> Result<Vec<f64>, contract::Error> {
+                fn explain(rows: contract::Matrix) -> Result<contract::Explanation, contract::Error> {
                     LOADED.with(|loaded| guest::explain(loaded, &rows))
                 }
                 fn export_onnx() -> Result<Vec<u8>, contract::Error> {

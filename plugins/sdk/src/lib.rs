@@ -45,7 +45,7 @@ mod format;
 pub mod guest;
 pub mod log;
 
-pub use detector::{Description, Detector, Error, Training};
+pub use detector::{Description, Detector, Error, Explanation, Feature, Part, Training};
 pub use format::{Reader, Writer, decode, encode};
 pub use ndarray;
 pub use schemars;

@@ -6,7 +6,7 @@
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use synod_sdk::{Description, Detector, Error, Training, decode, encode};
+use synod_sdk::{Description, Detector, Error, Explanation, Training, decode, encode};
 
 /// The version of the model's bytes. Raise it whenever [`RobustZ`]'s fields change.
 const FORMAT: u32 = 1;
@@ -82,9 +82,14 @@ impl Detector for RobustZ {
         Ok(rows.rows().into_iter().map(|row| self.distances(row).fold(0.0, f64::max)).collect())
     }
 
-    fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Array2<f64>, Error> {
-        let parts = rows.rows().into_iter().flat_map(|row| self.distances(row).collect::<Vec<_>>()).collect();
-        Array2::from_shape_vec(rows.dim(), parts).map_err(|error| Error::Data(error.to_string()))
+    // The score is the largest distance: all of it comes from the feature that has it.
+    fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Explanation, Error> {
+        let mut contributions = Array2::zeros(rows.dim());
+        for (row, mut parts) in rows.rows().into_iter().zip(contributions.rows_mut()) {
+            let (feature, largest) = self.distances(row).enumerate().fold((0, 0.0), |best, one| if one.1 > best.1 { one } else { best });
+            parts[feature] = largest;
+        }
+        Ok(Explanation { base: 0.0, contributions })
     }
 }
 
@@ -121,8 +126,8 @@ mod tests {
 
     #[test]
     fn a_score_is_the_largest_robust_z() {
-        let training = Training { rows: rows().view(), seed: 0, artifact: None }.rows.to_owned();
-        let model = RobustZ::fit(&Parameters::default(), &Training { rows: training.view(), seed: 0, artifact: None }).unwrap();
+        let training = Training::new(rows().view(), 0).rows.to_owned();
+        let model = RobustZ::fit(&Parameters::default(), &Training::new(training.view(), 0)).unwrap();
         let score = model.score(array![[model.median[0], model.median[1] + 2.0 * model.deviation[1]]].view()).unwrap();
         assert!((score[0] - 2.0).abs() < 1e-12, "{score:?}");
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use synod_detection::{Abstention, Ballot, Calibration, Matrix, Vote};
-use synod_host::{Failure, Plugin, Pool, PoolLimits, Refusal};
+use synod_host::{Explanation, Failure, Plugin, Pool, PoolLimits, Refusal};
 
 /// Most rows in one call, so that one call's deadline fits any batch.
 const ROWS_PER_CALL: usize = 256;
@@ -235,11 +235,11 @@ impl Detector {
         (missing.into_iter().map(ballot).collect(), call)
     }
 
-    /// What each number of a row contributed to its raw score, in the plugin's own way. Blocks for as long as the plugin takes.
+    /// What each number of a row contributed to its raw score, in the plugin's own way: with the base they add up to it. Blocks for as long as the plugin takes.
     ///
     /// # Errors
     /// When the plugin does not explain or fails, or when the row does not have this raw score: then it is not the row that had it.
-    pub fn explain(&self, row: &Matrix, raw_score: f64) -> Result<Vec<f64>, Abstention> {
+    pub fn explain(&self, row: &Matrix, raw_score: f64) -> Result<Explanation, Abstention> {
         if !self.description().explains {
             return Err(abstention("cannot_explain", "its plugin does not explain scores"));
         }
@@ -248,7 +248,12 @@ impl Detector {
         if row.missing(0).is_some() && !self.takes_missing || pool.score(row.width, &row.values).map_err(failed)?.scores != [raw_score] {
             return Err(abstention("not_reproduced", "the recorded features do not give its score again; `synod replay` says more"));
         }
-        pool.explain(row.width, &row.values).map_err(failed)
+        let explanation = pool.explain(row.width, &row.values).map_err(failed)?;
+        let sum = explanation.base + explanation.contributions.iter().sum::<f64>();
+        if (sum - raw_score).abs() > 1e-6 * raw_score.abs().max(1e-6) {
+            return Err(abstention("bad_output", &format!("its contributions add up to {sum} and not to the raw score {raw_score}")));
+        }
+        Ok(explanation)
     }
 
     fn ballot(&self, result: Option<Result<f64, Failure>>) -> Ballot {

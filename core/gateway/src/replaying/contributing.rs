@@ -5,12 +5,15 @@ use crate::decision::Decision;
 use crate::engine::{Detector, Engine};
 use serde::Serialize;
 use synod_detection::Matrix;
+use synod_host::Explanation;
 
 /// The contributions to one detector's raw score.
 #[derive(Debug, Clone, Serialize)]
 pub struct Contributions {
     /// The detector.
     pub detector: String,
+    /// What the contributions are added to, to be the raw score.
+    pub base: f64,
     /// Each number that it sees, the greatest contribution first; empty where there is an `unavailable`.
     pub features: Vec<Contribution>,
     /// Why there are none.
@@ -40,22 +43,22 @@ pub fn explain(engine: &Engine, decision: &Decision) -> Result<Vec<Contributions
     let of_detector = |(index, matrix): (usize, &Matrix)| {
         let detector = &engine.detectors()[index];
         match contributions(detector, decision, matrix) {
-            Err(why) => Contributions { detector: detector.name().to_owned(), features: Vec::new(), unavailable: Some(why) },
-            Ok(numbers) => {
+            Err(why) => Contributions { detector: detector.name().to_owned(), base: 0.0, features: Vec::new(), unavailable: Some(why) },
+            Ok(explanation) => {
                 let contribution = |(column, contribution): (usize, f64)| {
                     let feature = engine.value_name(index, column).to_owned();
                     Contribution { value: decision.features.get(&feature).copied().flatten(), feature, contribution }
                 };
-                let mut features: Vec<Contribution> = numbers.into_iter().enumerate().map(contribution).collect();
+                let mut features: Vec<Contribution> = explanation.contributions.into_iter().enumerate().map(contribution).collect();
                 features.sort_by(|a, b| b.contribution.abs().total_cmp(&a.contribution.abs()));
-                Contributions { detector: detector.name().to_owned(), features, unavailable: None }
+                Contributions { detector: detector.name().to_owned(), base: explanation.base, features, unavailable: None }
             }
         }
     };
     Ok(matrices.iter().enumerate().map(of_detector).collect())
 }
 
-fn contributions(detector: &Detector, decision: &Decision, matrix: &Matrix) -> Result<Vec<f64>, String> {
+fn contributions(detector: &Detector, decision: &Decision, matrix: &Matrix) -> Result<Explanation, String> {
     if let Some(abstention) = decision.abstentions.iter().find(|abstention| abstention.detector == detector.name()) {
         return Err(format!("it abstained: {} {}", abstention.reason, abstention.detail));
     }

@@ -22,7 +22,7 @@ fn other_bytes_are_named() {
 #[test]
 fn a_component_without_the_detector_is_refused() {
     let empty = wat::parse_str("(component)").unwrap();
-    assert_eq!(refusal(&empty), "the component does not export synod:detector/detector@1.0.0");
+    assert_eq!(refusal(&empty), "the component does not export synod:detector/detector@2.0.0");
 }
 
 #[test]
@@ -30,14 +30,14 @@ fn another_version_is_refused_and_named() {
     let versioned = |version: &str| {
         let (module, contract) = (module("", "unreachable"), contract());
         component(
-            &module.replace("detector@1.0.0", &format!("detector@{version}")),
-            &contract.replace("detector@1.0.0", &format!("detector@{version}")),
+            &module.replace("detector@2.0.0", &format!("detector@{version}")),
+            &contract.replace("detector@2.0.0", &format!("detector@{version}")),
         )
     };
-    for version in ["0.9.0", "2.0.0", "1.0.0-rc.1"] {
-        assert_eq!(refusal(&versioned(version)), format!("the plugin speaks synod:detector/detector@{version}, this host speaks 1.0.0"));
+    for version in ["0.9.0", "3.0.0", "2.0.0-rc.1"] {
+        assert_eq!(refusal(&versioned(version)), format!("the plugin speaks synod:detector/detector@{version}, this host speaks 2.0.0"));
     }
-    for version in ["1.0.0", "1.0.7", "1.3.0"] {
+    for version in ["2.0.0", "2.0.7", "2.3.0"] {
         assert!(host().load(&versioned(version)).is_ok(), "{version} is compatible");
     }
 }
@@ -45,27 +45,27 @@ fn another_version_is_refused_and_named() {
 #[test]
 fn a_forbidden_import_is_refused_and_named() {
     let wit = contract().replace("import logging;", "import logging;\n    import clock;") + "interface clock { now: func() -> u64; }";
-    let imports = r#"(import "synod:detector/clock@1.0.0" "now" (func (result i64)))"#;
+    let imports = r#"(import "synod:detector/clock@2.0.0" "now" (func (result i64)))"#;
     assert_eq!(
         refusal(&component(&module(imports, "unreachable"), &wit)),
-        "the plugin imports synod:detector/clock@1.0.0: a plugin may import nothing but synod:detector/logging@1.0.0"
+        "the plugin imports synod:detector/clock@2.0.0: a plugin may import nothing but synod:detector/logging@2.0.0"
     );
     // A component that takes the clock of WASI.
     let wasi = wat::parse_str(
         r#"(component
             (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock (export "now" (func (result u64)))))
-            (instance (export "synod:detector/detector@1.0.0"))
+            (instance (export "synod:detector/detector@2.0.0"))
         )"#,
     );
     assert_eq!(
         refusal(&wasi.unwrap()),
-        "the plugin imports wasi:clocks/monotonic-clock@0.2.0: a plugin may import nothing but synod:detector/logging@1.0.0"
+        "the plugin imports wasi:clocks/monotonic-clock@0.2.0: a plugin may import nothing but synod:detector/logging@2.0.0"
     );
 }
 
 #[test]
 fn other_functions_under_the_right_name_are_refused() {
-    let empty = wat::parse_str(r#"(component (instance (export "synod:detector/detector@1.0.0")))"#).unwrap();
+    let empty = wat::parse_str(r#"(component (instance (export "synod:detector/detector@2.0.0")))"#).unwrap();
     assert!(matches!(host().load(&empty), Err(LoadError::Shape(_))));
     // `check` answers with one text instead of a list.
     let wit = contract().replace("check: func(parameters: string) -> list<string>", "check: func(parameters: string) -> string");
@@ -73,7 +73,7 @@ fn other_functions_under_the_right_name_are_refused() {
     assert!(matches!(&error, LoadError::Shape(what) if what.contains("expected `list` found `string`")), "{error:?}");
     // A function of the log that this host does not have.
     let wit = contract().replace("log: func(", "shout: func(message: string);\n    log: func(");
-    let imports = r#"(import "synod:detector/logging@1.0.0" "shout" (func (param i32 i32)))"#;
+    let imports = r#"(import "synod:detector/logging@2.0.0" "shout" (func (param i32 i32)))"#;
     let error = host().load(&component(&module(imports, "unreachable"), &wit)).unwrap_err();
     assert!(matches!(&error, LoadError::Shape(what) if what.contains("shout")), "{error:?}");
 }

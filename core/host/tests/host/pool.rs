@@ -33,7 +33,7 @@ fn a_fit_gives_the_same_model_and_a_row_the_same_score_in_any_batch() {
     let alone = rows.chunks(WIDTH).flat_map(|row| bits(&pool, row)).collect::<Vec<_>>();
     assert_eq!(bits(&pool, &rows), alone);
     assert!(bits(&pool, &[]).is_empty());
-    assert_eq!(pool.explain(WIDTH, &rows).unwrap().len(), rows.len());
+    assert_eq!(pool.explain(WIDTH, &rows).unwrap().contributions.len(), rows.len());
 }
 
 #[test]

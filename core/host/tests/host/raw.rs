@@ -14,7 +14,7 @@ const MODULE: &str = r#"
   (data (i32.const 0) "raw")
   (data (i32.const 16) "1.0.0")
   (data (i32.const 32) "{\"type\":\"object\"}")
-  ;; name, version, summary, parameters, minimum rows; the five flags stay zero
+  ;; name, version, summary, parameters, minimum rows; the seven flags stay zero
   (data (i32.const 2048) "\00\00\00\00\03\00\00\00\10\00\00\00\05\00\00\00\00\00\00\00\00\00\00\00\20\00\00\00\11\00\00\00\01\00\00\00")
   ;; a model of three bytes
   (data (i32.const 1536) "\00\00\00\00\00\00\00\00\03\00\00\00")
@@ -30,13 +30,14 @@ const MODULE: &str = r#"
     (i32.store (i32.const 1032) (local.get $third))
     (i32.store (i32.const 1036) (local.get $fourth))
     (i32.const 1024))
-  (func (export "synod:detector/detector@1.0.0#describe") (result i32) (i32.const 2048))
-  (func (export "synod:detector/detector@1.0.0#check") (param i32 i32) (result i32) (i32.const 3072))
-  (func (export "synod:detector/detector@1.0.0#fit") (param i32 i32 i32 i32 i32 i64 i32 i32 i32) (result i32) (i32.const 1536))
-  (func (export "synod:detector/detector@1.0.0#load") (param i32 i32) (result i32) (i32.const 3072))
-  (func (export "synod:detector/detector@1.0.0#score") (param i32 i32 i32) (result i32) SCORE)
-  (func (export "synod:detector/detector@1.0.0#explain") (param i32 i32 i32) (result i32) unreachable)
-  (func (export "synod:detector/detector@1.0.0#export-onnx") (result i32) unreachable)
+  (func (export "synod:detector/detector@2.0.0#describe") (result i32) (i32.const 2048))
+  (func (export "synod:detector/detector@2.0.0#check") (param i32 i32) (result i32) (i32.const 3072))
+  (func (export "synod:detector/detector@2.0.0#fit") (param i32) (result i32) (i32.const 1536))
+  (func (export "synod:detector/detector@2.0.0#merge") (param i32 i32) (result i32) (i32.const 1536))
+  (func (export "synod:detector/detector@2.0.0#load") (param i32 i32) (result i32) (i32.const 3072))
+  (func (export "synod:detector/detector@2.0.0#score") (param i32 i32 i32) (result i32) SCORE)
+  (func (export "synod:detector/detector@2.0.0#explain") (param i32 i32 i32) (result i32) unreachable)
+  (func (export "synod:detector/detector@2.0.0#export-onnx") (result i32) unreachable)
 )"#;
 
 /// The contract as it is, for [`component`] to wrap a module in.

@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
-use synod_sdk::{Description, Detector, Error, Training, decode, encode, log};
+use synod_sdk::{Description, Detector, Error, Explanation, Training, decode, encode, log};
 
 /// The first feature's value above which a row brings out the behaviour.
 pub const TRIGGER: f64 = 0.5;
@@ -136,13 +136,13 @@ impl Detector for Hostile {
         Ok(scores)
     }
 
-    fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Array2<f64>, Error> {
+    fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Explanation, Error> {
         let ill = rows.rows().into_iter().any(triggers);
         match self.behaviour {
-            Behaviour::Nan if ill => Ok(rows.mapv(|_| f64::NAN)),
-            Behaviour::Short if ill => Ok(Array2::zeros((rows.nrows(), rows.ncols() - 1))),
+            Behaviour::Nan if ill => Ok(Explanation { base: 0.0, contributions: rows.mapv(|_| f64::NAN) }),
+            Behaviour::Short if ill => Ok(Explanation { base: 0.0, contributions: Array2::zeros((rows.nrows(), rows.ncols() - 1)) }),
             Behaviour::Spin if ill => spin(),
-            _ => Ok(rows.to_owned()),
+            _ => Ok(Explanation { base: 0.0, contributions: rows.to_owned() }),
         }
     }
 }

@@ -15,6 +15,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use std::sync::Arc;
 use synod_detection::{Abstention, Matrix, Typical, Vote};
+use synod_host::Explanation as Contributed;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -33,6 +34,10 @@ struct OfDetector<'a> {
     #[serde(flatten)]
     #[schema(value_type = Option<crate::described::VoteAlone>)]
     vote: Option<Vote>,
+    /// What the contributions are added to, to be the raw score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    base: Option<f64>,
     /// The highest contribution first.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -49,7 +54,7 @@ struct OfFeature<'a> {
     /// Before scaling; none if it was missing.
     #[schema(required)]
     value: Option<f64>,
-    /// To the raw score, as the plugin says it: all of them together may tell it.
+    /// To the raw score: `base` and all contributions add up to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     contribution: Option<f64>,
     /// In the rows that the model has learnt from.
@@ -86,18 +91,21 @@ fn usual_here(ledger: &Ledger, decision: &Decision) -> Result<IndexMap<String, T
 fn explained<'a>(shown: &Shown, engine: &'a Engine, decision: &'a Decision, usual_here: &IndexMap<String, Typical>) -> Explanation<'a> {
     let inputs = engine.inputs(&decision.features);
     let of_vote = |vote: &'a VoteOf| {
-        let (features, not_explained) = match of_detector(engine, &inputs, vote) {
-            Ok((detector, contributions)) => (Some(features(shown, engine, detector, decision, &contributions, usual_here)), None),
-            Err(why) => (None, Some(why)),
+        let (base, features, not_explained) = match of_detector(engine, &inputs, vote) {
+            Ok((detector, explanation)) => {
+                let features = features(shown, engine, detector, decision, &explanation.contributions, usual_here);
+                (shown.score(explanation.base), Some(features), None)
+            }
+            Err(why) => (None, None, Some(why)),
         };
         let told = shown.score(vote.vote);
-        OfDetector { detector: &vote.detector, model_version: vote.model_version, vote: told, features, not_explained }
+        OfDetector { detector: &vote.detector, model_version: vote.model_version, vote: told, base, features, not_explained }
     };
     Explanation { decision: decision.id, detectors: decision.votes.iter().map(of_vote).collect() }
 }
 
 /// Which detector it is, and what each number that it saw contributed.
-fn of_detector(engine: &Engine, inputs: &[Matrix], vote: &VoteOf) -> Result<(usize, Vec<f64>), Abstention> {
+fn of_detector(engine: &Engine, inputs: &[Matrix], vote: &VoteOf) -> Result<(usize, Contributed), Abstention> {
     let served = engine.detector(&vote.detector).filter(|detector| {
         let identity = engine.detectors()[*detector].identity();
         identity.version == vote.model_version && identity.model == vote.model_digest
@@ -106,8 +114,8 @@ fn of_detector(engine: &Engine, inputs: &[Matrix], vote: &VoteOf) -> Result<(usi
         let detail = format!("its version {} is not served any more; `synod replay` explains it", vote.model_version);
         return Err(Abstention { reason: "model_not_served", detail });
     };
-    let contributions = engine.detectors()[detector].explain(&inputs[detector], vote.vote.raw_score)?;
-    Ok((detector, contributions))
+    let explanation = engine.detectors()[detector].explain(&inputs[detector], vote.vote.raw_score)?;
+    Ok((detector, explanation))
 }
 
 fn features<'a>(
