@@ -17,11 +17,13 @@ def main():
     write("isolation_forest_trees.json", forest_trees(random))
     write("isolation_forest_scores.json", forest_scores(random))
     write("local_outlier_factor.json", lof(random))
+    write("ecod.json", ecod(np.random.default_rng(20240612)))
+    write("robust_z_score.json", robust_z_score(np.random.default_rng(20240613)))
 
 
 def write(name, vectors):
     """One row a line: small, and a change is readable."""
-    versions = {"scikit-learn": sklearn.__version__, "numpy": np.__version__}
+    versions = {"scikit-learn": sklearn.__version__, "numpy": np.__version__, **vectors.pop("versions", {})}
     text = json.dumps({"versions": versions, **vectors}, separators=(",", ":"), allow_nan=False)
     (FOLDER / name).write_text(text.replace("],[", "],\n[").replace("},{", "},\n{").replace(',"', ',\n"') + "\n")
 
@@ -154,6 +156,52 @@ def lof_case(name, rows, queries, neighbours, metric, p):
         "threshold": -float(model.offset_),
         "labels": labels(model, queries),
     }
+
+
+def ecod(random):
+    import pyod
+
+    clustered = np.round(clusters(random, 150, 4, 8), 6)
+    # Few values, a constant, a rare category, and skew to either side.
+    tied = np.column_stack([random.integers(0, 6, 90), np.full(90, 2.5), random.random(90) < 0.05, random.poisson(1.2, 90), -random.poisson(3, 90)])
+    few = np.round(random.normal(size=(7, 2)) ** 3, 6)
+    sets = {"clustered": clustered, "tied": tied.astype(float), "few": few}
+    return {"versions": {"pyod": pyod.__version__}, "sets": [ecod_set(random, name, rows) for name, rows in sets.items()]}
+
+
+def ecod_set(random, name, rows):
+    """What PyOD makes of its own training rows, and of each of some new rows alone: its answer depends on what else is asked."""
+    from pyod.models.ecod import ECOD
+
+    queries = np.vstack([rows[:12] + random.normal(size=rows[:12].shape) * 0.3, rows[:5], [rows.max(axis=0) + 3, rows.min(axis=0) - 3]])
+    queries = np.round(queries, 6)
+    model = ECOD().fit(rows)
+    parts = model.O
+    alone = [float(model.decision_function(query[None])[0]) for query in queries]
+    return {
+        "name": name,
+        "rows": rows.tolist(),
+        "scores": model.decision_scores_.tolist(),
+        "parts": parts.tolist(),
+        "queries": queries.tolist(),
+        "alone": alone,
+    }
+
+
+def robust_z_score(random):
+    import scipy
+    from scipy.stats import median_abs_deviation
+
+    # An even number of rows, so that the median lies between two; ten features, more than are measured at a time.
+    rows = np.round(clusters(random, 60, 10, 4) * np.logspace(-3, 6, 10), 6)
+    distances = np.abs(rows - np.median(rows, axis=0)) / median_abs_deviation(rows, axis=0, scale="normal")
+    combine = {"largest": lambda capped: capped.max(axis=1), "mean": lambda capped: capped.mean(axis=1), "sum_of_squares": lambda capped: (capped**2).sum(axis=1)}
+    cases = [
+        {"combine": name, "cap": cap, "scores": scores(np.minimum(distances, cap)).tolist()}
+        for name, scores in combine.items()
+        for cap in (1e6, 2.0)
+    ]
+    return {"versions": {"scipy": scipy.__version__}, "rows": rows.tolist(), "distances": distances.tolist(), "cases": cases}
 
 
 if __name__ == "__main__":
