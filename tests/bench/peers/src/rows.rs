@@ -1,0 +1,61 @@
+//! Rows of numbers: noise from a seed, and CSV files.
+
+use crate::Failed;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Rows that lie one behind the other.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub(crate) width: usize,
+    pub(crate) values: Vec<f64>,
+}
+
+/// About normal rows (sums of uniform numbers) around one of two centres.
+pub(crate) fn noise(count: usize, width: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut uniform = || {
+        // Splitmix64 (Steele, Lea and Flood 2014).
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    let mut values = Vec::with_capacity(count * width);
+    for _ in 0..count {
+        let centre = if uniform() < 0.3 { 3.0 } else { 0.0 };
+        values.extend((0..width).map(|_| centre + (0..12).map(|_| uniform()).sum::<f64>() - 6.0));
+    }
+    values
+}
+
+/// Writes rows as CSV without a header; a number is the shortest that reads back as the same.
+pub(crate) fn write(path: &Path, width: usize, values: &[f64]) -> Result<(), Failed> {
+    let mut text = String::new();
+    for row in values.chunks(width) {
+        for (index, value) in row.iter().enumerate() {
+            write!(text, "{}{value}", if index == 0 { "" } else { "," })?;
+        }
+        text.push('\n');
+    }
+    Ok(std::fs::write(path, text)?)
+}
+
+/// Reads what [`write`] writes.
+pub(crate) fn read(path: &Path) -> Result<Rows, Failed> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mut rows = Rows { width: 0, values: Vec::new() };
+    for (number, line) in text.lines().enumerate() {
+        for cell in line.split(',') {
+            let value: f64 = cell.trim().parse().map_err(|_| format!("{}, line {}: {cell:?} is no number", path.display(), number + 1))?;
+            rows.values.push(value);
+        }
+        if number == 0 {
+            rows.width = rows.values.len();
+        }
+        if rows.values.len() != rows.width * (number + 1) {
+            return Err(format!("{}, line {}: not as many numbers as in the first line", path.display(), number + 1).into());
+        }
+    }
+    Ok(rows)
+}
