@@ -8,7 +8,7 @@ use synod_sdk::{Error, Reader, Writer};
 /// The tail whose mean excess is the unit of distances beyond the training values: a tenth of the rows.
 const TAIL: u32 = 10;
 
-/// Most different values that [`Keys`] take.
+/// Most categories.
 const MOST: usize = 65_535;
 
 /// The negative logarithms of two tail probabilities: of values as small, and of values as great.

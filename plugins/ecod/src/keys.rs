@@ -1,68 +1,74 @@
-//! Sorted values, laid out so that eight of them are looked up together without a branch: a complete search tree, breadth first (Khuong and
-//! Morin, "Array Layouts for Comparison-Based Searching", 2017, section 2.3).
+//! Sorted values, laid out so that a value is found among them with few cache lines and no branch: a static B+ tree (Rao and Ross, "Cache
+//! Conscious Indexing for Decision-Support in Main Memory", VLDB 1999), of which each node is as large as a cache line.
 
 /// Values that are looked up together: one waits for memory while the others go on.
 pub(crate) const LANES: usize = 8;
 
-/// A complete search tree over sorted, different values.
+/// Keys of a node; it has one child more.
+const KEYS: usize = 8;
+const CHILDREN: usize = KEYS + 1;
+
+/// Keys in ascending order; infinite where there are no more.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Node([f64; KEYS]);
+
+impl Node {
+    const EMPTY: Self = Self([f64::INFINITY; KEYS]);
+
+    /// How many of the keys are smaller.
+    #[inline(always)]
+    fn smaller(&self, value: f64) -> usize {
+        self.0.iter().map(|key| usize::from(*key < value)).sum()
+    }
+}
+
+/// A search tree over sorted, different values.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    /// The root is at 1, the children of `i` at `2i` and `2i + 1`. A power of two, of those that [`Keys::find`] knows; what is beyond the
-    /// values is infinite.
-    tree: Vec<f64>,
+    /// From the root down. The last level is the values themselves. In those above, key `i` of a node is the greatest value below child `i`, if
+    /// there is a child after that.
+    levels: Vec<Vec<Node>>,
 }
 
 impl Keys {
-    /// Lays out at most 65,535 values.
+    /// Lays out finite values.
     pub(crate) fn new(sorted: &[f64]) -> Self {
-        let size = [16, 64, 256, 1024, 4096, 16_384].into_iter().find(|size| sorted.len() < *size).unwrap_or(65_536);
-        // Nothing is found at 0, which is no node.
-        let mut tree = vec![f64::NAN; size];
-        let mut sorted = sorted.iter().copied();
-        fill(&mut tree, 1, &mut sorted);
-        Self { tree }
+        let mut leaves = vec![Node::EMPTY; sorted.len().div_ceil(KEYS).max(1)];
+        leaves.iter_mut().flat_map(|leaf| &mut leaf.0).zip(sorted).for_each(|(key, value)| *key = *value);
+        let mut levels = vec![leaves];
+        // How many values lie below a child of the level that is made.
+        let mut below = KEYS;
+        while levels[0].len() > 1 {
+            let children = levels[0].len();
+            let mut nodes = vec![Node::EMPTY; children.div_ceil(CHILDREN)];
+            for child in (0..children - 1).filter(|child| child % CHILDREN < KEYS) {
+                nodes[child / CHILDREN].0[child % CHILDREN] = sorted[(child + 1) * below - 1];
+            }
+            levels.insert(0, nodes);
+            below *= CHILDREN;
+        }
+        Self { levels }
     }
 
     /// For each value twice the number of smaller keys, and one more if it is a key. A missing value is smaller than all keys.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find<const N: usize>(&self, values: [f64; N]) -> [usize; N] {
-        match self.tree.len() {
-            16 => descend::<16, N>(&self.tree, values),
-            64 => descend::<64, N>(&self.tree, values),
-            256 => descend::<256, N>(&self.tree, values),
-            1024 => descend::<1024, N>(&self.tree, values),
-            4096 => descend::<4096, N>(&self.tree, values),
-            16_384 => descend::<16_384, N>(&self.tree, values),
-            _ => descend::<65_536, N>(&self.tree, values),
+        let Some((leaves, levels)) = self.levels.split_last() else { return [0; N] };
+        let mut at = [0; N];
+        for level in levels {
+            for lane in 0..N {
+                at[lane] = at[lane] * CHILDREN + level[at[lane]].smaller(values[lane]);
+            }
         }
+        std::array::from_fn(|lane| {
+            let (leaf, value) = (&leaves[at[lane]], values[lane]);
+            let smaller = leaf.smaller(value);
+            // The key that follows the smaller ones is in the same leaf: only what is greater than all keys has none.
+            let equal = leaf.0[smaller % KEYS] == value;
+            2 * (at[lane] * KEYS + smaller) + usize::from(equal)
+        })
     }
-}
-
-/// Fills a subtree in the order of its values.
-fn fill(tree: &mut [f64], node: usize, sorted: &mut impl Iterator<Item = f64>) {
-    if node < tree.len() {
-        fill(tree, 2 * node, sorted);
-        tree[node] = sorted.next().unwrap_or(f64::INFINITY);
-        fill(tree, 2 * node + 1, sorted);
-    }
-}
-
-/// The size is known here: the loop is unrolled, and the remainder by a power of two is cheaper than a test of the bounds.
-#[inline(always)]
-fn descend<const SIZE: usize, const N: usize>(tree: &[f64], values: [f64; N]) -> [usize; N] {
-    let Some(tree) = tree.first_chunk::<SIZE>() else { return [0; N] };
-    let mut at = [1_usize; N];
-    for _ in 0..SIZE.ilog2() {
-        for lane in 0..N {
-            at[lane] = 2 * at[lane] + usize::from(tree[at[lane] % SIZE] < values[lane]);
-        }
-    }
-    // The last node at which the way went left holds the least key that is not smaller: what follows it in `at` are ones.
-    let found = |lane: usize| {
-        let node = at[lane] >> (at[lane].trailing_ones() + 1);
-        2 * (at[lane] - SIZE) + usize::from(tree[node % SIZE] == values[lane])
-    };
-    std::array::from_fn(found)
 }
 
 #[cfg(test)]
@@ -71,18 +77,19 @@ mod tests {
 
     #[test]
     fn every_value_has_its_place() {
-        for count in [1, 2, 15, 16, 40, 63, 64, 300, 4095, 5000, 65_535] {
+        for count in [1, 2, 7, 8, 9, 72, 73, 80, 648, 649, 4095, 5000, 65_535] {
             let sorted: Vec<f64> = (0..count).map(|index| f64::from(index) * 3.0 - 7.0).collect();
             let keys = Keys::new(&sorted);
             for (index, key) in sorted.iter().enumerate().step_by(1 + sorted.len() / 500) {
-                let values = [*key, key - 1.0, key + 1.0, f64::NAN, f64::MIN, f64::MAX, f64::INFINITY, f64::NEG_INFINITY];
+                let values = [*key, key - 1.0, key + 1.0, f64::NAN, f64::MIN, f64::MAX, f64::NEG_INFINITY, sorted[0]];
                 let last = 2 * sorted.len();
-                // An infinity equals the padding; the feature looks at the ends itself.
-                let found = keys.find(values);
-                assert_eq!(found[..6], [2 * index + 1, 2 * index, 2 * index + 2, 0, 0, last], "{count} keys, {key}");
-                assert_eq!(found.map(|place| place.min(last))[6..], [last, 0]);
-                assert_eq!(values.map(|value| keys.find([value])[0]), found, "alone and with others");
+                let expected = [2 * index + 1, 2 * index, 2 * index + 2, 0, 0, last, 0, 1];
+                assert_eq!(keys.find(values), expected, "{count} keys, {key}");
+                assert_eq!(values.map(|value| keys.find([value])[0]), expected, "alone, {count} keys, {key}");
+                // An infinity equals what the nodes are filled up with: beyond the last key in any case.
+                assert!(keys.find([f64::INFINITY])[0] >= last);
             }
         }
+        assert_eq!(Keys::new(&[]).find([1.0, f64::NAN]), [0, 0]);
     }
 }

@@ -59,3 +59,26 @@ pub(crate) fn read(path: &Path) -> Result<Rows, Failed> {
     }
     Ok(rows)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_read_as_they_were_written() {
+        let file = std::env::temp_dir().join(format!("synod-bench-peers-{}.csv", std::process::id()));
+        let values = noise(50, 3, 7);
+        write(&file, 3, &values).unwrap();
+        let read_back = read(&file).unwrap();
+        std::fs::write(&file, "1,2\n3\n").unwrap();
+        let uneven = read(&file).unwrap_err().to_string();
+        std::fs::write(&file, "1,x\n").unwrap();
+        let wordy = read(&file).unwrap_err().to_string();
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!((read_back.width, read_back.values), (3, values.clone()));
+        assert_eq!(values, noise(50, 3, 7));
+        assert_ne!(values, noise(50, 3, 8));
+        assert!(uneven.ends_with("line 2: not as many numbers as in the first line"), "{uneven}");
+        assert!(wordy.ends_with("line 1: \"x\" is no number"), "{wordy}");
+    }
+}
