@@ -79,7 +79,8 @@ impl Feature {
     #[cold]
     fn outside(&self, value: f64, [left, right]: Tails) -> Tails {
         let (Some(least), Some(greatest)) = (self.counts.values.first(), self.counts.values.last()) else { return [0.0; 2] };
-        let farther = |distance: f64, unit: f64| ln((1.0 + distance / unit).min(f64::MAX));
+        // A difference may overflow; and infinite units make nothing of the farthest.
+        let farther = |distance: f64, unit: f64| ln((1.0 + distance.min(f64::MAX) / unit).min(f64::MAX));
         if value.is_nan() {
             [0.0; 2]
         } else if value < *least {

@@ -92,6 +92,9 @@ fn farther_out_is_more_anomalous_and_finite() {
         let same = fit(&constant, &training).score(far(sign).view()).unwrap();
         assert!(same.iter().all(|score| (score - 201_f64.ln()).abs() < 1e-12), "{same:?}");
     }
+    // A constant feature has no unit, however far away a value is.
+    let constant = fit(&Parameters::default(), &array![[f64::MAX], [f64::MAX]]).score(array![[f64::MIN]].view()).unwrap();
+    assert!((constant[0] - 3_f64.ln()).abs() < 1e-12, "{constant:?}");
     let widest = array![[f64::MIN], [0.0], [f64::MAX]];
     assert!(fit(&Parameters::default(), &widest).score(widest.view()).unwrap().iter().all(|score| score.is_finite()));
 }
