@@ -266,6 +266,12 @@ fn policies_are_compared_by_what_they_expect_and_what_they_flag() {
     for detector in DETECTORS {
         assert!((0.02..0.08).contains(&alarms(detector)), "{detector}: {}", alarms(detector));
     }
+    at.run("evaluate --data new.csv --label label --output judged.csv --format json").ok();
+    let judged = table::read(&at.path("judged.csv"));
+    let count = |column: &str| judged.iter().filter(|row| row[column] == Plain::text("true")).count();
+    assert_eq!((judged.len(), count("label")), (3000, report["anomalies"].as_u64().unwrap() as usize));
+    assert_eq!(count("anomalous") as f64 / 3000.0, report["consensus"]["flag_rate"].as_f64().unwrap());
+    assert_eq!(count("autoencoder.anomalous") as f64 / 3000.0, report["detectors"]["autoencoder"]["flag_rate"].as_f64().unwrap());
     let (short, long) = (
         at.run("evaluate --data new.csv --label label").ok().output,
         at.run("evaluate --data new.csv --label label --policies").ok().output,
