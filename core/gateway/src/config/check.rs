@@ -658,7 +658,7 @@ routes:
             (
                 "contamination: 0.05",
                 "threshold: high",
-                "15:83: detectors.second.threshold: invalid value: string \"high\", expected a score from 0",
+                "15:71: detectors.second.threshold: invalid value: string \"high\", expected a score from 0",
             ),
             ("contamination: 0.05", "threshold: 1.5", "detectors.second.threshold: 1.5 is not a score from 0 to 1"),
             ("contamination: 0.05", "threshold: 0.5, contamination: 0.1", "threshold: give either `contamination` or `threshold`"),
