@@ -72,6 +72,7 @@ struct Report {
 
 pub(super) fn run(arguments: &Evaluate) -> Result<(), CommandError> {
     let mut at = Installation::open(&arguments.common)?;
+    at.config.be_patient();
     if let Some(seed) = arguments.seed {
         at.config.fit.seed = seed;
     }

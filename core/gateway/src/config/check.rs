@@ -116,6 +116,16 @@ pub struct DetectorConfig {
     pub fit: Limits,
 }
 
+impl Config {
+    /// Gives a call of a detector the time of its fit. What is judged to learn or to compare must not depend on what else the machine does.
+    pub fn be_patient(&mut self) {
+        for detector in &mut self.detectors {
+            detector.pool.call.timeout = detector.pool.call.timeout.max(detector.fit.timeout);
+            detector.pool.waiting = detector.pool.waiting.max(detector.fit.timeout);
+        }
+    }
+}
+
 /// How models are fitted.
 #[derive(Debug, Clone, Copy)]
 pub struct FitConfig {
