@@ -72,6 +72,7 @@ impl Detector for Ecod {
             summary: "ECOD: how rare values as small or as great are among the training rows, feature by feature",
             minimum_rows: 2,
             missing_values: true,
+            univariate: true,
             explains: true,
             ..Description::default()
         }

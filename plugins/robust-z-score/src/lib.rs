@@ -35,6 +35,7 @@ impl Detector for RobustZScore {
             summary: "How far features lie from their medians, in median absolute deviations",
             minimum_rows: 2,
             missing_values: true,
+            univariate: true,
             explains: true,
             ..Description::default()
         }
