@@ -2,8 +2,9 @@
 //! its own trees must give its own scores to 1e-12, and trees grown here must rank rows as its trees do.
 
 use super::*;
+use crate::plane::Planes;
 use crate::tree::Node;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::{collections::VecDeque, fs, path::Path};
 
 fn vectors<T: DeserializeOwned>(name: &str) -> T {
@@ -47,7 +48,7 @@ fn adopt(foreign: &ForeignTree) -> Tree {
             waiting.extend([(left, next), (right, next + 1)]);
         }
     }
-    Tree::new(nodes, &rows)
+    Tree { nodes, reached: rows, planes: Planes::new(0) }
 }
 
 #[test]
@@ -55,7 +56,8 @@ fn the_same_trees_give_the_same_scores_to_1e_12() {
     let vectors: Trees = vectors("isolation_forest_trees.json");
     let queries = vectors.queries.concat();
     for foreign in vectors.forests {
-        let forest = Forest::new(vectors.queries[0].len(), foreign.sample, foreign.trees.iter().map(adopt));
+        let shape = Shape { width: vectors.queries[0].len(), sample: foreign.sample, categories: Vec::new() };
+        let forest = Forest::new(shape, 0, foreign.trees.iter().map(adopt));
         let scores = Forest::from_bytes(&forest.to_bytes()).unwrap().score(&queries);
         assert_eq!(scores.len(), foreign.scores.len());
         for (score, expected) in scores.iter().zip(&foreign.scores) {

@@ -18,7 +18,7 @@ fn fit(parameters: &Parameters, rows: &Array2<f64>, seed: u64) -> IsolationFores
 fn keeps_what_every_detector_must() {
     let all = [
         Parameters::default(),
-        Parameters { trees: 9, max_samples: 0.5, max_features: 0.4, bootstrap: true },
+        Parameters { trees: 9, max_samples: 0.5, max_features: 0.4, bootstrap: true, ..Parameters::default() },
         Parameters { trees: 1, max_samples: 1.0, ..Parameters::default() },
     ];
     for parameters in all {
@@ -31,14 +31,14 @@ fn a_tree_does_not_depend_on_the_number_of_trees() {
     let rows = rows(400);
     let few = fit(&Parameters { trees: 3, ..Parameters::default() }, &rows, 5);
     let many = fit(&Parameters { trees: 11, ..Parameters::default() }, &rows, 5);
-    let again = (0..11).rev().map(|index| {
-        let training = Training::new(rows.view(), 5);
-        grow(&Parameters::default(), &training, &mut Urn::new(400), index)
-    });
-    let mut trees: Vec<Tree> = again.collect();
+    let parameters = Parameters::default();
+    let urn = AnyUrn::new(&Training::new(rows.view(), 5));
+    let mut grower = Grower { parameters: &parameters, plan: plan(&parameters, rows.view(), &[], 256), seed: 5, urn };
+    let mut trees: Vec<Tree> = (0..11).rev().map(|index| grower.grow(index)).collect();
     trees.reverse();
-    assert_eq!(Forest::new(5, 256, trees.clone()).to_bytes(), many.to_bytes());
-    assert_eq!(Forest::new(5, 256, trees.into_iter().take(3)).to_bytes(), few.to_bytes());
+    let shape = Shape { width: 5, sample: 256, categories: Vec::new() };
+    assert_eq!(Forest::new(shape.clone(), 0, trees.clone()).to_bytes(), many.to_bytes());
+    assert_eq!(Forest::new(shape, 0, trees.into_iter().take(3)).to_bytes(), few.to_bytes());
 }
 
 #[test]
@@ -82,10 +82,19 @@ fn max_features_limits_each_tree() {
 
 #[test]
 fn mistakes_are_named() {
-    let wrong = Parameters { trees: 0, max_samples: 2.5, max_features: 0.0, bootstrap: false };
+    let wrong = Parameters {
+        trees: 0,
+        features_per_split: 0,
+        tries: Some(0),
+        max_samples: 2.5,
+        max_features: 0.0,
+        max_depth: Some(65),
+        ..Parameters::default()
+    };
     let mistakes = IsolationForest::check(&wrong);
-    assert_eq!(mistakes.len(), 3);
-    assert!(mistakes.iter().zip(["trees", "max_samples", "max_features"]).all(|(text, name)| text.starts_with(name)), "{mistakes:?}");
+    let names = ["trees", "features_per_split", "tries", "max_samples", "max_features", "max_depth"];
+    assert_eq!(mistakes.len(), names.len());
+    assert!(mistakes.iter().zip(names).all(|(text, name)| text.starts_with(name)), "{mistakes:?}");
     for max_samples in [0.0, -1.0, f64::NAN, 1.5, 1e12] {
         assert_eq!(IsolationForest::check(&Parameters { max_samples, ..Parameters::default() }).len(), 1, "{max_samples}");
     }
@@ -99,10 +108,10 @@ fn what_cannot_be_learnt_from_is_refused() {
     let refused =
         |parameters: &Parameters, rows: &Array2<f64>| IsolationForest::fit(parameters, &Training::new(rows.view(), 0)).unwrap_err();
     assert!(matches!(refused(&Parameters { max_samples: 0.01, ..Parameters::default() }, &rows(50)), Error::Parameters(_)));
-    let mut missing = rows(50);
-    missing[[7, 3]] = f64::NAN;
-    assert!(matches!(refused(&Parameters::default(), &missing), Error::Data(text) if text.contains("row 7, feature 3")));
-    assert!(fit(&Parameters::default(), &rows(50), 0).score(missing.view()).is_err());
+    let mut infinite = rows(50);
+    infinite[[7, 3]] = f64::INFINITY;
+    assert!(matches!(refused(&Parameters::default(), &infinite), Error::Data(text) if text.contains("row 7, feature 3")));
+    assert!(fit(&Parameters::default(), &rows(50), 0).score(infinite.view()).is_err());
     let many = Parameters { trees: 10_000, max_samples: 1.0, ..Parameters::default() };
     assert!(matches!(refused(&many, &rows(2_000)), Error::Parameters(_)));
 }
