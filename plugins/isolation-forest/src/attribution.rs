@@ -63,11 +63,7 @@ mod tests {
         let mut planes = Planes::new(2);
         planes.push(&[(Term { coefficient: 1.0, feature: 0 }, 1.0), (Term { coefficient: -2.0, feature: 1 }, 0.0)]);
         let nodes = vec![Node { left: 1, ..Node::plane(0, 0.0) }, Node::leaf(1), Node::leaf(2)];
-        Forest::new(
-            Shape { width: 2, sample: 4, categories: Vec::new() },
-            2,
-            [Tree { nodes, reached: vec![4, 1, 3], planes }],
-        )
+        Forest::new(Shape { width: 2, sample: 4, categories: Vec::new() }, 2, [Tree { nodes, reached: vec![4, 1, 3], planes }])
     }
 
     #[test]

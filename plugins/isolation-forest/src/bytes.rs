@@ -1,6 +1,6 @@
 //! A forest as the bytes of a model, and back, with every check that a walk relies on.
 
-use crate::forest::{Forest, Kind, Shape, WIDTH};
+use crate::forest::{Forest, Shape, WIDTH};
 use crate::parameters::DEEPEST;
 use crate::plane::{Planes, Term};
 use crate::tree::{Node, Test, depths};
@@ -40,8 +40,7 @@ impl Forest {
         check(features.len() == lefts.len() && lefts.len() == thresholds.len() && thresholds.len() == reached.len(), "arrays of nodes")?;
         let parts = thresholds.into_iter().zip(features).zip(lefts);
         let nodes = parts.map(|((threshold, feature), left)| Node { threshold, feature, left }).collect();
-        let mut forest =
-            Self { shape, roots, nodes, reached, planes, lengths: Vec::new(), groups: Vec::new(), kind: Kind::Mixed };
+        let mut forest = Self { roots, nodes, reached, planes, ..Self::empty(shape, 0) };
         forest.check()?;
         forest.measure();
         Ok(forest)
@@ -111,7 +110,8 @@ mod tests {
     fn forest() -> Forest {
         let mut planes = Planes::new(2);
         planes.push(&[(Term { coefficient: 1.0, feature: 0 }, 0.5)]);
-        let splits = [Node { threshold: 1.0, feature: 0, left: 1 }, Node { left: 1, ..Node::subset(1, 5) }, Node { left: 1, ..Node::plane(0, 2.0) }];
+        let splits =
+            [Node { threshold: 1.0, feature: 0, left: 1 }, Node { left: 1, ..Node::subset(1, 5) }, Node { left: 1, ..Node::plane(0, 2.0) }];
         let tree = |node: Node| Tree {
             nodes: vec![node, Node::leaf(1), Node::leaf(2)],
             reached: vec![4, 1, 3],

@@ -36,6 +36,8 @@ pub(crate) struct Forest {
     pub(crate) lengths: Vec<f64>,
     pub(crate) groups: Vec<Group>,
     pub(crate) kind: Kind,
+    /// c(psi) of the paper: how long the path of a row is where nothing sets it apart.
+    pub(crate) search_length: f64,
 }
 
 /// Up to [`LANES`] trees that are walked together. Lanes without a tree repeat the last one, and do not count.
@@ -72,7 +74,8 @@ impl Forest {
         forest
     }
 
-    fn empty(shape: Shape, dimensions: usize) -> Self {
+    /// A forest without trees, still to be measured.
+    pub(crate) fn empty(shape: Shape, dimensions: usize) -> Self {
         Self {
             shape,
             roots: Vec::new(),
@@ -82,6 +85,7 @@ impl Forest {
             lengths: Vec::new(),
             groups: Vec::new(),
             kind: Kind::Numbers,
+            search_length: 0.0,
         }
     }
 
@@ -134,6 +138,7 @@ impl Forest {
         });
         self.groups = groups.collect();
         self.kind = self.kind();
+        self.search_length = average_path_length(self.shape.sample);
     }
 
     /// The depth of a tree's deepest leaf.
@@ -160,7 +165,7 @@ impl Forest {
 
     /// The score of a row whose path length is `length` on average: 2^(-length / c(sample)), equation 2 of the paper.
     pub(crate) fn raw_score(&self, length: f64) -> f64 {
-        exp2(-length / average_path_length(self.shape.sample))
+        exp2(-length / self.search_length)
     }
 
     /// The mean over the trees of the average path length of the rows that a tree has been grown on.

@@ -184,7 +184,8 @@ impl Growth<'_, '_> {
 
 /// Of the rows that are known to go one way or the other, the share that goes to the left.
 fn share_to_left(sample: &[u32], goes_right: impl Fn(u32) -> Option<bool>) -> f64 {
-    let (left, known) = sample.iter().filter_map(|row| goes_right(*row)).fold((0, 0), |(left, known), right| (left + u32::from(!right), known + 1));
+    let (left, known) =
+        sample.iter().filter_map(|row| goes_right(*row)).fold((0, 0), |(left, known), right| (left + u32::from(!right), known + 1));
     f64::from(left) / f64::from(known.max(1))
 }
 

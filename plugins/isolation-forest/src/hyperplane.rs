@@ -61,7 +61,8 @@ impl Growth<'_, '_> {
         match self.plan.criterion {
             Some(criterion) => sorted_cut(&mut places, criterion),
             None => {
-                let range = places.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), place| (least.min(*place), most.max(*place)));
+                let range =
+                    places.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), place| (least.min(*place), most.max(*place)));
                 let varies = range.0 < range.1 && range.0.is_finite() && range.1.is_finite();
                 varies.then(|| Cut { threshold: between(range.0, range.1, self.random.share()), gain: 0.0 })
             }
@@ -93,7 +94,9 @@ mod tests {
     }
 
     fn planes(tree: &Tree) -> impl Iterator<Item = &[Term]> {
-        tree.nodes.iter().filter_map(|node| if let Test::Plane(index) = node.test() { Some(tree.planes.plane(index as usize)) } else { None })
+        tree.nodes
+            .iter()
+            .filter_map(|node| if let Test::Plane(index) = node.test() { Some(tree.planes.plane(index as usize)) } else { None })
     }
 
     #[test]
@@ -115,7 +118,16 @@ mod tests {
         for criterion in all() {
             let tree = grown(&Plan { dimensions: 2, criterion, ..plan(&rows(), 20) }, 3);
             assert!(tree.reached.iter().all(|count| *count > 0));
-            assert_eq!(tree.reached.iter().zip(&tree.nodes).enumerate().filter(|(position, (_, node))| node.is_leaf(*position)).map(|(_, (count, _))| count).sum::<u32>(), 200);
+            assert_eq!(
+                tree.reached
+                    .iter()
+                    .zip(&tree.nodes)
+                    .enumerate()
+                    .filter(|(position, (_, node))| node.is_leaf(*position))
+                    .map(|(_, (count, _))| count)
+                    .sum::<u32>(),
+                200
+            );
         }
     }
 

@@ -46,7 +46,8 @@ pub struct Parameters {
     pub max_samples: f64,
     /// The share of the features, above 0 and up to 1, that each tree draws and splits on; at least one feature.
     pub max_features: f64,
-    /// How deep a tree may be, 1 to 64; null: the logarithm to base 2 of the rows that it is grown on, rounded up.
+    /// How deep a tree may be, 1 to 64; null: 64 for `sciforest` and `fair_cut`, whose trees are seldom that deep, and for the others the
+    /// logarithm to base 2 of the rows that a tree is grown on, rounded up.
     pub max_depth: Option<u32>,
     /// Whether a tree may draw the same row more than once.
     pub bootstrap: bool,
@@ -93,10 +94,14 @@ impl Parameters {
         }
     }
 
-    /// The depth at which a tree that is grown on `sample` rows (at least 2) ends. The default is the average depth of a search tree of
-    /// that many rows, rounded up: deeper lie only rows that are no anomalies.
+    /// The depth at which a tree that is grown on `sample` rows (at least 2) ends. For random cuts that is the average depth of a search
+    /// tree of that many rows, rounded up: deeper lie only rows that are no anomalies. Chosen cuts take row after row off, and rank
+    /// better when they go on to the end.
     pub(crate) fn deepest(&self, sample: usize) -> u32 {
-        self.max_depth.unwrap_or((sample as u32 - 1).ilog2() + 1)
+        self.max_depth.unwrap_or(match self.split {
+            Split::Axis | Split::Extended => (sample as u32 - 1).ilog2() + 1,
+            Split::Sciforest | Split::FairCut => DEEPEST,
+        })
     }
 
     /// Every value that is out of its range.

@@ -118,11 +118,15 @@ mod tests {
             return forest.lengths[position];
         }
         let left = node.left as usize;
-        let known = if coalition >> node.compared() & 1 == 1 { node.goes_right(&forest.planes, |feature| row[feature as usize]) } else { None };
+        let known =
+            if coalition >> node.compared() & 1 == 1 { node.goes_right(&forest.planes, |feature| row[feature as usize]) } else { None };
         let below = |child: usize| expected(forest, child, row, coalition);
         match known {
             Some(right) => below(left + usize::from(right)),
-            None => [left, left + 1].iter().map(|child| f64::from(forest.reached[*child]) / f64::from(forest.reached[position]) * below(*child)).sum(),
+            None => [left, left + 1]
+                .iter()
+                .map(|child| f64::from(forest.reached[*child]) / f64::from(forest.reached[position]) * below(*child))
+                .sum(),
         }
     }
 
@@ -132,12 +136,14 @@ mod tests {
         let factorial = |n: u32| (1..=n).map(f64::from).product::<f64>();
         let value = |feature: u32| {
             let without = (0..1_u32 << width).filter(|coalition| coalition >> feature & 1 == 0);
-            without.map(|coalition| {
-                let size = coalition.count_ones();
-                let weight = factorial(size) * factorial(width - size - 1) / factorial(width);
-                let game = |coalition| forest.roots.iter().map(|root| expected(forest, *root as usize, row, coalition)).sum::<f64>();
-                weight * (game(coalition | 1 << feature) - game(coalition))
-            }).sum()
+            without
+                .map(|coalition| {
+                    let size = coalition.count_ones();
+                    let weight = factorial(size) * factorial(width - size - 1) / factorial(width);
+                    let game = |coalition| forest.roots.iter().map(|root| expected(forest, *root as usize, row, coalition)).sum::<f64>();
+                    weight * (game(coalition | 1 << feature) - game(coalition))
+                })
+                .sum()
         };
         (0..width).map(value).collect()
     }
@@ -170,7 +176,8 @@ mod tests {
     #[test]
     fn paths_of_many_features_have_values_that_add_up() {
         let rows = rows(300, 50);
-        let forest = Forest::new(Shape { width: 50, sample: 300, categories: Vec::new() }, 0, (0..2).map(|seed| grown(&plan(&rows, 40), seed)));
+        let forest =
+            Forest::new(Shape { width: 50, sample: 300, categories: Vec::new() }, 0, (0..2).map(|seed| grown(&plan(&rows, 40), seed)));
         let row = vec![2.5; 50];
         let length = forest.shapley(&row).iter().sum::<f64>() / 2.0 + forest.mean_length();
         assert!((forest.raw_score(length) - forest.score(&row)[0]).abs() < 1e-12);

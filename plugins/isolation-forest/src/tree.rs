@@ -164,12 +164,9 @@ mod tests {
     fn every_kind_of_node_knows_its_sides_and_what_it_lacks() {
         let mut planes = Planes::new(2);
         planes.push(&[(Term { coefficient: 1.0, feature: 0 }, 0.0), (Term { coefficient: 1.0, feature: 1 }, 0.0)]);
-        let sides = |node: Node| [[1.0, 2.0], [3.0, 4.0], [f64::NAN; 2]].map(|row| node.goes_right(&planes, |feature| row[feature as usize]));
-        let all = [
-            Node { threshold: 3.0, feature: 1, left: 0 },
-            Node::subset(1, 1 << 4),
-            Node::plane(0, 3.0),
-        ];
+        let sides =
+            |node: Node| [[1.0, 2.0], [3.0, 4.0], [f64::NAN; 2]].map(|row| node.goes_right(&planes, |feature| row[feature as usize]));
+        let all = [Node { threshold: 3.0, feature: 1, left: 0 }, Node::subset(1, 1 << 4), Node::plane(0, 3.0)];
         for node in all {
             assert_eq!(sides(node), [Some(false), Some(true), None], "{node:?}");
         }

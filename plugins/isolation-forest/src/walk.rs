@@ -5,6 +5,7 @@ use crate::category::grouped;
 use crate::forest::{Forest, Group, Kind, LANES};
 use crate::plane::Term;
 use crate::tree::Test;
+use crate::values::has;
 
 /// Rows that one group of trees scores before the next group: the group stays in the first-level cache.
 const BLOCK: usize = 128;
@@ -14,13 +15,14 @@ impl Forest {
     pub(crate) fn score(&self, rows: &[f64]) -> Vec<f64> {
         let rows = &*grouped(rows, &self.shape.categories);
         let mut lengths = match self.shape.width {
+            _ if matches!(self.kind, Kind::Subsets | Kind::Mixed) => self.blocks(rows, |row| row, |group, row| self.by_any(group, row)),
             ..=8 => self.lengths_padded::<8>(rows),
             9..=16 => self.lengths_padded::<16>(rows),
             17..=32 => self.lengths_padded::<32>(rows),
             33..=64 => self.lengths_padded::<64>(rows),
             _ => self.lengths(rows, |row| row, |row: &&[f64], feature| row[feature as usize]),
         };
-        if has_missing(rows) {
+        if has(rows, f64::is_nan) {
             self.divide_rows(rows, &mut lengths);
         }
         lengths.iter_mut().for_each(|length| *length = self.raw_score(*length / self.roots.len() as f64));
@@ -36,11 +38,12 @@ impl Forest {
 
     /// Path lengths, summed over the trees, of rows by `copy`, made once for a row, from which `value` takes a feature.
     fn lengths<'a, R>(&self, rows: &'a [f64], copy: impl Fn(&'a [f64]) -> R, value: impl Fn(&R, u32) -> f64 + Copy) -> Vec<f64> {
-        match (self.kind, self.planes.dimensions()) {
-            (Kind::Numbers, _) => self.blocks(rows, copy, |group, row| self.by_numbers(group, |feature| value(row, feature))),
-            (Kind::Planes, 2) => self.blocks(rows, copy, |group, row| self.by_planes::<2>(group, |feature| value(row, feature))),
-            (Kind::Planes, 3) => self.blocks(rows, copy, |group, row| self.by_planes::<3>(group, |feature| value(row, feature))),
-            _ => self.blocks(rows, copy, |group, row| self.by_any(group, |feature| value(row, feature))),
+        match self.kind {
+            Kind::Planes if self.planes.dimensions() == 2 => {
+                self.blocks(rows, copy, |group, row| self.by_planes::<2>(group, |feature| value(row, feature)))
+            }
+            Kind::Planes => self.blocks(rows, |row| row, |group, row| self.by_any(group, row)),
+            _ => self.blocks(rows, copy, |group, row| self.by_numbers(group, |feature| value(row, feature))),
         }
     }
 
@@ -90,8 +93,8 @@ impl Forest {
     }
 
     /// The same for any nodes.
-    #[inline(always)]
-    fn by_any(&self, group: &Group, value: impl Fn(u32) -> f64) -> f64 {
+    fn by_any(&self, group: &Group, row: &[f64]) -> f64 {
+        let value = |feature: u32| row[feature as usize];
         let mut at = group.roots;
         for _ in 0..group.levels {
             for position in &mut at {
@@ -120,7 +123,7 @@ impl Forest {
     /// Path lengths of the rows that have missing values, in place of what the fast walk made of them.
     fn divide_rows(&self, rows: &[f64], lengths: &mut [f64]) {
         for (row, length) in rows.chunks_exact(self.shape.width).zip(lengths) {
-            if has_missing(row) {
+            if has(row, f64::is_nan) {
                 *length = self.roots.iter().fold(0.0, |sum, root| sum + self.divided(*root as usize, row));
             }
         }
@@ -149,12 +152,6 @@ impl Forest {
     pub(crate) fn share(&self, child: usize, node: usize) -> f64 {
         f64::from(self.reached[child]) / f64::from(self.reached[node])
     }
-}
-
-/// Whether a value is missing. Eight at a time, without a branch for each.
-fn has_missing(values: &[f64]) -> bool {
-    let (chunks, rest) = values.as_chunks::<8>();
-    chunks.iter().any(|chunk| chunk.iter().fold(false, |missing, value| missing | value.is_nan())) || rest.iter().any(|value| value.is_nan())
 }
 
 #[cfg(test)]
