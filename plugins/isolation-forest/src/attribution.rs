@@ -40,12 +40,11 @@ impl Forest {
         match test {
             Test::Number(feature) | Test::Subset(feature, _) => values[feature as usize] += change,
             Test::Plane(index) => {
-                let moves = || self.planes.moves(index as usize, row);
-                let whole: f64 = moves().map(|(_, moved)| moved).sum();
-                let terms = self.planes.dimensions() as f64;
+                let moves = || self.planes.moves(index as usize, row).filter_map(|(feature, moved)| moved.map(|moved| (feature, moved)));
+                let (whole, known) = moves().fold((0.0, 0.0), |(whole, known), (_, moved)| (whole + moved, known + 1.0));
                 for (feature, moved) in moves() {
                     // A row at the centre itself has been moved by none.
-                    values[feature as usize] += change * if whole > 0.0 { moved / whole } else { 1.0 / terms };
+                    values[feature as usize] += change * if whole > 0.0 { moved / whole } else { 1.0 / known };
                 }
             }
         }

@@ -85,13 +85,14 @@ impl Planes {
         known.then_some(sum)
     }
 
-    /// For each term of a plane, how far the row's feature moves it from where the node's training rows lie on average.
-    pub(crate) fn moves(&self, index: usize, row: &[f64]) -> impl Iterator<Item = (u32, f64)> {
+    /// For each term of a plane, its feature and how far the row's value moves it from where the node's training rows lie on average; nothing
+    /// if the value is missing, or the term only fills up.
+    pub(crate) fn moves(&self, index: usize, row: &[f64]) -> impl Iterator<Item = (u32, Option<f64>)> {
         let centres = &self.centres[index * self.dimensions..];
         let moved = move |(term, centre): (&Term, &f64)| {
-            let from_centre = row[term.feature as usize] - centre;
-            let moved = if from_centre.is_nan() { 0.0 } else { (term.coefficient * from_centre).abs() };
-            (term.feature, moved.min(f64::MAX / 1e6))
+            let moved = (term.coefficient * (row[term.feature as usize] - centre)).abs();
+            // So that the sum of moves does not overflow.
+            (term.feature, (!moved.is_nan() && term.coefficient != 0.0).then(|| moved.min(f64::MAX / 1e6)))
         };
         self.plane(index).iter().zip(centres).map(moved)
     }
@@ -124,8 +125,8 @@ mod tests {
 
     #[test]
     fn a_row_moves_from_the_centre() {
-        let moves: Vec<(u32, f64)> = planes().moves(0, &[4.0, f64::NAN]).collect();
-        assert_eq!(moves, [(1, 0.0), (0, 3.0), (1, 0.0)]);
+        let moves: Vec<(u32, Option<f64>)> = planes().moves(0, &[4.0, f64::NAN]).collect();
+        assert_eq!(moves, [(1, None), (0, Some(3.0)), (1, None)]);
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! What holds for any rows: a score is the row's own, units and the order of training features' values do not matter where they should not, and
-//! explanations add up.
+//! What holds for any rows: a score is the row's own, units do not matter, and explanations add up.
 
 use super::*;
 use proptest::prelude::*;
@@ -38,7 +37,7 @@ fn bits(scores: &[f64]) -> Vec<u64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
     fn a_score_is_the_rows_own(parameters in parameters(), rows in rows(3), categories in 0_u32..4, at in 0.0..1.0) {
