@@ -76,17 +76,24 @@ impl Forest {
         self.sum(group, at)
     }
 
-    /// The same where all nodes are split by planes of `D` terms. A leaf takes the first plane, and its threshold lets no row out.
+    /// The same where all nodes are split by planes of `D` terms. A leaf takes the first plane, and its threshold lets no row out. Trees of
+    /// chosen cuts have a few deep leaves: the walk ends where all eight rows have arrived.
     #[inline(always)]
     fn by_planes<const D: usize>(&self, group: &Group, value: impl Fn(u32) -> f64) -> f64 {
         let (planes, _) = self.planes.terms().as_chunks::<D>();
         let mut at = group.roots;
         for _ in 0..group.levels {
+            let mut moved = 0;
             for position in &mut at {
                 let node = &self.nodes[*position as usize];
                 let plane: &[Term; D] = &planes[node.plane_or_first()];
                 let place = plane.iter().fold(0.0, |sum, term| sum + term.coefficient * value(term.feature));
-                *position = node.left + u32::from(place > node.threshold);
+                let next = node.left + u32::from(place > node.threshold);
+                moved |= next ^ *position;
+                *position = next;
+            }
+            if moved == 0 {
+                break;
             }
         }
         self.sum(group, at)
@@ -97,6 +104,7 @@ impl Forest {
         let value = |feature: u32| row[feature as usize];
         let mut at = group.roots;
         for _ in 0..group.levels {
+            let mut moved = 0;
             for position in &mut at {
                 let node = &self.nodes[*position as usize];
                 let right = match node.test() {
@@ -107,7 +115,12 @@ impl Forest {
                         terms.fold(0.0, |sum, term| sum + term.coefficient * value(term.feature)) > node.threshold
                     }
                 };
-                *position = node.left + u32::from(right);
+                let next = node.left + u32::from(right);
+                moved |= next ^ *position;
+                *position = next;
+            }
+            if moved == 0 {
+                break;
             }
         }
         self.sum(group, at)
