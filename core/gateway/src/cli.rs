@@ -395,6 +395,9 @@ pub struct Evaluate {
     /// Show how every other consensus rule would have done on the same votes.
     #[arg(long)]
     pub policies: bool,
+    /// Write every judged row with its label, verdict and votes: CSV, JSON lines (both may be gzipped) or Parquet.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
     /// Which rows are learnt from.
     #[command(flatten)]
     pub learn: Learn,

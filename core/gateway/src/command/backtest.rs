@@ -56,7 +56,8 @@ struct Past {
 }
 
 pub(super) fn run(arguments: &Backtest) -> Result<(), CommandError> {
-    let at = Installation::open(&arguments.common)?;
+    let mut at = Installation::open(&arguments.common)?;
+    at.config.be_patient();
     let mut past = Past::load(&at.config, arguments)?;
     let periods = past.periods(arguments)?;
     if let Some(folder) = &arguments.output {

@@ -1,5 +1,7 @@
 //! `synod evaluate`: how well scores and decisions agree with labels, for each detector and for the consensus.
 
+mod rows;
+
 use super::dataset::{self, Loaded, Wanted};
 use super::installation::Installation;
 use super::{CommandError, progress};
@@ -70,6 +72,7 @@ struct Report {
 
 pub(super) fn run(arguments: &Evaluate) -> Result<(), CommandError> {
     let mut at = Installation::open(&arguments.common)?;
+    at.config.be_patient();
     if let Some(seed) = arguments.seed {
         at.config.fit.seed = seed;
     }
@@ -81,10 +84,16 @@ pub(super) fn run(arguments: &Evaluate) -> Result<(), CommandError> {
         Some(share) => return Err(CommandError::Usage(format!("--split: {share} is not a share between 0 and 1"))),
         None => Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?,
     };
-    let Loaded { dataset, labels, groups, judged: rows, .. } = loaded;
+    let Loaded { dataset, labels, groups, judged: rows, lines, .. } = loaded;
     let labels: Vec<bool> = rows.iter().map(|row| labels[*row]).collect();
     let groups: Vec<&str> = rows.iter().filter_map(|row| groups.get(*row).map(String::as_str)).collect();
     let judged = engine.judge(&dataset.batch.select(&rows), &dataset.past.select(&rows));
+    if let Some(path) = &arguments.output {
+        let numbers: std::collections::HashMap<usize, u64> =
+            lines.iter().filter_map(|(number, place)| Some((*place.as_ref().ok()?, *number))).collect();
+        let numbers: Vec<u64> = rows.iter().map(|row| numbers.get(row).copied().unwrap_or_default()).collect();
+        rows::write(path, &engine, &numbers, &labels, &judged.rows)?;
+    }
     let report = report(&engine, &judged.rows, &labels, &groups, arguments.top);
     if report.anomalies == 0 || report.anomalies == report.rows {
         eprintln!("all {} rows have the same label: the areas under the curves are not defined", report.rows);

@@ -35,7 +35,8 @@ struct Recent {
 }
 
 pub(super) fn run(arguments: &Recalibrate) -> Result<(), CommandError> {
-    let at = Installation::open(&arguments.common)?;
+    let mut at = Installation::open(&arguments.common)?;
+    at.config.be_patient();
     let models = live_models(&at.config, &at.registry)?;
     let engine = Engine::assemble(&at.config, &at.host, models.clone())?;
     let mut recent = match &arguments.data {

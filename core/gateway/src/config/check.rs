@@ -116,6 +116,16 @@ pub struct DetectorConfig {
     pub fit: Limits,
 }
 
+impl Config {
+    /// Gives a call of a detector the time of its fit. What is judged to learn or to compare must not depend on what else the machine does.
+    pub fn be_patient(&mut self) {
+        for detector in &mut self.detectors {
+            detector.pool.call.timeout = detector.pool.call.timeout.max(detector.fit.timeout);
+            detector.pool.waiting = detector.pool.waiting.max(detector.fit.timeout);
+        }
+    }
+}
+
 /// How models are fitted.
 #[derive(Debug, Clone, Copy)]
 pub struct FitConfig {
@@ -658,7 +668,7 @@ routes:
             (
                 "contamination: 0.05",
                 "threshold: high",
-                "15:83: detectors.second.threshold: invalid value: string \"high\", expected a score from 0",
+                "15:71: detectors.second.threshold: invalid value: string \"high\", expected a score from 0",
             ),
             ("contamination: 0.05", "threshold: 1.5", "detectors.second.threshold: 1.5 is not a score from 0 to 1"),
             ("contamination: 0.05", "threshold: 0.5, contamination: 0.1", "threshold: give either `contamination` or `threshold`"),

@@ -24,7 +24,9 @@ pub fn leave_out_flagged(
         Some(models) => models,
         None => fit(config, host, &config.detectors.iter().collect::<Vec<_>>(), data, progress)?,
     };
-    let engine = Engine::assemble(config, host, models)?;
+    let mut patient = config.clone();
+    patient.be_patient();
+    let engine = Engine::assemble(&patient, host, models)?;
     let mut kept = Vec::with_capacity(data.rows.len());
     for rows in data.rows.chunks(ROWS_AT_A_TIME) {
         let judged = engine.judge(&data.batch.select(rows), &data.past.select(rows)).rows;
