@@ -1,10 +1,11 @@
-"""Writes the parity vectors of this folder: synthetic rows, and what scikit-learn makes of them. README.md says how to run it."""
+"""Writes the parity vectors of this folder: synthetic rows, and what scikit-learn and isotree make of them. README.md says how to run it."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
+import isotree
 import numpy as np
-import sklearn
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor
 
@@ -15,15 +16,17 @@ CONTAMINATION = 0.05
 def main():
     random = np.random.default_rng(20240611)
     write("isolation_forest_trees.json", forest_trees(random))
-    write("isolation_forest_scores.json", forest_scores(random))
+    scores = forest_scores(random)
+    write("isolation_forest_scores.json", scores)
+    write("isolation_forest_splits.json", forest_splits(scores), "isotree")
     write("local_outlier_factor.json", lof(random))
-    write("ecod.json", ecod(np.random.default_rng(20240612)))
-    write("robust_z_score.json", robust_z_score(np.random.default_rng(20240613)))
+    write("ecod.json", ecod(np.random.default_rng(20240612)), "pyod")
+    write("robust_z_score.json", robust_z_score(np.random.default_rng(20240613)), "scipy")
 
 
-def write(name, vectors):
+def write(name, vectors, library="scikit-learn"):
     """One row a line: small, and a change is readable."""
-    versions = {"scikit-learn": sklearn.__version__, "numpy": np.__version__, **vectors.pop("versions", {})}
+    versions = {library: version(library), "numpy": np.__version__}
     text = json.dumps({"versions": versions, **vectors}, separators=(",", ":"), allow_nan=False)
     (FOLDER / name).write_text(text.replace("],[", "],\n[").replace("},{", "},\n{").replace(',"', ',\n"') + "\n")
 
@@ -101,6 +104,35 @@ def forest_scores(random):
     }
 
 
+def forest_splits(vectors):
+    """The mean of 20 of isotree's forests for each way to split, of the rows and queries of `isolation_forest_scores.json`. Its forests of
+    neighbouring seeds share most trees, so the seeds lie apart."""
+    rows, queries = np.array(vectors["rows"]), np.array(vectors["queries"])
+    shared = {"sample_size": 256, "ntrees": 100, "coefs": "normal", "standardize_data": True, "missing_action": "fail", "nthreads": 1}
+    cases = []
+    for split, features, tries, depth, own in SPLITS:
+        models = [
+            isotree.IsolationForest(ndim=features, ntry=tries, max_depth=depth, random_seed=1000 * seed, **shared, **own).fit(rows)
+            for seed in range(20)
+        ]
+        scores = np.mean([model.predict(queries) for model in models], axis=0)
+        cases.append(
+            {"split": split, "features_per_split": features, "tries": tries, "max_depth": depth or 64, "scores": np.round(scores, 9).tolist()}
+        )
+    return {"cases": cases}
+
+
+# Split, features of a hyperplane, hyperplanes that are tried, depth, and what isotree calls the way to cut.
+SPLITS = [
+    ("extended", 2, 1, 8, {}),
+    ("extended", 4, 1, 8, {}),
+    ("sciforest", 2, 10, 8, {"prob_pick_avg_gain": 1}),
+    ("sciforest", 2, 10, None, {"prob_pick_avg_gain": 1}),
+    ("fair_cut", 2, 1, None, {"prob_pick_pooled_gain": 1}),
+    ("fair_cut", 3, 4, 8, {"prob_pick_pooled_gain": 1}),
+]
+
+
 def lof(random):
     short = lambda values: np.round(values, 6)
     clustered = short(clusters(random, 300, 4, 15))
@@ -159,14 +191,12 @@ def lof_case(name, rows, queries, neighbours, metric, p):
 
 
 def ecod(random):
-    import pyod
-
     clustered = np.round(clusters(random, 150, 4, 8), 6)
     # Few values, a constant, a rare category, and skew to either side.
     tied = np.column_stack([random.integers(0, 6, 90), np.full(90, 2.5), random.random(90) < 0.05, random.poisson(1.2, 90), -random.poisson(3, 90)])
     few = np.round(random.normal(size=(7, 2)) ** 3, 6)
     sets = {"clustered": clustered, "tied": tied.astype(float), "few": few}
-    return {"versions": {"pyod": pyod.__version__}, "sets": [ecod_set(random, name, rows) for name, rows in sets.items()]}
+    return {"sets": [ecod_set(random, name, rows) for name, rows in sets.items()]}
 
 
 def ecod_set(random, name, rows):
@@ -189,7 +219,6 @@ def ecod_set(random, name, rows):
 
 
 def robust_z_score(random):
-    import scipy
     from scipy.stats import median_abs_deviation
 
     # An even number of rows, so that the median lies between two; ten features, more than are measured at a time.
@@ -201,7 +230,7 @@ def robust_z_score(random):
         for name, scores in combine.items()
         for cap in (1e6, 2.0)
     ]
-    return {"versions": {"scipy": scipy.__version__}, "rows": rows.tolist(), "distances": distances.tolist(), "cases": cases}
+    return {"rows": rows.tolist(), "distances": distances.tolist(), "cases": cases}
 
 
 if __name__ == "__main__":
