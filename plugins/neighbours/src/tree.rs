@@ -8,7 +8,7 @@
 
 use crate::metric::Distance;
 use crate::nearest::{Candidate, Nearest};
-use ndarray::ArrayView2;
+use ndarray::{ArrayView1, ArrayView2};
 
 /// Rows in a group.
 const LANES: usize = 8;
@@ -23,7 +23,7 @@ const WIDE: usize = 48;
 #[derive(Debug)]
 pub(crate) struct Tree {
     width: usize,
-    /// For each position, the row's number in the training rows.
+    /// For each position, the index of its row.
     order: Vec<u32>,
     /// Feature `f` of the rows of group `g` is at `g * width + f`. What the last group lacks in rows are infinities.
     groups: Vec<[f64; LANES]>,
@@ -40,19 +40,21 @@ struct Halves {
 }
 
 impl Tree {
-    /// Sorts the rows into a tree. Each part is halved across its longest side.
-    pub(crate) fn build(rows: ArrayView2<'_, f64>) -> Self {
-        let shape = Shape::new(rows.nrows());
-        let mut order: Vec<u32> = (0..rows.nrows() as u32).collect();
+    /// Sorts those of the rows into a tree whose numbers are given; a row's index is then its place among the numbers. Each part is halved
+    /// across its longest side.
+    pub(crate) fn build(rows: ArrayView2<'_, f64>, numbers: &[u32]) -> Self {
+        let shape = Shape::new(numbers.len());
+        let mut order: Vec<u32> = (0..numbers.len() as u32).collect();
+        let row = |index: u32| rows.row(numbers[index as usize] as usize);
         for node in 1..shape.leaves {
             let (first, end) = shape.rows(node);
             let (_, middle) = shape.rows(2 * node);
             let part = &mut order[first..end];
-            let feature = longest_side(rows, part);
-            let value = |row: u32| rows[[row as usize, feature]];
+            let feature = longest_side(rows.ncols(), part.iter().map(|index| row(*index)));
+            let value = |index: u32| row(index)[feature];
             part.select_nth_unstable_by(middle - first, |one, other| value(*one).total_cmp(&value(*other)).then(one.cmp(other)));
         }
-        let sorted: Vec<f64> = order.iter().flat_map(|row| rows.row(*row as usize).to_vec()).collect();
+        let sorted: Vec<f64> = order.iter().flat_map(|index| row(*index).to_vec()).collect();
         Self::from_sorted(rows.ncols(), order, &sorted)
     }
 
@@ -95,12 +97,7 @@ impl Tree {
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, greatest), value| (least.min(value), greatest.max(value)))
     }
 
-    /// How many features a row has.
-    pub(crate) fn width(&self) -> usize {
-        self.width
-    }
-
-    /// For each position, the row's number in the training rows.
+    /// For each position, the index of its row.
     pub(crate) fn order(&self) -> &[u32] {
         &self.order
     }
@@ -246,10 +243,10 @@ impl Shape {
 }
 
 /// The feature in which these rows differ most.
-fn longest_side(rows: ArrayView2<'_, f64>, part: &[u32]) -> usize {
-    let mut sides = vec![(f64::INFINITY, f64::NEG_INFINITY); rows.ncols()];
-    for row in part {
-        for (side, value) in sides.iter_mut().zip(rows.row(*row as usize)) {
+fn longest_side<'a>(width: usize, rows: impl Iterator<Item = ArrayView1<'a, f64>>) -> usize {
+    let mut sides = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
+    for row in rows {
+        for (side, value) in sides.iter_mut().zip(row) {
             *side = (side.0.min(*value), side.1.max(*value));
         }
     }
