@@ -5,6 +5,7 @@
 
 mod metric;
 mod nearest;
+mod pair;
 mod prepare;
 mod reference;
 mod settings;

@@ -3,6 +3,7 @@
 //! Nothing here depends on the machine: a power is a product where the exponent is a whole number, and otherwise that of the crate `libm`,
 //! which is the same arithmetic everywhere.
 
+use crate::pair::Pair;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,13 @@ pub(crate) trait Distance: Copy {
     /// What a difference in one feature adds to the sum.
     fn part(self, difference: f64) -> f64;
 
+    /// [`Distance::part`] of two differences.
+    #[inline(always)]
+    fn parts(self, differences: Pair) -> Pair {
+        let [first, second] = differences.numbers();
+        Pair::new(self.part(first), self.part(second))
+    }
+
     /// The distance of two rows with this sum.
     fn root(self, sum: f64) -> f64;
 }
@@ -47,6 +55,11 @@ impl Distance for Euclidean {
     #[inline(always)]
     fn part(self, difference: f64) -> f64 {
         difference * difference
+    }
+
+    #[inline(always)]
+    fn parts(self, differences: Pair) -> Pair {
+        differences.times(differences)
     }
 
     fn root(self, sum: f64) -> f64 {
@@ -64,6 +77,11 @@ impl Distance for Cosine {
         difference * difference
     }
 
+    #[inline(always)]
+    fn parts(self, differences: Pair) -> Pair {
+        differences.times(differences)
+    }
+
     fn root(self, sum: f64) -> f64 {
         sum / 2.0
     }
@@ -77,6 +95,11 @@ impl Distance for Manhattan {
     #[inline(always)]
     fn part(self, difference: f64) -> f64 {
         difference.abs()
+    }
+
+    #[inline(always)]
+    fn parts(self, differences: Pair) -> Pair {
+        differences.absolute()
     }
 
     fn root(self, sum: f64) -> f64 {
@@ -96,6 +119,15 @@ impl Distance for WholePower {
         let fourth = second * second;
         let factor = |bit: u8, power: f64| if self.0 & bit == 0 { 1.0 } else { power };
         factor(1, first) * factor(2, second) * factor(4, fourth) * factor(8, fourth * fourth)
+    }
+
+    #[inline(always)]
+    fn parts(self, differences: Pair) -> Pair {
+        let first = differences.absolute();
+        let second = first.times(first);
+        let fourth = second.times(second);
+        let factor = |bit: u8, power: Pair| if self.0 & bit == 0 { Pair::both(1.0) } else { power };
+        factor(1, first).times(factor(2, second)).times(factor(4, fourth)).times(factor(8, fourth.times(fourth)))
     }
 
     fn root(self, sum: f64) -> f64 {

@@ -15,7 +15,8 @@ pub(crate) struct Candidate {
 
 impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.sum.total_cmp(&other.sum).then(self.index.cmp(&other.index))
+        // Sums are not negative, and ordered as their bits are.
+        self.sum.to_bits().cmp(&other.sum.to_bits()).then(self.index.cmp(&other.index))
     }
 }
 
