@@ -18,7 +18,7 @@ fn found(nearest: &mut Nearest) -> Vec<(u64, u32)> {
 }
 
 fn assert_exact<D: Distance>(distance: D, rows: &Array2<f64>, count: usize) {
-    let tree = Tree::build(rows.view(), &all(&rows));
+    let tree = Tree::build(rows.view(), &all(rows));
     let mut nearest = Nearest::new(count);
     for position in (0..rows.nrows()).step_by(1 + rows.nrows() / 12) {
         let row: Vec<f64> = tree.row(position).collect();
