@@ -1,4 +1,4 @@
-"""Writes the parity vectors of this folder: synthetic rows, and what scikit-learn and isotree make of them. README.md says how to run it."""
+"""Writes the parity vectors of this folder: synthetic rows, and what scikit-learn, PyOD and isotree make of them. README.md says how."""
 
 import json
 from importlib.metadata import version
@@ -6,8 +6,10 @@ from pathlib import Path
 
 import isotree
 import numpy as np
+import pyod
+from pyod.models.knn import KNN
 from sklearn.ensemble import IsolationForest
-from sklearn.neighbors import LocalOutlierFactor
+from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 
 FOLDER = Path(__file__).parent
 CONTAMINATION = 0.05
@@ -22,6 +24,8 @@ def main():
     write("local_outlier_factor.json", lof(random))
     write("ecod.json", ecod(np.random.default_rng(20240612)), "pyod")
     write("robust_z_score.json", robust_z_score(np.random.default_rng(20240613)), "scipy")
+    # From a seed of its own, so that what stands above stays what it is.
+    write("neighbours.json", neighbours(np.random.default_rng(20261126)))
 
 
 def write(name, vectors, library="scikit-learn"):
@@ -231,6 +235,58 @@ def robust_z_score(random):
         for cap in (1e6, 2.0)
     ]
     return {"rows": rows.tolist(), "distances": distances.tolist(), "cases": cases}
+
+
+def neighbours(random):
+    """For both detectors of neighbours: every metric, rows that are new and rows left out of their own neighbours, equal rows."""
+    short = lambda values: np.round(values, 6)
+    # Away from zero, where rows have directions; no two are parallel.
+    clustered = short(clusters(random, 200, 3, 10) + 8)
+    duplicated = short(clusters(random, 120, 2, 6) + 8)
+    duplicated = np.vstack([duplicated, np.repeat(duplicated[:1], 25, 0), np.repeat(duplicated[1:5], 4, 0), duplicated[5:20]])
+    sets = {"clustered": clustered, "duplicated": duplicated}
+    queries = {name: lof_queries(random, rows, short)[-45:] for name, rows in sets.items()}
+    cases = [neighbours_case(name, sets[name], queries[name], k, metric, p) for name, k, metric, p in NEIGHBOURS_CASES]
+    return {
+        "pyod": pyod.__version__,
+        "sets": {name: {"rows": rows.tolist(), "queries": queries[name].tolist()} for name, rows in sets.items()},
+        "cases": cases,
+    }
+
+
+NEIGHBOURS_CASES = [
+    ("clustered", 5, "euclidean", 2.0),
+    ("clustered", 8, "manhattan", 2.0),
+    ("clustered", 20, "minkowski", 4.0),
+    ("clustered", 7, "minkowski", 2.5),
+    ("clustered", 10, "cosine", 2.0),
+    ("duplicated", 6, "euclidean", 2.0),
+    ("duplicated", 40, "euclidean", 2.0),
+    ("duplicated", 30, "cosine", 2.0),
+]
+
+
+def neighbours_case(name, rows, queries, k, metric, p):
+    algorithm = "brute" if metric == "cosine" else "kd_tree"
+    lof = lambda novelty: LocalOutlierFactor(n_neighbors=k, metric=metric, p=p, algorithm=algorithm, novelty=novelty).fit(rows)
+    knn = {}
+    for method in ("largest", "mean", "median"):
+        # PyOD's KNN has a ball tree for every metric; a cosine is none of its metrics, so that case is of scikit-learn's distances.
+        if metric == "cosine":
+            nearest = NearestNeighbors(n_neighbors=k, metric=metric, algorithm=algorithm).fit(rows)
+            made = {"largest": lambda d: d[:, -1], "mean": lambda d: d.mean(axis=1), "median": lambda d: np.median(d, axis=1)}[method]
+            knn[method] = {"new": made(nearest.kneighbors(queries)[0]).tolist(), "own": made(nearest.kneighbors()[0]).tolist()}
+        else:
+            model = KNN(n_neighbors=k, method=method, metric=metric, p=p).fit(rows)
+            knn[method] = {"new": model.decision_function(queries).tolist(), "own": model.decision_scores_.tolist()}
+    return {
+        "set": name,
+        "neighbours": k,
+        "metric": metric,
+        "p": p,
+        "lof": {"new": (-lof(True).score_samples(queries)).tolist(), "own": (-lof(False).negative_outlier_factor_).tolist()},
+        "knn": knn,
+    }
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::metric::{Euclidean, Manhattan, Minkowski};
-use crate::tests::rows;
+use crate::tests::{all, rows};
 use ndarray::Array2;
 
 /// What every search must find: the sums of all rows, sorted, those of equal sums by their number.
@@ -18,7 +18,7 @@ fn found(nearest: &mut Nearest) -> Vec<(u64, u32)> {
 }
 
 fn assert_exact<D: Distance>(distance: D, rows: &Array2<f64>, count: usize) {
-    let tree = Tree::build(rows.view());
+    let tree = Tree::build(rows.view(), &all(rows));
     let mut nearest = Nearest::new(count);
     for position in (0..rows.nrows()).step_by(1 + rows.nrows() / 12) {
         let row: Vec<f64> = tree.row(position).collect();
@@ -27,10 +27,10 @@ fn assert_exact<D: Distance>(distance: D, rows: &Array2<f64>, count: usize) {
         for (query, except) in [(&row, Some(number)), (&row, None), (&between, None)] {
             let expected = by_sorting(distance, rows, query, count, except);
             let except = except.map(|_| position as u32);
-            nearest.clear();
+            nearest.clear(count);
             tree.search(distance, query, except, &mut nearest);
             assert_eq!(found(&mut nearest), expected, "{:?}, {count} of row {number}, {except:?}", rows.dim());
-            nearest.clear();
+            nearest.clear(count);
             tree.offer(distance, query, 0..tree.groups.len() / tree.width, except, &mut nearest);
             assert_eq!(found(&mut nearest), expected, "all rows searched");
         }
@@ -59,11 +59,11 @@ fn a_model_of_rows_in_any_order_finds_the_same() {
     let rows = rows(500, 4);
     let shuffled: Vec<u32> = (0..500).map(|row| row * 77 % 500).collect();
     let values: Vec<f64> = shuffled.iter().flat_map(|row| rows.row(*row as usize).to_vec()).collect();
-    let (tree, other) = (Tree::build(rows.view()), Tree::from_sorted(4, shuffled, &values));
+    let (tree, other) = (Tree::build(rows.view(), &all(&rows)), Tree::from_sorted(4, shuffled, &values));
     let (mut one, mut two) = (Nearest::new(9), Nearest::new(9));
     for row in rows.rows() {
-        one.clear();
-        two.clear();
+        one.clear(9);
+        two.clear(9);
         tree.search(Euclidean, &row.to_vec(), None, &mut one);
         other.search(Euclidean, &row.to_vec(), None, &mut two);
         assert_eq!(found(&mut one), found(&mut two));
@@ -77,10 +77,10 @@ fn the_nearest_are_those_of_linfa() {
     // linfa-nn takes rows of the ndarray that it was built with.
     let theirs = linfa_ndarray::Array2::from_shape_vec(rows.dim(), rows.iter().copied().collect()).unwrap();
     let index = KdTree::new().from_batch(&theirs, L2Dist).unwrap();
-    let tree = Tree::build(rows.view());
+    let tree = Tree::build(rows.view(), &all(&rows));
     let mut nearest = Nearest::new(20);
     for query in queries.rows().into_iter().skip(3_000) {
-        nearest.clear();
+        nearest.clear(20);
         tree.search(Euclidean, &query.to_vec(), None, &mut nearest);
         let own: Vec<usize> = nearest.take().iter().map(|near| near.index as usize).collect();
         let query = linfa_ndarray::Array1::from(query.to_vec());

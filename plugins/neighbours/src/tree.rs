@@ -8,10 +8,12 @@
 
 use crate::metric::Distance;
 use crate::nearest::{Candidate, Nearest};
-use ndarray::ArrayView2;
+use crate::pair::Pair;
+use ndarray::{ArrayView1, ArrayView2};
 
-/// Rows in a group.
+/// Rows in a group, two in a pair.
 const LANES: usize = 8;
+const PAIRS: usize = LANES / 2;
 
 /// Most groups in a leaf.
 const LEAF: usize = 4;
@@ -23,10 +25,10 @@ const WIDE: usize = 48;
 #[derive(Debug)]
 pub(crate) struct Tree {
     width: usize,
-    /// For each position, the row's number in the training rows.
+    /// For each position, the index of its row.
     order: Vec<u32>,
     /// Feature `f` of the rows of group `g` is at `g * width + f`. What the last group lacks in rows are infinities.
-    groups: Vec<[f64; LANES]>,
+    groups: Vec<[Pair; PAIRS]>,
     leaves: usize,
     /// Of node `i`, feature `f`, at `i * width + f`.
     boxes: Vec<Halves>,
@@ -35,34 +37,38 @@ pub(crate) struct Tree {
 /// Where two sibling boxes begin and end in one feature.
 #[derive(Debug, Clone, Copy)]
 struct Halves {
-    least: [f64; 2],
-    greatest: [f64; 2],
+    least: Pair,
+    greatest: Pair,
 }
 
 impl Tree {
-    /// Sorts the rows into a tree. Each part is halved across its longest side.
-    pub(crate) fn build(rows: ArrayView2<'_, f64>) -> Self {
-        let shape = Shape::new(rows.nrows());
-        let mut order: Vec<u32> = (0..rows.nrows() as u32).collect();
+    /// Sorts those of the rows into a tree whose numbers are given; a row's index is then its place among the numbers. Each part is halved
+    /// across its longest side.
+    pub(crate) fn build(rows: ArrayView2<'_, f64>, numbers: &[u32]) -> Self {
+        let shape = Shape::new(numbers.len());
+        let mut order: Vec<u32> = (0..numbers.len() as u32).collect();
+        let row = |index: u32| rows.row(numbers[index as usize] as usize);
         for node in 1..shape.leaves {
             let (first, end) = shape.rows(node);
             let (_, middle) = shape.rows(2 * node);
             let part = &mut order[first..end];
-            let feature = longest_side(rows, part);
-            let value = |row: u32| rows[[row as usize, feature]];
+            let feature = longest_side(rows.ncols(), part.iter().map(|index| row(*index)));
+            let value = |index: u32| row(index)[feature];
             part.select_nth_unstable_by(middle - first, |one, other| value(*one).total_cmp(&value(*other)).then(one.cmp(other)));
         }
-        let sorted: Vec<f64> = order.iter().flat_map(|row| rows.row(*row as usize).to_vec()).collect();
+        let sorted: Vec<f64> = order.iter().flat_map(|index| row(*index).to_vec()).collect();
         Self::from_sorted(rows.ncols(), order, &sorted)
     }
 
     /// The tree of rows that [`Tree::build`] has sorted, row by row. Rows in any other order are found as well, but more slowly.
     pub(crate) fn from_sorted(width: usize, order: Vec<u32>, rows: &[f64]) -> Self {
         let shape = Shape::new(order.len());
-        let mut groups = vec![[f64::INFINITY; LANES]; shape.groups * width];
-        for (position, row) in rows.chunks_exact(width).enumerate() {
-            let group = &mut groups[position / LANES * width..][..width];
-            group.iter_mut().zip(row).for_each(|(lanes, value)| lanes[position % LANES] = *value);
+        let mut groups = vec![[Pair::both(f64::INFINITY); PAIRS]; shape.groups * width];
+        for (group, rows) in groups.chunks_exact_mut(width).zip(rows.chunks(LANES * width)) {
+            for (feature, pairs) in group.iter_mut().enumerate() {
+                let value = |lane: usize| rows.get(lane * width + feature).copied().unwrap_or(f64::INFINITY);
+                *pairs = std::array::from_fn(|pair| Pair::new(value(2 * pair), value(2 * pair + 1)));
+            }
         }
         let mut tree = Self { width, order, groups, leaves: shape.leaves, boxes: Vec::new() };
         if !tree.searches_all() {
@@ -73,14 +79,11 @@ impl Tree {
 
     /// Measures the boxes, from the leaves to the root.
     fn surround(&mut self, shape: &Shape) {
-        self.boxes = vec![Halves { least: [f64::INFINITY; 2], greatest: [f64::NEG_INFINITY; 2] }; shape.leaves * self.width];
+        self.boxes = vec![Halves { least: Pair::both(f64::INFINITY), greatest: Pair::both(f64::NEG_INFINITY) }; shape.leaves * self.width];
         for node in (1..shape.leaves).rev() {
-            for half in 0..2 {
-                for feature in 0..self.width {
-                    let (least, greatest) = self.side(shape, 2 * node + half, feature);
-                    let halves = &mut self.boxes[node * self.width + feature];
-                    (halves.least[half], halves.greatest[half]) = (least, greatest);
-                }
+            for feature in 0..self.width {
+                let (one, other) = (self.side(shape, 2 * node, feature), self.side(shape, 2 * node + 1, feature));
+                self.boxes[node * self.width + feature] = Halves { least: Pair::new(one.0, other.0), greatest: Pair::new(one.1, other.1) };
             }
         }
     }
@@ -88,26 +91,22 @@ impl Tree {
     fn side(&self, shape: &Shape, node: usize, feature: usize) -> (f64, f64) {
         if node < shape.leaves {
             let Halves { least, greatest } = self.boxes[node * self.width + feature];
-            return (least[0].min(least[1]), greatest[0].max(greatest[1]));
+            let ([one, other], [first, second]) = (least.numbers(), greatest.numbers());
+            return (one.min(other), first.max(second));
         }
         let (first, end) = shape.rows(node);
         let values = (first..end).map(|position| self.value(position, feature));
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, greatest), value| (least.min(value), greatest.max(value)))
     }
 
-    /// How many features a row has.
-    pub(crate) fn width(&self) -> usize {
-        self.width
-    }
-
-    /// For each position, the row's number in the training rows.
+    /// For each position, the index of its row.
     pub(crate) fn order(&self) -> &[u32] {
         &self.order
     }
 
     /// One value of the row at `position`.
     pub(crate) fn value(&self, position: usize, feature: usize) -> f64 {
-        self.groups[position / LANES * self.width + feature][position % LANES]
+        self.groups[position / LANES * self.width + feature][position % LANES / 2].numbers()[position % 2]
     }
 
     /// The row at `position`.
@@ -160,29 +159,37 @@ impl Tree {
     /// How near the rows below the two children of a node can be at the most.
     #[inline(always)]
     fn bounds<D: Distance>(&self, distance: D, query: &[f64], node: usize) -> [f64; 2] {
-        let mut sums = [0.0; 2];
-        for (halves, value) in self.boxes[node * self.width..][..self.width].iter().zip(query) {
-            let Halves { least, greatest } = halves;
-            for half in 0..2 {
-                let (below, above) = (least[half] - value, value - greatest[half]);
-                // The greater of the two and zero, of which one at most is positive. Comparisons would become branches, and half of
-                // these are not foreseen.
-                let outside = 0.5 * ((below + below.abs()) + (above + above.abs()));
-                sums[half] += distance.part(outside);
-            }
+        let with = |sums: Pair, halves: &Halves, value: f64| {
+            let value = Pair::both(value);
+            // What is nearest to it in the box; the same number, if it is in there.
+            let nearest = value.greater(halves.least).smaller(halves.greatest);
+            sums.plus(distance.parts(value.minus(nearest)))
+        };
+        let mut sums = Pair::both(0.0);
+        // Eight features a turn: in the sandbox every turn of a loop looks at the clock.
+        let (eights, rest) = self.boxes[node * self.width..][..self.width].as_chunks::<8>();
+        let (values, last) = query.as_chunks::<8>();
+        for (halves, values) in eights.iter().zip(values) {
+            (0..8).for_each(|feature| sums = with(sums, &halves[feature], values[feature]));
         }
-        sums.map(|sum| sum * D::BOUND)
+        rest.iter().zip(last).for_each(|(halves, value)| sums = with(sums, halves, *value));
+        sums.numbers().map(|sum| sum * D::BOUND)
     }
 
+    /// Offers the rows of these groups.
     fn offer<D: Distance>(&self, distance: D, query: &[f64], groups: std::ops::Range<usize>, except: Option<u32>, nearest: &mut Nearest) {
         let mut limit = nearest.limit();
         for group in groups {
-            let sums = self.sums(distance, query, group);
-            if least(sums) > limit {
+            let sums = self.sums(distance, query, group, limit);
+            let mut near = not_above(sums, limit);
+            if near == 0 {
                 continue;
             }
-            for (lane, sum) in sums.into_iter().enumerate() {
-                let position = group * LANES + lane;
+            let sums = sums.map(Pair::numbers);
+            while near != 0 {
+                let lane = near.trailing_zeros() as usize;
+                near &= near - 1;
+                let (sum, position) = (sums[lane / 2][lane % 2], group * LANES + lane);
                 if sum <= limit && position < self.order.len() && except != Some(position as u32) {
                     limit = nearest.offer(Candidate { sum, index: self.order[position], position: position as u32 });
                 }
@@ -190,29 +197,37 @@ impl Tree {
         }
     }
 
+    /// The sums of a group's rows. Where all of them are beyond the limit they may be less than whole.
     #[inline(always)]
-    fn sums<D: Distance>(&self, distance: D, query: &[f64], group: usize) -> [f64; LANES] {
-        let mut sums = [0.0; LANES];
-        let mut add = |lanes: &[f64; LANES], value: f64| {
-            for (sum, lane) in sums.iter_mut().zip(lanes) {
-                *sum += distance.part(lane - value);
-            }
+    fn sums<D: Distance>(&self, distance: D, query: &[f64], group: usize, limit: f64) -> [Pair; PAIRS] {
+        let with = |sums: [Pair; PAIRS], lanes: &[Pair; PAIRS], value: f64| {
+            let value = Pair::both(value);
+            let sum = |pair: usize| sums[pair].plus(distance.parts(lanes[pair].minus(value)));
+            [sum(0), sum(1), sum(2), sum(3)]
         };
-        // Four features a turn: in the sandbox every turn of a loop looks at the clock.
-        let (fours, rest) = self.groups[group * self.width..][..self.width].as_chunks::<4>();
-        let (values, last) = query.as_chunks::<4>();
-        for (lanes, values) in fours.iter().zip(values) {
-            (0..4).for_each(|feature| add(&lanes[feature], values[feature]));
+        let mut sums = [Pair::both(0.0); PAIRS];
+        let (eights, rest) = self.groups[group * self.width..][..self.width].as_chunks::<8>();
+        let (values, last) = query.as_chunks::<8>();
+        for (lanes, values) in eights.iter().zip(values) {
+            (0..4).for_each(|feature| sums = with(sums, &lanes[feature], values[feature]));
+            if not_above(sums, limit) == 0 {
+                return sums;
+            }
+            (4..8).for_each(|feature| sums = with(sums, &lanes[feature], values[feature]));
+            if not_above(sums, limit) == 0 {
+                return sums;
+            }
         }
-        rest.iter().zip(last).for_each(|(lanes, value)| add(lanes, *value));
+        rest.iter().zip(last).for_each(|(lanes, value)| sums = with(sums, lanes, *value));
         sums
     }
 }
 
-fn least(sums: [f64; LANES]) -> f64 {
-    let smaller = |one: f64, other: f64| if one < other { one } else { other };
-    let four: [f64; 4] = std::array::from_fn(|lane| smaller(sums[lane], sums[lane + 4]));
-    smaller(smaller(four[0], four[2]), smaller(four[1], four[3]))
+/// A bit for each sum that is not beyond the limit, the first lane's the lowest.
+#[inline(always)]
+fn not_above(sums: [Pair; PAIRS], limit: f64) -> u32 {
+    let bits = |pair: usize| sums[pair].not_above(Pair::both(limit)) << (2 * pair);
+    bits(0) | bits(1) | bits(2) | bits(3)
 }
 
 /// The groups of a leaf. In 64 bits, because the product leaves 32.
@@ -246,10 +261,10 @@ impl Shape {
 }
 
 /// The feature in which these rows differ most.
-fn longest_side(rows: ArrayView2<'_, f64>, part: &[u32]) -> usize {
-    let mut sides = vec![(f64::INFINITY, f64::NEG_INFINITY); rows.ncols()];
-    for row in part {
-        for (side, value) in sides.iter_mut().zip(rows.row(*row as usize)) {
+fn longest_side<'a>(width: usize, rows: impl Iterator<Item = ArrayView1<'a, f64>>) -> usize {
+    let mut sides = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
+    for row in rows {
+        for (side, value) in sides.iter_mut().zip(row) {
             *side = (side.0.min(*value), side.1.max(*value));
         }
     }

@@ -7,7 +7,7 @@ use std::{cmp::Ordering, collections::BinaryHeap, mem};
 pub(crate) struct Candidate {
     /// As a sum over the features; see [`Distance::root`](crate::metric::Distance::root).
     pub(crate) sum: f64,
-    /// The row's number in the training rows. Of equally near rows the lower is the nearer.
+    /// The row's index. Of equally near rows the lower is the nearer.
     pub(crate) index: u32,
     /// The row's position in the tree.
     pub(crate) position: u32,
@@ -15,7 +15,8 @@ pub(crate) struct Candidate {
 
 impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.sum.total_cmp(&other.sum).then(self.index.cmp(&other.index))
+        // Sums are not negative, and ordered as their bits are.
+        self.sum.to_bits().cmp(&other.sum.to_bits()).then(self.index.cmp(&other.index))
     }
 }
 
@@ -47,8 +48,9 @@ impl Nearest {
         Self { wanted, heap: BinaryHeap::with_capacity(wanted), sorted: Vec::new() }
     }
 
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
+    /// Forgets everything, and keeps `wanted` candidates from now on.
+    pub(crate) fn clear(&mut self, wanted: usize) {
+        self.wanted = wanted;
         // The heap takes back the memory that `sorted` got from it.
         if self.heap.capacity() == 0 {
             self.heap = mem::take(&mut self.sorted).into();
@@ -74,9 +76,9 @@ impl Nearest {
     }
 
     /// The candidates, nearest first, and forgets them.
-    pub(crate) fn take(&mut self) -> &[Candidate] {
+    pub(crate) fn take(&mut self) -> &mut [Candidate] {
         self.sorted = mem::take(&mut self.heap).into_sorted_vec();
-        &self.sorted
+        &mut self.sorted
     }
 }
 
@@ -88,7 +90,7 @@ mod tests {
     fn keeps_the_nearest_and_of_equals_the_first() {
         let mut nearest = Nearest::new(4);
         for turn in 0..3 {
-            nearest.clear();
+            nearest.clear(4);
             let order: [u32; 6] = if turn == 1 { [5, 4, 3, 2, 1, 0] } else { [3, 0, 4, 2, 5, 1] };
             let offers = order.map(|index| Candidate { sum: f64::from(index / 2 % 2), index, position: 0 });
             let limits = offers.map(|offer| nearest.offer(offer));
@@ -96,7 +98,7 @@ mod tests {
             // Sums: 0 for 0, 1, 4 and 5; 1 for 2 and 3.
             assert_eq!(nearest.take().iter().map(|kept| kept.index).collect::<Vec<_>>(), [0, 1, 4, 5]);
         }
-        nearest.clear();
+        nearest.clear(4);
         for index in [9, 7, 8, 5, 6] {
             nearest.offer(Candidate { sum: 2.0, index, position: 0 });
         }

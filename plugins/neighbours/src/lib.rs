@@ -1,0 +1,19 @@
+//! Exact nearest neighbours among training rows, for the detectors that compare a row with them.
+//!
+//! [`Reference`] is the part of a model that keeps the rows: it merges equal ones, thins them where there are too many, and finds the
+//! nearest of them, with the same bits in every batch and on every machine. It does not know what a detector makes of the neighbours.
+
+mod metric;
+mod nearest;
+mod pair;
+mod prepare;
+mod reference;
+mod settings;
+mod tree;
+
+pub use metric::Metric;
+pub use reference::{Found, Neighbour, Reference, Search, check_values};
+pub use settings::{Count, Duplicates, MOST_ROWS, Settings};
+
+#[cfg(test)]
+mod tests;
