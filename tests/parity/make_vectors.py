@@ -1,10 +1,11 @@
-"""Writes the parity vectors of this folder: synthetic rows, and what scikit-learn makes of them. README.md says how to run it."""
+"""Writes the parity vectors of this folder: synthetic rows, and what scikit-learn and isotree make of them. README.md says how to run it."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
+import isotree
 import numpy as np
-import sklearn
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor
 
@@ -15,13 +16,15 @@ CONTAMINATION = 0.05
 def main():
     random = np.random.default_rng(20240611)
     write("isolation_forest_trees.json", forest_trees(random))
-    write("isolation_forest_scores.json", forest_scores(random))
+    scores = forest_scores(random)
+    write("isolation_forest_scores.json", scores)
+    write("isolation_forest_splits.json", forest_splits(scores), "isotree")
     write("local_outlier_factor.json", lof(random))
 
 
-def write(name, vectors):
+def write(name, vectors, library="scikit-learn"):
     """One row a line: small, and a change is readable."""
-    versions = {"scikit-learn": sklearn.__version__, "numpy": np.__version__}
+    versions = {library: version(library), "numpy": np.__version__}
     text = json.dumps({"versions": versions, **vectors}, separators=(",", ":"), allow_nan=False)
     (FOLDER / name).write_text(text.replace("],[", "],\n[").replace("},{", "},\n{").replace(',"', ',\n"') + "\n")
 
@@ -97,6 +100,35 @@ def forest_scores(random):
         "scores": scores.tolist(),
         "labels": (scores > threshold).tolist(),
     }
+
+
+def forest_splits(vectors):
+    """The mean of 20 of isotree's forests for each way to split, of the rows and queries of `isolation_forest_scores.json`. Its forests of
+    neighbouring seeds share most trees, so the seeds lie apart."""
+    rows, queries = np.array(vectors["rows"]), np.array(vectors["queries"])
+    shared = {"sample_size": 256, "ntrees": 100, "coefs": "normal", "standardize_data": True, "missing_action": "fail", "nthreads": 1}
+    cases = []
+    for split, features, tries, depth, own in SPLITS:
+        models = [
+            isotree.IsolationForest(ndim=features, ntry=tries, max_depth=depth, random_seed=1000 * seed, **shared, **own).fit(rows)
+            for seed in range(20)
+        ]
+        scores = np.mean([model.predict(queries) for model in models], axis=0)
+        cases.append(
+            {"split": split, "features_per_split": features, "tries": tries, "max_depth": depth or 64, "scores": np.round(scores, 9).tolist()}
+        )
+    return {"cases": cases}
+
+
+# Split, features of a hyperplane, hyperplanes that are tried, depth, and what isotree calls the way to cut.
+SPLITS = [
+    ("extended", 2, 1, 8, {}),
+    ("extended", 4, 1, 8, {}),
+    ("sciforest", 2, 10, 8, {"prob_pick_avg_gain": 1}),
+    ("sciforest", 2, 10, None, {"prob_pick_avg_gain": 1}),
+    ("fair_cut", 2, 1, None, {"prob_pick_pooled_gain": 1}),
+    ("fair_cut", 3, 4, 8, {"prob_pick_pooled_gain": 1}),
+]
 
 
 def lof(random):

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-/// An example of `config/examples`, with patient limits.
+/// One fit and no folds: most tests are about something else than how few rows are calibrated on.
+const ONE_FIT: &str = "fit:\n  split: random\n";
+
+/// An example of `config/examples`, with patient limits, fitted once.
 ///
 /// # Panics
 /// When there is none of this name.
@@ -10,7 +13,8 @@ use std::fmt::Write as _;
 pub fn example(name: &str) -> String {
     let path = crate::repository().join(format!("config/examples/{name}.yaml"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    patient(&text)
+    let text = patient(&text);
+    if text.contains("\n  time: ") { text } else { text + ONE_FIT }
 }
 
 /// Gives every detector time enough for a machine that is busy with other tests. Not to be used where a limit is what is tested.
@@ -32,7 +36,9 @@ pub fn patient(text: &str) -> String {
 pub fn three_numbers(detectors: &str) -> String {
     let fields: String = ["a", "b", "c"].iter().map(|name| format!("    {name}: {{type: number}}\n")).collect();
     let features: String = ["a", "b", "c"].iter().map(|name| format!("  {name}: {{expression: {name}}}\n")).collect();
-    format!("version: 1\nschema:\n  fields:\n{fields}features:\n{features}detectors:\n{detectors}consensus:\n  contamination: 0.05\n")
+    format!(
+        "version: 1\nschema:\n  fields:\n{fields}features:\n{features}detectors:\n{detectors}consensus:\n  contamination: 0.05\n{ONE_FIT}"
+    )
 }
 
 /// CSV with rows for [`three_numbers`], always the same ones.

@@ -80,7 +80,7 @@ fn the_same_rows_make_the_same_model() {
         at.run(&format!("generate --kind three-fields --rows 1000 --seed 3 --output rows.{format}")).ok();
         at.run(&format!("fit --data rows.{format}")).ok();
     }
-    at.write("synod.yaml", at.read("synod.yaml") + "fit:\n  seed: 2\n");
+    at.edit("split: random", "split: random\n  seed: 2");
     at.run("fit --data rows.csv").ok();
     for detector in ["isolation_forest", "local_outlier_factor", "autoencoder"] {
         let digest = |version| manifest(&at, detector, version)["artifact"]["sha256"].clone();
@@ -331,7 +331,7 @@ fn help_names_the_exit_codes_and_gives_examples() {
 /// The plugins that a team starts with, in a folder of their own.
 fn starter_plugins(at: &Installation) {
     std::fs::create_dir(at.path("starters")).unwrap();
-    for name in ["isolation-forest.wasm", "local-outlier-factor.wasm", "autoencoder.wasm"] {
+    for name in ["isolation-forest.wasm", "local-outlier-factor.wasm", "autoencoder.wasm", "ecod.wasm"] {
         std::fs::copy(plugins().join(name), at.path("starters").join(name)).unwrap();
     }
 }
@@ -347,6 +347,8 @@ fn what_init_writes_works_at_once() {
         for name in ["isolation_forest", "local_outlier_factor", "autoencoder"] {
             assert!(text.contains(&format!("\n  {name}:")), "{text}");
         }
+        // It looks at each feature by itself.
+        assert!(text.contains("\n  # ecod:") && text.contains("\n  #   plugin: ecod\n"), "{text}");
         at.write("synod.yaml", synod_tests::configurations::patient(&text));
         let run = |words: &str| {
             let mut command = at.command(words);

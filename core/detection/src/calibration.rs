@@ -2,16 +2,18 @@
 //!
 //! `p` is the share of such rows that score as high: `(1 + #{held-out >= s}) / (n + 1)`, the p-value of conformal prediction (Laxhammar
 //! and Falkman 2010; Bates et al. 2023, section 2). Beyond the highest held-out score a generalised Pareto tail takes over, fitted to the
-//! excesses over the 95 % point by probability-weighted moments (Hosking and Wallis 1987, section 4); such a value is marked as
-//! extrapolated. The score is `0.25 * min(4, -log10 p)`: .25 is 1 in 10 rows, .5 is 1 in 100, 1 is 1 in 10,000. It is no probability of
+//! excesses over the 95 % point (of few rows: to the ten highest) by probability-weighted moments (Hosking and Wallis 1987, section 4); such
+//! a value is marked as extrapolated. It is a guess: at 1 in 1,000 it flags about twice as many rows as it says.
+//! The score is `0.25 * min(4, -log10 p)`: .25 is 1 in 10 rows, .5 is 1 in 100, 1 is 1 in 10,000. It is no probability of
 //! fraud.
 
 use serde::{Deserialize, Serialize};
 
 /// Share of the held-out rows that the tail is fitted to.
 const TAIL: f64 = 0.05;
-/// Fewest excesses that a tail is fitted to.
+/// Fewest excesses that a tail is fitted to, and the largest share of the held-out rows that they may be.
 const FEWEST: usize = 10;
+const WIDEST: f64 = 0.25;
 
 /// A calibrated raw score.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,7 +43,8 @@ struct Tail {
 
 impl Tail {
     fn fit(sorted: &[f64]) -> Option<Self> {
-        let first = ((1.0 - TAIL) * sorted.len() as f64).ceil() as usize;
+        let wanted = sorted.len() - ((1.0 - TAIL) * sorted.len() as f64).ceil() as usize;
+        let first = sorted.len() - wanted.max(FEWEST).min((WIDEST * sorted.len() as f64) as usize);
         let from = *sorted.get(first.checked_sub(1)?)?;
         let excesses: Vec<f64> = sorted[first..].iter().map(|score| score - from).collect();
         let count = excesses.len() as f64;
@@ -61,10 +64,17 @@ impl Tail {
         let beyond = if self.shape.abs() < 1e-9 { (-excess).exp() } else { (1.0 + self.shape * excess).max(0.0).powf(-1.0 / self.shape) };
         self.share * beyond
     }
+
+    /// Where the share of rows beyond is `p`, which is at most the tail's own share.
+    fn quantile(&self, p: f64) -> f64 {
+        let beyond = p / self.share;
+        let excess = if self.shape.abs() < 1e-9 { -beyond.ln() } else { (beyond.powf(-self.shape) - 1.0) / self.shape };
+        self.from + excess * self.scale
+    }
 }
 
 /// What raw scores mean, from held-out rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Vec<f64>", into = "Vec<f64>")]
 pub struct Calibration {
     /// In the order of the rows, so that several detectors' scores of one row can be put side by side.
@@ -92,6 +102,11 @@ impl Calibration {
     /// The held-out raw scores, in the order of their rows.
     pub fn held_out(&self) -> &[f64] {
         &self.held_out
+    }
+
+    /// Where the tail says that this share of the rows is beyond; `None` where it says nothing of so large a share, or there is no tail.
+    pub fn peak(&self, share: f64) -> Option<f64> {
+        self.tail.filter(|tail| share <= tail.share).map(|tail| tail.quantile(share))
     }
 
     /// The share of rows that score as high as this, and whether it is extrapolated.
@@ -148,6 +163,25 @@ mod tests {
         let equal = Calibration::from(vec![1.0; 1000]);
         assert_eq!(equal.p(1.0).0, 1.0);
         assert!(equal.score(2.0).score > 0.7);
+    }
+
+    #[test]
+    fn a_peak_is_where_the_tail_has_its_share() {
+        let calibration = exponential(1_000);
+        for share in [0.02_f64, 0.001, 1e-4] {
+            let peak = calibration.peak(share).unwrap();
+            assert!((peak + share.ln()).abs() < 0.15, "{share}: {peak}");
+            assert!((calibration.tail.unwrap().p(peak) - share).abs() < 1e-12);
+        }
+        assert_eq!(calibration.peak(0.06), None);
+        assert_eq!(Calibration::from(vec![1.0; 30]).peak(0.01), None);
+    }
+
+    #[test]
+    fn few_rows_have_a_tail_of_their_ten_highest() {
+        assert!(exponential(60).tail.is_some_and(|tail| (tail.share - 10.0 / 60.0).abs() < 1e-12));
+        assert!(exponential(39).tail.is_none(), "a quarter of them are fewer than ten");
+        assert!(exponential(1_000).tail.is_some_and(|tail| (tail.share - 0.05).abs() < 1e-12));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! detector's own raw score, from held-out rows ([`Reference`]): the verdict's score is calibrated too, so that a contamination of 1 %
 //! is 1 % of the verdicts, whatever the rule.
 
-use crate::{Calibration, score_of_share};
+use crate::{Calibration, Threshold};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use thiserror::Error;
@@ -160,7 +160,27 @@ impl Outcome {
 /// What combined scores mean: for each set of detectors that may vote together, the combined scores of the held-out rows.
 #[derive(Debug, Clone, Default)]
 pub struct Reference {
-    by_voters: HashMap<u64, Calibration>,
+    by_voters: HashMap<u64, Meaning>,
+    /// The share of the held-out rows that are anomalous by the policy when all detectors vote.
+    expected: Option<f64>,
+}
+
+#[derive(Debug, Clone)]
+struct Meaning {
+    calibration: Calibration,
+    /// From which score on a row is anomalous, for a rule over scores.
+    threshold: f64,
+}
+
+/// What one detector says of the rows that a reference is made of, in one order of the rows for all detectors.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample<'a> {
+    /// The held-out rows.
+    pub calibration: &'a Calibration,
+    /// The raw scores of the rows that the fit left out.
+    pub left_out: &'a [f64],
+    /// From which score on the detector votes yes.
+    pub threshold: f64,
 }
 
 /// Why a policy cannot be used.
@@ -193,7 +213,7 @@ pub struct Policy {
     /// One for each detector; used by [`Rule::WeightedMean`].
     pub weights: Vec<f64>,
     /// Where the verdict's score turns into "anomalous", for a rule over scores.
-    pub threshold: f64,
+    pub threshold: Threshold,
     /// Fewer votes than this, and [`Policy::on_missing`] holds.
     pub minimum_votes: usize,
     /// The mildest outcome that a row with too few votes can have.
@@ -231,7 +251,7 @@ impl Policy {
         Self {
             rule,
             weights: vec![1.0; detectors],
-            threshold: score_of_share(contamination),
+            threshold: Threshold::FlagRate(contamination),
             minimum_votes: detectors,
             on_missing: Outcome::Review,
             review: None,
@@ -258,23 +278,47 @@ impl Policy {
         }
     }
 
-    /// Learns what combined scores mean, from the calibrations of all detectors over the *same* held-out rows. Where they are not the
-    /// same rows, the combined score is used as it is.
+    /// Learns what combined scores mean, from what all detectors say of the *same* rows. Where they are not the same rows, the combined
+    /// score is used as it is.
     #[must_use]
-    pub fn with_reference(mut self, calibrations: &[&Calibration]) -> Self {
-        let rows = calibrations.first().map_or(0, |first| first.held_out().len());
-        if rows == 0 || calibrations.iter().any(|calibration| calibration.held_out().len() != rows) {
+    pub fn with_reference(mut self, samples: &[Sample<'_>]) -> Self {
+        let sizes = |sample: &Sample<'_>| (sample.calibration.held_out().len(), sample.left_out.len());
+        let Some(rows) = samples.first().map(sizes) else { return self };
+        if rows.0 == 0 || samples.iter().any(|sample| sizes(sample) != rows) {
             return self;
         }
-        let scores: Vec<Vec<f64>> = calibrations
-            .iter()
-            .map(|calibration| calibration.held_out().iter().map(|raw| calibration.score(*raw).score).collect())
-            .collect();
-        for voters in self.voter_sets(calibrations.len()) {
-            let combined = (0..rows).map(|row| self.combine(voters, |detector| scores[detector][row])).collect::<Vec<_>>();
-            self.reference.by_voters.insert(voters, Calibration::from(combined));
+        let scored = |sample: &Sample<'_>, raw: &[f64]| raw.iter().map(|raw| sample.calibration.score(*raw).score).collect::<Vec<_>>();
+        let held_out: Vec<Vec<f64>> = samples.iter().map(|sample| scored(sample, sample.calibration.held_out())).collect();
+        let left_out: Vec<Vec<f64>> = samples.iter().map(|sample| scored(sample, sample.left_out)).collect();
+        for voters in self.voter_sets(samples.len()) {
+            let combined = |scores: &[Vec<f64>], rows: usize| -> Vec<f64> {
+                (0..rows).map(|row| self.combine(voters, |detector| scores[detector][row])).collect()
+            };
+            let calibration = Calibration::from(combined(&held_out, rows.0));
+            let threshold = self.threshold.score(&calibration, &combined(&left_out, rows.1));
+            self.reference.by_voters.insert(voters, Meaning { calibration, threshold });
         }
+        self.reference.expected = Some(self.flagged(samples, &held_out));
         self
+    }
+
+    /// The share of held-out rows, whose scores these are, that are anomalous when all vote.
+    fn flagged(&self, samples: &[Sample<'_>], scores: &[Vec<f64>]) -> f64 {
+        let rows = scores[0].len();
+        let vote = |(sample, scores): (&Sample<'_>, &Vec<f64>), row: usize| {
+            let (score, threshold) = (scores[row], sample.threshold);
+            Ballot::Vote(Vote { raw_score: 0.0, score, extrapolated: false, threshold, anomalous: score >= threshold })
+        };
+        let anomalous = |row: &usize| {
+            let ballots: Vec<Ballot> = samples.iter().zip(scores).map(|one| vote(one, *row)).collect();
+            self.judge(&ballots.iter().collect::<Vec<_>>()).anomalous
+        };
+        (0..rows).filter(anomalous).count() as f64 / rows as f64
+    }
+
+    /// The share of rows that are expected to be anomalous by this policy, from the held-out rows; `None` without a reference.
+    pub fn expected_flag_rate(&self) -> Option<f64> {
+        self.reference.expected
     }
 
     /// The sets of detectors (as bits) that are enough for a verdict, the full set first.
@@ -301,19 +345,26 @@ impl Policy {
         let voters = votes.iter().enumerate().fold(0_u64, |set, (index, vote)| set | u64::from(vote.is_some()) << index);
         let count = voters.count_ones() as usize;
         if count == 0 {
-            return self.verdict(false, 0.0, 0.0, 0);
+            return self.verdict(false, 0.0, 0.0, 0, self.threshold_alone());
         }
         let combined = self.combine(voters, |detector| votes[detector].map_or(0.0, |vote| vote.score));
-        let score = self.reference.by_voters.get(&voters).map_or(combined, |reference| reference.score(combined).score);
+        let meaning = self.reference.by_voters.get(&voters);
+        let score = meaning.map_or(combined, |meaning| meaning.calibration.score(combined).score);
+        let threshold = meaning.map_or_else(|| self.threshold_alone(), |meaning| meaning.threshold);
         let yes = votes.iter().flatten().filter(|vote| vote.anomalous).count();
         let anomalous = match self.rule.quorum(count) {
             Some(quorum) => yes >= quorum,
-            None => score >= self.threshold,
+            None => score >= threshold,
         };
-        self.verdict(anomalous, score, combined, count)
+        self.verdict(anomalous, score, combined, count, threshold)
     }
 
-    fn verdict(&self, anomalous: bool, score: f64, combined: f64, votes: usize) -> Verdict {
+    /// The threshold where no held-out rows say more.
+    pub fn threshold_alone(&self) -> f64 {
+        self.threshold.score(&Calibration::default(), &[])
+    }
+
+    fn verdict(&self, anomalous: bool, score: f64, combined: f64, votes: usize, threshold: f64) -> Verdict {
         let reaches = |step: Option<f64>| votes > 0 && step.is_some_and(|step| score >= step);
         let judged = match () {
             () if reaches(self.block) => Outcome::Block,
@@ -322,7 +373,7 @@ impl Policy {
         };
         let too_few_votes = votes < self.minimum_votes;
         let outcome = if too_few_votes { judged.max(self.on_missing) } else { judged };
-        let threshold = self.rule.quorum(votes).is_none().then_some(self.threshold);
+        let threshold = self.rule.quorum(votes).is_none().then_some(threshold);
         Verdict { anomalous, score, combined, threshold, outcome, votes, too_few_votes }
     }
 }
@@ -388,6 +439,10 @@ mod tests {
         assert_eq!([0.39, 0.4, 0.5, 0.75].map(outcome), [Outcome::Approve, Outcome::Review, Outcome::Review, Outcome::Block]);
     }
 
+    fn sample(calibration: &Calibration) -> Sample<'_> {
+        Sample { calibration, left_out: &[], threshold: 0.5 }
+    }
+
     #[test]
     fn one_percent_is_one_percent_of_the_verdicts_whatever_the_rule() {
         // Two detectors whose held-out scores are unrelated.
@@ -395,13 +450,14 @@ mod tests {
         let second: Vec<f64> = (0..5000).map(|i| f64::from(i * 104_729 % 4999)).collect();
         let calibrations = [Calibration::from(first), Calibration::from(second)];
         for rule in [Rule::Mean, Rule::Maximum, Rule::Median] {
-            let policy = Policy::new(rule, 2, 0.01).with_reference(&calibrations.each_ref());
+            let policy = Policy::new(rule, 2, 0.01).with_reference(&calibrations.each_ref().map(sample));
             let flagged = (0..5000).filter(|row| {
                 let ballots = calibrations.each_ref().map(|c| Ballot::Vote(Vote::new(c.held_out()[*row], c, 0.5)));
                 policy.judge(&ballots.each_ref()).anomalous
             });
             let count = flagged.count();
             assert!((40..=52).contains(&count), "{rule:?} {count}");
+            assert!((policy.expected_flag_rate().unwrap() - count as f64 / 5000.0).abs() < 1e-12);
         }
     }
 

@@ -39,6 +39,11 @@ impl Encoder {
         Self { encoding, categories }
     }
 
+    /// How many categories there are.
+    pub fn categories(&self) -> usize {
+        self.categories.len()
+    }
+
     /// The names that the columns carry behind the feature's own name; one empty name if there is just one column.
     pub fn suffixes(&self) -> Vec<String> {
         match self.encoding {

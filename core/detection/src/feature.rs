@@ -261,6 +261,19 @@ impl FittedFeature {
     }
 }
 
+impl FittedFeature {
+    /// How many categories a column's numbers are the codes of, with one for all that are not known; 0 if they are none.
+    pub(crate) fn categories(&self, column: &FittedColumn) -> u32 {
+        let ordinal = matches!(self.definition.source, Source::Encoding { encoding: Encoding::Ordinal, .. });
+        let known = self.encoder.as_ref().map_or(0, Encoder::categories);
+        if ordinal && self.definition.scale == Scale::None && column.fill.is_none_or(|fill| fill.fract() == 0.0) {
+            known as u32 + 1
+        } else {
+            0
+        }
+    }
+}
+
 fn learn_encoder(encoding: Encoding, schema: &Schema, field: usize, training: &Batch) -> Result<Encoder, FeatureError> {
     let declared = &schema.fields()[field];
     let encoder = Encoder::learn(encoding, &declared.values, (0..training.rows()).map(|row| training.text(field, row)));

@@ -34,6 +34,34 @@ pub fn stratified(labels: &[bool], share: f64, seed: u64) -> Split {
     all
 }
 
+/// Divides the rows into so many folds, drawn by the seed: each is held out of one split and learnt from in all others.
+pub fn folds(rows: &[usize], count: usize, seed: u64) -> Vec<Split> {
+    let mut order = rows.to_vec();
+    order.sort_by_key(|row| (draw(seed, *row as u64), *row));
+    let split = |fold: usize| {
+        let place = |wanted: bool| {
+            let mut rows: Vec<usize> =
+                order.iter().enumerate().filter(|(place, _)| (place % count == fold) == wanted).map(|(_, row)| *row).collect();
+            rows.sort_unstable();
+            rows
+        };
+        Split { training: place(false), held_out: place(true) }
+    };
+    (0..count).map(split).collect()
+}
+
+/// At most so many of the rows, drawn by the seed, in ascending order.
+pub fn sample(rows: &[usize], most: usize, seed: u64) -> Vec<usize> {
+    if rows.len() <= most {
+        return rows.to_vec();
+    }
+    let mut order = rows.to_vec();
+    order.sort_by_key(|row| (draw(seed, *row as u64), *row));
+    order.truncate(most);
+    order.sort_unstable();
+    order
+}
+
 /// At most so many of the rows, evenly spread.
 pub fn thin(rows: &[usize], most: usize) -> Vec<usize> {
     if rows.len() <= most {
@@ -84,6 +112,27 @@ mod tests {
         let labels: Vec<bool> = (0..200).map(|row| row % 10 == 0).collect();
         let split = stratified(&labels, 0.3, 4);
         assert_eq!((split.held_out.len(), split.held_out.iter().filter(|row| labels[**row]).count()), (60, 6));
+    }
+
+    #[test]
+    fn every_row_is_held_out_of_one_fold() {
+        let rows: Vec<usize> = (5..58).collect();
+        let folds = folds(&rows, 5, 3);
+        let mut held_out: Vec<usize> = folds.iter().flat_map(|fold| fold.held_out.clone()).collect();
+        held_out.sort_unstable();
+        assert_eq!(held_out, rows);
+        for fold in &folds {
+            assert!(fold.held_out.len().abs_diff(10) <= 1 && fold.training.len() + fold.held_out.len() == rows.len());
+            assert!(fold.training.iter().all(|row| !fold.held_out.contains(row)));
+        }
+    }
+
+    #[test]
+    fn a_sample_has_the_size_that_was_asked_for() {
+        let rows: Vec<usize> = (0..1000).collect();
+        let drawn = sample(&rows, 100, 1);
+        assert!(drawn.len() == 100 && drawn.is_sorted_by(|one, next| one < next) && drawn != sample(&rows, 100, 2));
+        assert_eq!(sample(&rows[..50], 100, 1), rows[..50]);
     }
 
     #[test]

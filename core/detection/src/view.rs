@@ -77,6 +77,12 @@ impl View {
         self.features.iter().flat_map(|feature| feature.columns.iter().map(|column| column.name.as_str()))
     }
 
+    /// For each of these numbers how many categories it has, with one for all that are not known: 0 for an ordinary number. Then it is a
+    /// category's code.
+    pub fn categories(&self) -> impl Iterator<Item = u32> {
+        self.features.iter().flat_map(|feature| feature.columns.iter().map(|column| feature.categories(column)))
+    }
+
     /// Where these numbers come from, in their order.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.features.iter().flat_map(|feature| feature.columns.iter().map(|_| &feature.definition.source))
@@ -233,6 +239,11 @@ impl Plan {
     /// The features that some view shows, in the order in which the views name them.
     pub fn seen(&self) -> &[Seen] {
         &self.seen
+    }
+
+    /// How many columns each view has.
+    pub fn widths(&self) -> impl Iterator<Item = usize> {
+        self.views.iter().map(Vec::len)
     }
 
     /// The name of the value that a view's column is made of.

@@ -56,6 +56,16 @@ pub enum Command {
         Without --split the published models are judged. With it the detectors are fitted afresh on that share of the rows\n\
         (nothing is published) and judged by the others.")]
     Evaluate(Evaluate),
+    /// Measure what the detectors cost on this machine: time for a row and a call, memory, start.
+    #[command(after_help = "Examples:\n  synod bench --config synod.yaml\n  \
+        synod bench --config synod.yaml --data rows.csv --rows 1,256 --format json")]
+    Bench(Bench),
+    /// Let scores mean again what they say: calibrate the live models on recent rows, as new versions.
+    #[command(after_help = "Examples:\n  synod recalibrate --config synod.yaml --data recent.csv --exclude fraud=1\n  \
+        synod recalibrate --config synod.yaml --from 2026-01-01\n\n\
+        With --data the rows of a file are scored, which the models must not have learnt from. Without it the raw scores that decisions\n\
+        of the live models recorded are taken, decided between --from and --until.")]
+    Recalibrate(Recalibrate),
     /// Try detectors and policy on the past as if it were happening: fit on earlier rows, score later ones, and go on.
     #[command(after_help = "Examples:\n  synod backtest --config synod.yaml --data labelled.csv --label fraud --train 30d --every 30d\n  \
         synod backtest --config synod.yaml --data labelled.csv --label fraud --train 7d --delay 7d --every 7d \\\n    \
@@ -233,15 +243,29 @@ impl Span {
     }
 }
 
-/// Which rows are learnt from.
+/// Which rows are left out.
 #[derive(Debug, Clone, Args)]
-pub struct Learn {
+pub struct LeaveOut {
     /// Leave out rows whose column has this value, for instance known anomalies. Can be repeated.
     #[arg(long, value_name = "COLUMN=VALUE", value_parser = exclusion)]
     pub exclude: Vec<(String, String)>,
     /// Leave out rows that the schema refuses, instead of stopping.
     #[arg(long)]
     pub skip_invalid: bool,
+}
+
+/// Which rows are learnt from.
+#[derive(Debug, Clone, Args)]
+pub struct Learn {
+    /// Which rows are left out.
+    #[command(flatten)]
+    pub leave_out: LeaveOut,
+    /// Leave out rows that the live models flag; where there are none, that a first fit on the same rows flags.
+    #[arg(long)]
+    pub exclude_flagged: bool,
+    /// A column that says how much each row counts: a positive number. Detectors whose plugin takes no weights count all rows the same.
+    #[arg(long, value_name = "COLUMN")]
+    pub weight: Option<String>,
 }
 
 fn exclusion(text: &str) -> Result<(String, String), String> {
@@ -301,6 +325,46 @@ pub enum Format {
     Json,
 }
 
+/// `synod bench`
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// CSV, JSON lines (both may be gzipped) or Parquet; the first 8,192 rows. Without it rows are made of quantiles of the training rows.
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// Which rows, in the light of which past.
+    #[command(flatten)]
+    pub span: Span,
+    /// Rows in a call.
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "1,32,256")]
+    pub rows: Vec<usize>,
+    /// How long each number of rows is measured.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    pub seconds: f64,
+    /// How the report is written.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// `synod recalibrate`
+#[derive(Debug, Args)]
+pub struct Recalibrate {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// CSV, JSON lines (both may be gzipped) or Parquet: rows that the models have not learnt from.
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// Which rows, in the light of which past.
+    #[command(flatten)]
+    pub span: Span,
+    /// Which rows of the file are left out.
+    #[command(flatten)]
+    pub leave_out: LeaveOut,
+}
+
 /// `synod evaluate`
 #[derive(Debug, Args)]
 pub struct Evaluate {
@@ -328,6 +392,12 @@ pub struct Evaluate {
     /// For the draw and the fit, in place of the configuration's `fit.seed`.
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
+    /// Show how every other consensus rule would have done on the same votes.
+    #[arg(long)]
+    pub policies: bool,
+    /// Write every judged row with its label, verdict and votes: CSV, JSON lines (both may be gzipped) or Parquet.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
     /// Which rows are learnt from.
     #[command(flatten)]
     pub learn: Learn,

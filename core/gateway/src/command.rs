@@ -2,6 +2,7 @@
 
 mod audit;
 mod backtest;
+mod bench;
 mod breaker;
 mod check;
 mod dataset;
@@ -20,6 +21,7 @@ mod notify;
 mod picture;
 mod place;
 mod progress;
+mod recalibrate;
 mod replay;
 mod score;
 mod serve;
@@ -163,6 +165,8 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Backtest(arguments) => backtest::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Recalibrate(arguments) => recalibrate::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),

@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use synod_detection::history::{HistoryPlan, Past, PastValues};
-use synod_detection::{Abstention, Ballot, Batch, Calibration, FeatureError, Matrix, Plan, Policy, Schema, Source, Verdict, View};
+use synod_detection::{Abstention, Ballot, Batch, FeatureError, Matrix, Plan, Policy, Schema, Source, Threshold, Verdict, View};
 use synod_host::{Host, LoadError, Plugin};
 use synod_store::{Registry, RegistryError};
 use thiserror::Error;
@@ -64,6 +64,14 @@ pub enum EngineError {
         version: u64,
         /// What differs.
         difference: String,
+    },
+    /// False discoveries cannot be bounded by these models.
+    #[error("{key}: `fdr` needs models that were fitted with `fit.clean: true` and with rows left out (`synod fit --exclude`): {why}")]
+    Discoveries {
+        /// Whose threshold.
+        key: String,
+        /// What is missing.
+        why: &'static str,
     },
     /// A feature does not fit the schema.
     #[error(transparent)]
@@ -161,6 +169,7 @@ impl Engine {
         let own_plan = |named: &(&str, &View)| Plan::new(&config.schema, &config.history, &[*named]);
         let own_plans = named.iter().map(own_plan).collect::<Result<_, _>>()?;
         let sources = views.iter().map(|view| view.sources().cloned().collect()).collect();
+        check_discoveries(config, &detectors)?;
         let policy = with_reference(config.policy.clone(), &detectors);
         Ok(Self { sources, schema: config.schema.clone(), history: config.history.clone(), plan, detectors, own_plans, policy })
     }
@@ -305,8 +314,23 @@ fn with_reference(policy: Policy, detectors: &[Detector]) -> Policy {
         tracing::warn!("the detectors were not calibrated on the same rows: fit them together, or verdicts are less exact");
         return policy;
     }
-    let calibrations: Vec<&Calibration> = detectors.iter().map(Detector::calibration).collect();
-    policy.with_reference(&calibrations)
+    policy.with_reference(&detectors.iter().map(Detector::sample).collect::<Vec<_>>())
+}
+
+/// Whether what `fdr` asks for is there.
+fn check_discoveries(config: &Config, detectors: &[Detector]) -> Result<(), EngineError> {
+    let asks = |threshold: Threshold| matches!(threshold, Threshold::Fdr(_));
+    let of_policy = asks(config.policy.threshold);
+    for (config, detector) in config.detectors.iter().zip(detectors).filter(|(config, _)| of_policy || asks(config.threshold)) {
+        let why = match detector.held_out() {
+            held_out if !held_out.clean => "the model was not",
+            held_out if held_out.left_out.is_empty() => "no rows were",
+            _ => continue,
+        };
+        let key = if of_policy { "consensus.threshold".to_owned() } else { format!("detectors.{}.threshold", config.name) };
+        return Err(EngineError::Discoveries { key, why });
+    }
+    Ok(())
 }
 
 fn difference(config: &Config, detector: &crate::config::DetectorConfig, plugin: &Plugin, model: &Model) -> Option<String> {

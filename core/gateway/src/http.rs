@@ -105,6 +105,7 @@ impl Service {
     ) -> Arc<Self> {
         let histories: Vec<String> = engine.history().keys().map(|names| names.join("+")).collect();
         let metrics = Metrics::new(engine.detectors(), engine.plan().seen(), &histories, config.drift, config.count);
+        metrics.expect(engine.policy().expected_flag_rate());
         let inferences = Statistics::new(engine.detectors().len());
         let proxies = limits::proxies(&config.listen);
         let limiting = Limiting::new(&config.quotas, config.limits.memory);

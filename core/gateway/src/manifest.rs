@@ -30,6 +30,24 @@ pub struct Manifest {
     pub view: View,
     /// What its raw scores mean: those of the held-out rows, in their order.
     pub calibration: Calibration,
+    /// Where the calibration comes from, if it was learnt again after the fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recalibrated: Option<Recalibration>,
+}
+
+/// That a calibration was learnt again, from rows that the fit knew nothing of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recalibration {
+    /// The version whose model it is.
+    pub of_version: u64,
+    /// When, in RFC 3339.
+    pub created: String,
+    /// The rows: a file's name, or `decisions`.
+    pub rows: String,
+    /// SHA-256 of the file; empty for decisions.
+    pub sha256: String,
+    /// Earliest and latest event, in RFC 3339, if that is known.
+    pub period: Option<(String, String)>,
 }
 
 /// Which code it is.
@@ -54,6 +72,12 @@ pub struct DataLineage {
     pub rows: usize,
     /// Rows that were left out by request, as labelled anomalies.
     pub excluded: usize,
+    /// Rows that were left out because an earlier model had flagged them.
+    #[serde(default)]
+    pub flagged: usize,
+    /// Whether rows had weights.
+    #[serde(default)]
+    pub weighted: bool,
     /// Rows that the schema refused.
     pub invalid: usize,
     /// Rows that the model has learnt from.
@@ -65,10 +89,16 @@ pub struct DataLineage {
 }
 
 /// The rows that calibrate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeldOut {
     /// How they were chosen.
     pub split: Split,
     /// Identifies them: detectors with the same digest were calibrated on the same rows.
     pub digest: String,
+    /// Whether they were declared free of anomalies.
+    #[serde(default)]
+    pub clean: bool,
+    /// Raw scores of rows that were left out of the fit by request, in the share in which they come beside the held-out ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<f64>,
 }

@@ -27,6 +27,8 @@ pub struct Description {
     pub missing_values: bool,
     /// Whether the answer depends on the units of the features, so that they should be scaled.
     pub scaling: bool,
+    /// Whether the raw score is made of each feature by itself, blind to how they go together.
+    pub univariate: bool,
     /// Whether a fit needs a foreign model.
     pub artifact: bool,
     /// Whether a fit takes weights of the rows.
@@ -55,6 +57,7 @@ impl Description {
             minimum_rows: said.minimum_rows,
             missing_values: said.missing_values,
             scaling: said.scaling,
+            univariate: said.univariate,
             artifact: said.artifact,
             weights: said.weights,
             parts: said.parts,
@@ -94,6 +97,7 @@ mod tests {
             minimum_rows: 2,
             missing_values: false,
             scaling: false,
+            univariate: false,
             artifact: false,
             weights: false,
             parts: false,

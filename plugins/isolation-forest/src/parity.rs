@@ -1,9 +1,10 @@
-//! Agreement with scikit-learn on the vectors of `tests/parity`. Its random numbers cannot be repeated here, so there are two tests:
-//! its own trees must give its own scores to 1e-12, and trees grown here must rank rows as its trees do.
+//! Agreement with scikit-learn and isotree on the vectors of `tests/parity`. Their random numbers cannot be repeated here, so there are two
+//! kinds of tests: scikit-learn's own trees must give its own scores to 1e-12, and trees grown here must rank rows as their trees do.
 
 use super::*;
+use crate::plane::Planes;
 use crate::tree::Node;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::{collections::VecDeque, fs, path::Path};
 
 fn vectors<T: DeserializeOwned>(name: &str) -> T {
@@ -47,7 +48,7 @@ fn adopt(foreign: &ForeignTree) -> Tree {
             waiting.extend([(left, next), (right, next + 1)]);
         }
     }
-    Tree::new(nodes, &rows)
+    Tree { nodes, reached: rows, planes: Planes::new(0) }
 }
 
 #[test]
@@ -55,7 +56,8 @@ fn the_same_trees_give_the_same_scores_to_1e_12() {
     let vectors: Trees = vectors("isolation_forest_trees.json");
     let queries = vectors.queries.concat();
     for foreign in vectors.forests {
-        let forest = Forest::new(vectors.queries[0].len(), foreign.sample, foreign.trees.iter().map(adopt));
+        let shape = Shape { width: vectors.queries[0].len(), sample: foreign.sample, categories: Vec::new() };
+        let forest = Forest::new(shape, 0, foreign.trees.iter().map(adopt));
         let scores = Forest::from_bytes(&forest.to_bytes()).unwrap().score(&queries);
         assert_eq!(scores.len(), foreign.scores.len());
         for (score, expected) in scores.iter().zip(&foreign.scores) {
@@ -78,10 +80,10 @@ fn array(rows: &[Vec<f64>]) -> Array2<f64> {
 }
 
 /// The mean of ten forests' scores.
-fn mean_scores(rows: &Array2<f64>, queries: &Array2<f64>) -> Vec<f64> {
+fn mean_scores(parameters: &Parameters, rows: &Array2<f64>, queries: &Array2<f64>) -> Vec<f64> {
     let mut sums = vec![0.0; queries.nrows()];
     for seed in 0..10 {
-        let model = IsolationForest::fit(&Parameters::default(), &Training::new(rows.view(), seed)).unwrap();
+        let model = IsolationForest::fit(parameters, &Training::new(rows.view(), seed)).unwrap();
         let scores = model.score(queries.view()).unwrap();
         sums.iter_mut().zip(scores).for_each(|(sum, score)| *sum += score / 10.0);
     }
@@ -110,17 +112,53 @@ fn rank_correlation(one: &[f64], other: &[f64]) -> f64 {
 fn own_trees_rank_and_label_rows_as_scikit_learn_does() {
     let vectors: Scores = vectors("isolation_forest_scores.json");
     let rows = array(&vectors.rows);
-    let own = mean_scores(&rows, &array(&vectors.queries));
+    let own = mean_scores(&Parameters::default(), &rows, &array(&vectors.queries));
     let correlation = rank_correlation(&own, &vectors.scores);
     assert!(correlation >= 0.985, "rank correlation {correlation}");
 
     let difference = own.iter().zip(&vectors.scores).map(|(own, theirs)| own - theirs).sum::<f64>() / own.len() as f64;
     assert!(difference.abs() <= 0.005, "mean difference {difference}");
 
-    let mut training = mean_scores(&rows, &rows);
+    let mut training = mean_scores(&Parameters::default(), &rows, &rows);
     training.sort_by(f64::total_cmp);
     let threshold = training[((training.len() - 1) as f64 * (1.0 - vectors.contamination)).round() as usize];
     let equal = own.iter().zip(&vectors.labels).filter(|(score, label)| (**score > threshold) == **label).count();
     assert!(equal * 100 >= own.len() * 98, "{equal} of {} labels are equal", own.len());
     println!("rank correlation {correlation}, mean difference {difference}, {equal} of {} labels", own.len());
+}
+
+#[derive(Deserialize)]
+struct Splits {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    split: Split,
+    features_per_split: u32,
+    tries: u32,
+    max_depth: u32,
+    scores: Vec<f64>,
+}
+
+/// Tolerances for hyperplanes: a rank correlation of at least .985 with the mean of twenty of isotree's forests, and a mean difference of at most
+/// .01 of the score. (Means of twenty forests correlate by .991 to .999; two halves of isotree's twenty by .997.)
+#[test]
+fn hyperplanes_rank_rows_as_isotree_does() {
+    let Scores { rows, queries, .. } = vectors("isolation_forest_scores.json");
+    let (rows, queries) = (array(&rows), array(&queries));
+    let splits: Splits = vectors("isolation_forest_splits.json");
+    for Case { split, features_per_split, tries, max_depth, scores } in splits.cases {
+        let parameters =
+            Parameters { trees: 1000, split, features_per_split, tries: Some(tries), max_depth: Some(max_depth), ..Parameters::default() };
+        let model = IsolationForest::fit(&parameters, &Training::new(rows.view(), 1)).unwrap();
+        let own = model.score(queries.view()).unwrap();
+        let correlation = rank_correlation(&own, &scores);
+        let difference = own.iter().zip(&scores).map(|(own, theirs)| own - theirs).sum::<f64>() / own.len() as f64;
+        println!(
+            "{split:?}, {features_per_split} features, depth {max_depth}: rank correlation {correlation}, mean difference {difference}"
+        );
+        assert!(correlation >= 0.985, "{split:?}, {features_per_split} features, depth {max_depth}: rank correlation {correlation}");
+        assert!(difference.abs() <= 0.01, "{split:?}, {features_per_split} features, depth {max_depth}: mean difference {difference}");
+    }
 }

@@ -6,7 +6,7 @@
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The output function of SplitMix64: every bit of the answer depends on every bit of the state.
-fn mix(state: u64) -> u64 {
+pub(crate) fn mix(state: u64) -> u64 {
     let state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     state ^ (state >> 31)
@@ -43,6 +43,17 @@ impl Random {
     /// Uniform in [0, 1), a multiple of 2^-53.
     pub(crate) fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
+    }
+
+    /// Nearly normal with mean 0 and deviation 1: the sum of twelve uniform numbers, less six. It needs additions only, which give the same
+    /// bits everywhere.
+    pub(crate) fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.share()).sum::<f64>() - 6.0
+    }
+
+    /// 64 random bits.
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.next()
     }
 
     /// Uniform among `0..count`, without bias (Lemire, "Fast Random Integer Generation in an Interval", ACM TOMACS 29, 2019, algorithm 5).

@@ -36,7 +36,10 @@ pub fn run<D: Detector>(parameters: &D::Parameters, rows: &Array2<f64>, anomaly:
         adds_up(&model, rows, &scores);
     }
     if D::description().parts {
-        let part = |index| fit::<D>(parameters, &Training { part: Part { index, count: 3 }, ..training.clone() });
+        let part = |index| {
+            let part = Part { index, count: 3 };
+            fit::<D>(parameters, &Training { artifact, part, ..Training::new(rows.view(), 7) })
+        };
         let merged = D::merge((0..3).map(part).collect()).expect("merge is there, as described");
         assert_eq!(merged.to_bytes(), bytes, "the parts make the model of the undivided fit");
     }

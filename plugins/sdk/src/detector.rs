@@ -20,6 +20,8 @@ pub struct Description {
     pub missing_values: bool,
     /// Whether the answer depends on the units of the features.
     pub scaling: bool,
+    /// Whether the raw score is made of each feature by itself, blind to how they go together.
+    pub univariate: bool,
     /// Whether [`Training::artifact`] must be there.
     pub artifact: bool,
     /// Whether [`Training::weights`] are taken.
@@ -41,6 +43,7 @@ impl Default for Description {
             minimum_rows: 1,
             missing_values: false,
             scaling: false,
+            univariate: false,
             artifact: false,
             weights: false,
             parts: false,

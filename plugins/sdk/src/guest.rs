@@ -44,6 +44,7 @@ pub fn describe<D: Detector>() -> contract::Description {
         minimum_rows: own.minimum_rows,
         missing_values: own.missing_values,
         scaling: own.scaling,
+        univariate: own.univariate,
         artifact: own.artifact,
         weights: own.weights,
         parts: own.parts,

@@ -49,6 +49,7 @@ impl Detector for RobustZ {
             version: env!("CARGO_PKG_VERSION"),
             summary: "Largest robust z-score of a feature",
             minimum_rows: 2,
+            univariate: true,
             explains: true,
             ..Description::default()
         }

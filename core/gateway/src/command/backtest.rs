@@ -45,6 +45,10 @@ struct Past {
     times: Vec<i64>,
     /// The rows that may be learnt from.
     usable: Vec<usize>,
+    /// Those that `--exclude` leaves out.
+    left_out: Vec<usize>,
+    /// Whether each fit leaves out what a first fit flags.
+    exclude_flagged: bool,
     /// What it costs to miss each row of the batch, if it is an anomaly.
     missed: Vec<f64>,
     /// For each row of the batch its number in the file; 0 for those of `--past`.
@@ -52,7 +56,8 @@ struct Past {
 }
 
 pub(super) fn run(arguments: &Backtest) -> Result<(), CommandError> {
-    let at = Installation::open(&arguments.common)?;
+    let mut at = Installation::open(&arguments.common)?;
+    at.config.be_patient();
     let mut past = Past::load(&at.config, arguments)?;
     let periods = past.periods(arguments)?;
     if let Some(folder) = &arguments.output {
@@ -104,7 +109,8 @@ impl Past {
             None => vec![arguments.cost_missed; batch.rows()],
         };
         let usable = std::mem::take(&mut loaded.dataset.rows);
-        Ok(Self { loaded, times, usable, missed, numbers })
+        let left_out = std::mem::take(&mut loaded.dataset.left_out);
+        Ok(Self { loaded, times, usable, left_out, exclude_flagged: arguments.learn.exclude_flagged, missed, numbers })
     }
 
     fn periods(&self, arguments: &Backtest) -> Result<Vec<Period>, CommandError> {
@@ -138,6 +144,7 @@ fn amounts(loaded: &Loaded, numbers: &[u64], column: &str) -> Result<Vec<f64>, C
 /// Fits on a period's window and judges its rows. A period that has too few rows for that is skipped, and says so.
 fn try_period(at: &Installation, past: &mut Past, period: Period, name: &str, rows: &mut JudgedRows) -> Result<Tried, CommandError> {
     let training = past.during(&past.usable, &period.training);
+    past.loaded.dataset.left_out = past.during(&past.left_out, &period.training);
     let scored = past.during(&past.loaded.judged, &period.scored);
     let training_rows = training.len();
     eprintln!("{name}: {period}: learning from {training_rows} rows, judging {}", scored.len());
@@ -163,7 +170,9 @@ fn fit(at: &Installation, past: &mut Past, training: Vec<usize>) -> Result<Resul
             lines.show(name, message);
         }
     };
-    match fitting::fit(&at.config, &at.host, &detectors, &past.loaded.dataset, &show) {
+    let data = &mut past.loaded.dataset;
+    let flagged = if past.exclude_flagged { fitting::leave_out_flagged(&at.config, &at.host, data, None, &show).map(drop) } else { Ok(()) };
+    match flagged.and_then(|()| fitting::fit(&at.config, &at.host, &detectors, data, &show)) {
         Ok(models) => Ok(Ok(Engine::assemble(&at.config, &at.host, models)?)),
         Err(FitError::Rows(why)) => Ok(Err(why)),
         // A plugin may ask for more rows than the platform does.

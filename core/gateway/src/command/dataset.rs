@@ -71,7 +71,7 @@ pub(super) fn load_with_amounts(
     let mut file = File { labels: vec![false; earlier], groups: vec![String::new(); earlier], ..File::default() };
     file.amounts = vec![f64::NAN; earlier];
     file.read(config, path, wanted, amount, &mut batch)?;
-    if !file.refused.is_empty() && !wanted.refused_too && !wanted.learn.is_some_and(|learn| learn.skip_invalid) {
+    if !file.refused.is_empty() && !wanted.refused_too && !wanted.learn.is_some_and(|learn| learn.leave_out.skip_invalid) {
         return Err(refusal(&file.refused, file.total));
     }
     let past = past::of_rows(config, &batch, span.order);
@@ -79,6 +79,7 @@ pub(super) fn load_with_amounts(
     let within = within(config, &batch, span)?;
     let usable = |row: &usize| within(*row) && !matches!(past.repeated[*row], Repeated::Same(_) | Repeated::Other(_));
     let rows: Vec<usize> = file.learnt.iter().copied().filter(usable).collect();
+    let left_out: Vec<usize> = file.left_out.iter().copied().filter(usable).collect();
     let judged = file.accepted.iter().copied().filter(|row| within(*row)).collect();
     let lines = file.lines.into_iter().filter(|(_, place)| place.as_ref().map_or(true, |row| within(*row))).collect();
     let lineage = DataLineage {
@@ -89,14 +90,16 @@ pub(super) fn load_with_amounts(
             None => String::new(),
         },
         rows: file.total,
-        excluded: file.excluded,
+        excluded: file.left_out.len(),
+        flagged: 0,
+        weighted: false,
         invalid: file.refused.len(),
         training: 0,
         incomplete: 0,
         period: None,
     };
     drop(within);
-    let dataset = Dataset { past: past.values, rows, lineage, batch };
+    let dataset = Dataset { past: past.values, rows, left_out, weights: file.weights, lineage, batch };
     Ok(Loaded { dataset, labels: file.labels, groups: file.groups, amounts: file.amounts, judged, lines, repeated: past.repeated })
 }
 
@@ -111,7 +114,8 @@ struct File {
     learnt: Vec<usize>,
     refused: Vec<String>,
     total: usize,
-    excluded: usize,
+    left_out: Vec<usize>,
+    weights: Vec<f64>,
 }
 
 impl File {
@@ -124,11 +128,17 @@ impl File {
         batch: &mut Batch,
     ) -> Result<(), CommandError> {
         let mut reader = RowReader::open(path, &config.schema)?;
-        let exclusions = wanted.learn.map_or(&[][..], |learn| &learn.exclude).iter();
+        let exclusions = wanted.learn.map_or(&[][..], |learn| &learn.leave_out.exclude).iter();
         let exclusions = exclusions.map(|(name, value)| Ok((column(&reader, path, name)?, value.as_str())));
         let exclusions = exclusions.collect::<Result<Vec<_>, CommandError>>()?;
         let label = wanted.label.map(|name| column(&reader, path, name)).transpose()?;
         let group = wanted.group.map(|name| column(&reader, path, name)).transpose()?;
+        let weight = wanted.learn.and_then(|learn| learn.weight.as_deref());
+        let weight = weight.map(|name| Ok::<_, CommandError>((name, column(&reader, path, name)?))).transpose()?;
+        if weight.is_some() {
+            // Rows of `--past` are only remembered.
+            self.weights.resize(batch.rows(), 1.0);
+        }
         let amount = amount.map(|name| column(&reader, path, name)).transpose()?;
         let bar = progress::reading("reading");
         while let Some(read) = reader.next(&config.schema, batch)? {
@@ -155,8 +165,11 @@ impl File {
             if let Some(amount) = amount {
                 self.amounts.push(number(read.cells.get(amount)));
             }
+            if let Some((name, column)) = &weight {
+                self.weights.push(positive(read.cells.get(*column), name, read.number)?);
+            }
             if exclusions.iter().any(|(column, value)| is(read.cells.get(*column), value)) {
-                self.excluded += 1;
+                self.left_out.push(place);
             } else {
                 self.learnt.push(place);
             }
@@ -240,6 +253,15 @@ fn text(cell: Option<&Cell>) -> String {
         Some(Cell::Number(number)) => number.to_string(),
         Some(Cell::Time(moment)) => spelled(*moment),
     }
+}
+
+/// A row's weight.
+fn positive(cell: Option<&Cell>, name: &str, row: u64) -> Result<f64, CommandError> {
+    let weight = number(cell);
+    if weight.is_finite() && weight > 0.0 {
+        return Ok(weight);
+    }
+    Err(CommandError::Data(format!("row {row}: `{name}` is no weight: write a number above 0")))
 }
 
 /// A cell's number; NaN if it is none.

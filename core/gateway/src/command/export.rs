@@ -1,6 +1,6 @@
 //! `synod export`: what leaves an installation as files that others read.
 
-mod decisions;
+pub(super) mod decisions;
 mod onnx;
 
 use super::CommandError;

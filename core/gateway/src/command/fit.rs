@@ -5,7 +5,7 @@ use super::installation::Installation;
 use super::{CommandError, progress};
 use crate::cli::Fit;
 use crate::config::{Config, DetectorConfig};
-use crate::engine::short;
+use crate::engine::{EngineError, live_models, short};
 use crate::fitting;
 use synod_store::Published;
 
@@ -13,7 +13,17 @@ pub(super) fn run(arguments: &Fit) -> Result<(), CommandError> {
     let at = Installation::open(&arguments.common)?;
     let detectors = chosen(&at.config, &arguments.detector)?;
     let wanted = Wanted { learn: Some(&arguments.learn), ..Wanted::default() };
-    let data = dataset::load(&at.config, &arguments.data, &arguments.span, wanted)?.dataset;
+    let mut data = dataset::load(&at.config, &arguments.data, &arguments.span, wanted)?.dataset;
+    let lines = progress::Detectors::new();
+    if arguments.learn.exclude_flagged {
+        let earlier = match live_models(&at.config, &at.registry) {
+            Err(EngineError::NotFitted(_)) => None,
+            models => Some(models?),
+        };
+        let by = if earlier.is_some() { "the live models" } else { "a first fit" };
+        let flagged = fitting::leave_out_flagged(&at.config, &at.host, &mut data, earlier, &|name, message| lines.show(name, message))?;
+        eprintln!("{}: {flagged} rows that {by} flagged are left out", arguments.data.display());
+    }
     eprintln!(
         "{}: {} rows, {} to learn from, {} excluded, {} refused by the schema",
         arguments.data.display(),
@@ -22,7 +32,6 @@ pub(super) fn run(arguments: &Fit) -> Result<(), CommandError> {
         data.lineage.excluded,
         data.lineage.invalid
     );
-    let lines = progress::Detectors::new();
     let models = fitting::fit(&at.config, &at.host, &detectors, &data, &|name, message| lines.show(name, message))?;
     for model in models {
         let name = model.manifest.detector.clone();

@@ -49,7 +49,9 @@ pub(super) fn run(arguments: &Init) -> Result<(), CommandError> {
     let text = writing::configuration(&arguments.data, rows, &columns, &roles, &plugins, &folder);
     synod_store::write_file(&arguments.output, text.as_bytes()).map_err(|error| CommandError::file(&arguments.output, error))?;
     let features = roles.iter().filter(|role| **role == Role::Feature).count();
-    println!("{}: {features} features of {} columns, {} detectors", arguments.output.display(), columns.len(), plugins.len());
+    let alone = plugins.iter().filter(|plugin| plugin.description.univariate).count();
+    let detectors = if alone < plugins.len() { plugins.len() - alone } else { alone };
+    println!("{}: {features} features of {} columns, {detectors} detectors", arguments.output.display(), columns.len());
     println!("Read it, then:\n  synod fit --config {} --data {}", arguments.output.display(), arguments.data.display());
     Ok(())
 }

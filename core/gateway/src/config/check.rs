@@ -23,7 +23,7 @@ use self::ledger::{decisions, history};
 pub use self::limits::RequestLimits;
 pub use self::listen::Listen;
 use super::located::{Located, Mistake};
-use super::text::{self, Answer, Level, RuleName, Serves, Split, Storing, Text};
+use super::text::{self, Answer, Level, RuleName, Serves, Split, Storing, Text, ThresholdText};
 use super::units;
 use crate::inference::POLICY;
 use crate::kibana::Kibana;
@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use synod_detection::history::HistoryPlan;
-use synod_detection::{BreakerRule, Definition, Field, Kind, Policy, Rule, Schema, score_of_share};
+use synod_detection::{BreakerRule, Definition, Field, Kind, Policy, Rule, Schema, Threshold};
 use synod_host::{Limits, PoolLimits};
 
 /// A configuration that has no mistakes.
@@ -109,11 +109,21 @@ pub struct DetectorConfig {
     /// A foreign model's file.
     pub artifact: Option<PathBuf>,
     /// Where its score turns into a vote.
-    pub threshold: f64,
+    pub threshold: Threshold,
     /// What it may take while scoring.
     pub pool: PoolLimits,
     /// What it may take while fitting.
     pub fit: Limits,
+}
+
+impl Config {
+    /// Gives a call of a detector the time of its fit. What is judged to learn or to compare must not depend on what else the machine does.
+    pub fn be_patient(&mut self) {
+        for detector in &mut self.detectors {
+            detector.pool.call.timeout = detector.pool.call.timeout.max(detector.fit.timeout);
+            detector.pool.waiting = detector.pool.waiting.max(detector.fit.timeout);
+        }
+    }
 }
 
 /// How models are fitted.
@@ -123,8 +133,14 @@ pub struct FitConfig {
     pub seed: u64,
     /// Share of the rows that is held out for calibration.
     pub holdout: f64,
-    /// Which rows these are.
-    pub split: Split,
+    /// Which rows these are; if it is not said, the latest where there is a time, else all of few rows and any of many.
+    pub split: Option<Split>,
+    /// How many folds [`Split::Cross`] makes.
+    pub folds: usize,
+    /// Most rows that a model learns from; of more they are drawn by the seed.
+    pub maximum_rows: usize,
+    /// Whether the rows that models are fitted on are declared free of anomalies.
+    pub clean: bool,
 }
 
 /// A route that is declared and not built in.
@@ -181,11 +197,12 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         None => at.mistake("version", "is missing: write `version: 1`"),
     }
     let schema = schema(at, &text.schema);
-    let split = text.fit.split.unwrap_or(if schema.time().is_some() { Split::Time } else { Split::Random });
-    if split == Split::Time && schema.time().is_none() {
+    if text.fit.split == Some(Split::Time) && schema.time().is_none() {
         at.mistake("fit.split", "`time` needs `schema.time`");
     }
     at.within("fit.holdout", text.fit.holdout, 0.05, 0.9, "a share from 0.05 to 0.9");
+    at.within("fit.folds", text.fit.folds as f64, 2.0, 50.0, "a number from 2 to 50");
+    at.within("fit.maximum_rows", text.fit.maximum_rows as f64, 100.0, 1e9, "a number of rows from 100");
     let features = features(at, &text.features, &schema);
     let detectors = detectors(at, text, folder, &features);
     let storing = ledger::storing(at, &text.schema, &schema);
@@ -209,7 +226,7 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         identity: identity::identity(at, text, folder),
         policy: policy(at, text),
         breaker: breaker(at, &text.outcomes.breaker),
-        fit: FitConfig { seed: text.fit.seed, holdout: text.fit.holdout, split },
+        fit: fit(&text.fit),
         limits: limits::limits(at, &text.limits),
         quotas: limits::quotas(at, text),
         routes: routes(at, text),
@@ -219,6 +236,11 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         schema,
         detectors,
     }
+}
+
+fn fit(text: &text::Fit) -> FitConfig {
+    let text::Fit { seed, holdout, split, folds, maximum_rows, clean } = *text;
+    FitConfig { seed, holdout, split, folds, maximum_rows, clean }
 }
 
 fn schema(at: &mut Checker<'_>, text: &text::Schema) -> Schema {
@@ -316,7 +338,7 @@ fn detector(
         definitions: view(at, &key, text, whole, features),
         parameters: Value::Object(text.parameters.clone()),
         artifact: text.artifact.as_ref().map(|path| folder.join(path)),
-        threshold: threshold(at, &key, text.contamination, text.threshold),
+        threshold: threshold(at, &key, &threshold_of_detector(text), whole.fit.clean),
         pool: pool(at, &key, &text.limits),
         fit: Limits {
             timeout: at.taken(&format!("{key}.limits.fit_timeout"), units::duration(&text.limits.fit_timeout), Duration::from_secs(1)),
@@ -352,21 +374,65 @@ fn view(at: &mut Checker<'_>, key: &str, text: &text::Detector, whole: &Text, fe
     definitions
 }
 
-fn threshold(at: &mut Checker<'_>, key: &str, contamination: Option<f64>, threshold: Option<f64>) -> f64 {
-    if let (Some(_), Some(_)) = (contamination, threshold) {
-        at.mistake(&format!("{key}.threshold"), "give either `contamination` or `threshold`");
+fn threshold_of_detector(text: &text::Detector) -> ThresholdKeys {
+    let text::Detector { threshold, contamination, false_discovery_rate, .. } = *text;
+    ThresholdKeys { threshold, contamination, false_discovery_rate }
+}
+
+fn threshold_of_consensus(text: &text::Consensus) -> ThresholdKeys {
+    let text::Consensus { threshold, contamination, false_discovery_rate, .. } = *text;
+    ThresholdKeys { threshold, contamination, false_discovery_rate }
+}
+
+/// What a threshold is written as.
+struct ThresholdKeys {
+    threshold: Option<ThresholdText>,
+    contamination: Option<f64>,
+    false_discovery_rate: Option<f64>,
+}
+
+fn threshold(at: &mut Checker<'_>, key: &str, text: &ThresholdKeys, clean: bool) -> Threshold {
+    match text.threshold {
+        Some(ThresholdText::Score(score)) => {
+            at.within(&format!("{key}.threshold"), score, 0.0, 1.0, "a score from 0 to 1");
+            if text.contamination.is_some() {
+                at.mistake(
+                    &format!("{key}.threshold"),
+                    "give either `contamination` or `threshold`, or a `threshold` by name: flag_rate or pot",
+                );
+            }
+            return Threshold::Fixed(score);
+        }
+        Some(ThresholdText::Fdr) => return false_discoveries(at, key, text, clean),
+        Some(ThresholdText::FlagRate | ThresholdText::Pot) | None => {}
     }
-    if let Some(threshold) = threshold {
-        at.within(&format!("{key}.threshold"), threshold, 0.0, 1.0, "a score from 0 to 1");
-        return threshold;
+    if text.false_discovery_rate.is_some() {
+        at.mistake(&format!("{key}.false_discovery_rate"), "belongs to `threshold: fdr`");
     }
-    let contamination = contamination.unwrap_or(0.01);
-    let key = format!("{key}.contamination");
-    at.within(&key, contamination, f64::MIN_POSITIVE, 0.499_999, "a share above 0 and below 0.5");
+    let contamination = contamination(at, &format!("{key}.contamination"), text.contamination.unwrap_or(0.01));
+    if text.threshold == Some(ThresholdText::Pot) { Threshold::Pot(contamination) } else { Threshold::FlagRate(contamination) }
+}
+
+fn contamination(at: &mut Checker<'_>, key: &str, contamination: f64) -> f64 {
+    at.within(key, contamination, f64::MIN_POSITIVE, 0.499_999, "a share above 0 and below 0.5");
     if contamination > 0.0 && contamination < 1e-4 {
-        at.mistake(&key, format!("{contamination} is below 1 in 10000, the highest score: use 0.0001 or more"));
+        at.mistake(key, format!("{contamination} is below 1 in 10000, the highest score: use 0.0001 or more"));
     }
-    score_of_share(contamination.clamp(1e-4, 0.5))
+    contamination.clamp(1e-4, 0.5)
+}
+
+fn false_discoveries(at: &mut Checker<'_>, key: &str, text: &ThresholdKeys, clean: bool) -> Threshold {
+    if text.contamination.is_some() {
+        at.mistake(&format!("{key}.contamination"), "`threshold: fdr` is set by `false_discovery_rate`");
+    }
+    if !clean {
+        let why = "`fdr` needs held-out rows that are known to be normal, or it flags nothing: leave known anomalies out of the fit \
+                   (`synod fit --exclude`), and say so by `fit.clean: true`; else use flag_rate or pot";
+        at.mistake(&format!("{key}.threshold"), why);
+    }
+    let level = text.false_discovery_rate.unwrap_or(0.1);
+    at.within(&format!("{key}.false_discovery_rate"), level, 1e-4, 0.9, "a share from 0.0001 to 0.9");
+    Threshold::Fdr(level)
 }
 
 fn pool(at: &mut Checker<'_>, key: &str, text: &text::DetectorLimits) -> PoolLimits {
@@ -416,7 +482,7 @@ fn policy(at: &mut Checker<'_>, text: &Text) -> Policy {
     }
     let policy = Policy {
         weights: text.detectors.values().map(|detector| detector.weight).collect(),
-        threshold: threshold(at, "consensus", text.consensus.contamination, text.consensus.threshold),
+        threshold: threshold(at, "consensus", &threshold_of_consensus(&text.consensus), text.fit.clean),
         minimum_votes: text.consensus.minimum_votes.unwrap_or(detectors),
         on_missing: text.consensus.on_missing,
         review: text.outcomes.review,
@@ -571,8 +637,22 @@ routes:
         assert_eq!(config.detectors[0].definitions.len(), 3);
         assert_eq!(config.detectors[1].definitions[0].scale, synod_detection::Scale::Robust);
         assert_eq!((config.policy.rule, config.policy.minimum_votes), (Rule::WeightedMean, 2));
-        assert_eq!(config.detectors[0].threshold, 0.5);
-        assert_eq!(config.fit.split, Split::Time);
+        assert_eq!(config.detectors[0].threshold, Threshold::FlagRate(0.01));
+        assert_eq!((config.fit.split, config.fit.folds), (None, 5));
+    }
+
+    #[test]
+    fn thresholds_are_named_or_numbers() {
+        let with = |text: &str| {
+            let text = GOOD.replace("contamination: 0.05", text).replace("schema:", "fit: {clean: true}\nschema:");
+            read(&text, Path::new("/etc"), Vec::new()).unwrap().detectors[1].threshold
+        };
+        assert_eq!(with("threshold: 1"), Threshold::Fixed(1.0));
+        assert_eq!(with("threshold: 0.25"), Threshold::Fixed(0.25));
+        assert_eq!(with("threshold: flag_rate, contamination: 0.2"), Threshold::FlagRate(0.2));
+        assert_eq!(with("threshold: pot"), Threshold::Pot(0.01));
+        assert_eq!(with("threshold: fdr"), Threshold::Fdr(0.1));
+        assert_eq!(with("threshold: fdr, false_discovery_rate: 0.3"), Threshold::Fdr(0.3));
     }
 
     #[test]
@@ -585,6 +665,16 @@ routes:
             ("of: at,", "of: channel,", "11:9: features.hour: field `channel` holds no time"),
             ("features: [amount]", "features: [amount, houre]", "15:44: detectors.second.features[1]: there is no feature `houre`"),
             ("contamination: 0.05", "contamination: 0.5", "detectors.second.contamination: 0.5 is not a share above 0 and below 0.5"),
+            (
+                "contamination: 0.05",
+                "threshold: high",
+                "15:71: detectors.second.threshold: invalid value: string \"high\", expected a score from 0",
+            ),
+            ("contamination: 0.05", "threshold: 1.5", "detectors.second.threshold: 1.5 is not a score from 0 to 1"),
+            ("contamination: 0.05", "threshold: 0.5, contamination: 0.1", "threshold: give either `contamination` or `threshold`"),
+            ("contamination: 0.05", "threshold: fdr", "detectors.second.threshold: `fdr` needs held-out rows that are known to be normal"),
+            ("contamination: 0.05", "false_discovery_rate: 0.1", "second.false_discovery_rate: belongs to `threshold: fdr`"),
+            ("schema:", "fit: {folds: 1}\nschema:", "fit.folds: 1 is not a number from 2 to 50"),
             ("plugin: one", "plugn: one", "detectors.first.plugn: unknown field `plugn`"),
             ("/predict/{detector}", "/v1/x/{detector}", "routes[0].path: `/v1/x/{detector}` is one of Synod's own paths"),
             ("/predict/{detector}", "/predict/{entity}", "routes[0].path: only `serves: decisions` takes `{entity}`"),

@@ -3,8 +3,10 @@
 
 use crate::otlp::Protocol;
 use indexmap::IndexMap;
-use serde::Deserialize;
+use serde::de::{self, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use std::fmt;
 use synod_detection::history::Aggregate;
 use synod_detection::{CalendarPart, Cyclic, Encoding, Kind, Outcome, Scale, TimeFormat};
 use synod_identity::SigningAlgorithm;
@@ -189,7 +191,8 @@ tables! {
         parameters: Map<String, Value> = Map::new(),
         artifact: Option<String> = None,
         contamination: Option<f64> = None,
-        threshold: Option<f64> = None,
+        threshold: Option<ThresholdText> = None,
+        false_discovery_rate: Option<f64> = None,
         weight: f64 = 1.0,
         limits: DetectorLimits = DetectorLimits::default(),
     }
@@ -205,7 +208,8 @@ tables! {
         rule: RuleName = RuleName::WeightedMean,
         votes: Option<usize> = None,
         contamination: Option<f64> = None,
-        threshold: Option<f64> = None,
+        threshold: Option<ThresholdText> = None,
+        false_discovery_rate: Option<f64> = None,
         minimum_votes: Option<usize> = None,
         on_missing: Outcome = Outcome::Review,
     }
@@ -223,6 +227,9 @@ tables! {
         seed: u64 = 1,
         holdout: f64 = 0.25,
         split: Option<Split> = None,
+        folds: usize = 5,
+        maximum_rows: usize = 1_000_000,
+        clean: bool = false,
     }
     History {
         lateness: String = "1h".into(),
@@ -465,6 +472,54 @@ pub enum Split {
     Time,
     /// Any, drawn by the seed.
     Random,
+    /// All of them, each once: the rows are divided into folds, and a fold is scored by a model that learnt from the others.
+    Cross,
+}
+
+/// A threshold as it is written: a score, or the name of how one is found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum ThresholdText {
+    Score(f64),
+    FlagRate,
+    Pot,
+    Fdr,
+}
+
+impl<'de> Deserialize<'de> for ThresholdText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+
+        impl Visitor<'_> for Written {
+            type Value = ThresholdText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a score from 0 to 1, or flag_rate, pot or fdr")
+            }
+
+            fn visit_f64<E>(self, score: f64) -> Result<ThresholdText, E> {
+                Ok(ThresholdText::Score(score))
+            }
+
+            fn visit_u64<E>(self, score: u64) -> Result<ThresholdText, E> {
+                Ok(ThresholdText::Score(score as f64))
+            }
+
+            fn visit_i64<E>(self, score: i64) -> Result<ThresholdText, E> {
+                Ok(ThresholdText::Score(score as f64))
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<ThresholdText, E> {
+                match name {
+                    "flag_rate" => Ok(ThresholdText::FlagRate),
+                    "pot" => Ok(ThresholdText::Pot),
+                    "fdr" => Ok(ThresholdText::Fdr),
+                    _ => Err(E::invalid_value(Unexpected::Str(name), &self)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Written)
+    }
 }
 
 /// When a decision is acknowledged.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use synod_detection::{Abstention, Ballot, Calibration, Matrix, Vote};
+use synod_detection::{Abstention, Ballot, Calibration, Matrix, Sample, Vote};
 use synod_host::{Explanation, Failure, Plugin, Pool, PoolLimits, Refusal};
 
 /// Most rows in one call, so that one call's deadline fits any batch.
@@ -111,7 +111,7 @@ impl Detector {
         };
         let detector = Self {
             name: config.name.clone(),
-            threshold: config.threshold,
+            threshold: config.threshold.score(&manifest.calibration, &manifest.held_out.left_out),
             calibration: manifest.calibration,
             held_out: manifest.held_out,
             identity,
@@ -163,6 +163,11 @@ impl Detector {
         self.threshold
     }
 
+    /// What it says of the rows that the consensus is learnt from.
+    pub fn sample(&self) -> Sample<'_> {
+        Sample { calibration: &self.calibration, left_out: &self.held_out.left_out, threshold: self.threshold }
+    }
+
     /// Which model it uses.
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -181,6 +186,19 @@ impl Detector {
     /// What its raw scores mean.
     pub fn calibration(&self) -> &Calibration {
         &self.calibration
+    }
+
+    /// Bytes of its model.
+    pub fn model_bytes(&self) -> usize {
+        self.model.len()
+    }
+
+    /// Sandboxes beside those that serve, for measuring.
+    ///
+    /// # Errors
+    /// When the plugin does not take the model.
+    pub fn fresh_pool(&self) -> Result<Pool, Failure> {
+        self.plugin.pool(self.model.clone(), &self.limits)
     }
 
     /// The sandboxes, if they are there.

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use synod_detection::history::Aggregate;
-use synod_detection::{Definition, Encoding, Field, Kind, Outcome, Schema, Source, Vote};
+use synod_detection::{Calibration, Definition, Encoding, Field, Kind, Outcome, Schema, Source, Vote};
 use uuid::Uuid;
 
 /// Characters of a text whose values are not declared.
@@ -27,7 +27,7 @@ pub fn typical_decision(config: &Config) -> Decision {
         anomalous: false,
         outcome: Outcome::Approve,
         score: 0.123_456_789_012_345_6,
-        threshold: Some(config.policy.threshold),
+        threshold: Some(config.policy.threshold_alone()),
         policy: config.policy.rule,
         combined: 0.234_567_890_123_456_7,
         votes: config.detectors.len(),
@@ -49,7 +49,11 @@ pub fn typical_decision(config: &Config) -> Decision {
         features: features(config),
         configuration: digest(),
         verdict,
-        votes: config.detectors.iter().map(|detector| vote(&detector.name, detector.threshold)).collect(),
+        votes: config
+            .detectors
+            .iter()
+            .map(|detector| vote(&detector.name, detector.threshold.score(&Calibration::default(), &[])))
+            .collect(),
         abstentions: Vec::new(),
         reasons: Vec::new(),
     }

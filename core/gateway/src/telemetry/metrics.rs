@@ -122,6 +122,11 @@ impl Metrics {
         }
     }
 
+    /// Shows which share of the verdicts should be anomalous, if the held-out rows say it.
+    pub fn expect(&self, flag_rate: Option<f64>) {
+        self.verdicts.expect(flag_rate);
+    }
+
     /// Notes rows that the schema refused.
     pub fn refused(&self, rows: usize) {
         self.verdicts.refused(rows);

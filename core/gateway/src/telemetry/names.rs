@@ -85,6 +85,7 @@ metrics! {
     ROWS_REFUSED = Counter "synod_rows_refused" [] "Rows that the schema refused";
     VERDICTS = Counter "synod_verdicts" ["outcome"] "Verdicts by outcome";
     VERDICTS_ANOMALOUS = Counter "synod_verdicts_anomalous" [] "Verdicts that a row is anomalous";
+    POLICY_EXPECTED_FLAG_RATE = Gauge "synod_policy_expected_flag_rate" [] "Share of verdicts that should be anomalous, by the held-out rows of the models";
     VERDICT_SCORE = Histogram "synod_verdict_score" [] "Calibrated scores of the verdicts";
     TOO_FEW_VOTES = Counter "synod_verdicts_with_too_few_votes" [] "Verdicts for which fewer detectors voted than asked";
     VERDICTS_DEGRADED = Counter "synod_verdicts_degraded" [] "Verdicts of block that are review because a breaker is open";

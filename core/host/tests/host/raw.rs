@@ -14,7 +14,7 @@ const MODULE: &str = r#"
   (data (i32.const 0) "raw")
   (data (i32.const 16) "1.0.0")
   (data (i32.const 32) "{\"type\":\"object\"}")
-  ;; name, version, summary, parameters, minimum rows; the seven flags stay zero
+  ;; name, version, summary, parameters, minimum rows; the eight flags stay zero
   (data (i32.const 2048) "\00\00\00\00\03\00\00\00\10\00\00\00\05\00\00\00\00\00\00\00\00\00\00\00\20\00\00\00\11\00\00\00\01\00\00\00")
   ;; a model of three bytes
   (data (i32.const 1536) "\00\00\00\00\00\00\00\00\03\00\00\00")

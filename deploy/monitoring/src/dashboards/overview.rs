@@ -208,10 +208,11 @@ fn of_verdicts() -> Vec<Panel> {
         Panel::lines(
             "Anomalous and blocked",
             Unit::Share,
-            "Shares of verdicts that are anomalous, and of those that block. Normal is about consensus.contamination, at every hour. A step \
-             up after a deployment is a defect of the rows or the model; a slow rise is drift.",
+            "Shares of verdicts that are anomalous, and of those that block. Normal is about what is expected by the rows that the models \
+             were calibrated on, at every hour. A step up after a deployment is a defect of the rows or the model; a slow rise is drift.",
         )
         .query(anomalous(), "anomalous")
+        .query(now(&names::POLICY_EXPECTED_FLAG_RATE).by("max", &[]), "expected")
         .query(blocked(), "blocked"),
         Panel::heat(
             "Scores of verdicts",

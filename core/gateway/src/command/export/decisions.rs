@@ -9,7 +9,7 @@ mod cells;
 mod columns;
 mod files;
 mod labels;
-mod recorded;
+pub(in crate::command) mod recorded;
 
 use super::super::audit::data_directory;
 use super::super::dataset::moment;
@@ -35,7 +35,7 @@ struct Found {
     why: Option<String>,
 }
 
-pub(super) fn run(arguments: &ExportDecisions) -> Result<(), CommandError> {
+pub(in crate::command) fn run(arguments: &ExportDecisions) -> Result<(), CommandError> {
     let target = Target::of(arguments)?;
     let directory = data_directory(&arguments.common)?;
     let selection = selection(arguments, &directory)?;

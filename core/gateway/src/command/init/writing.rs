@@ -106,12 +106,23 @@ fn features(text: &mut String, columns: &[Column], roles: &[Role]) {
 
 fn detectors(text: &mut String, plugins: &[Found]) {
     *text += "detectors:\n";
-    for plugin in plugins {
-        let scale = if plugin.description.scaling { "\n    scale: standard" } else { "" };
-        let name = plugin.file.replace('-', "_").to_lowercase();
-        let _ = writeln!(text, "  {name}:   # {}\n    plugin: {}{scale}", plugin.description.summary, quoted(&plugin.file));
+    let (alone, together): (Vec<&Found>, Vec<&Found>) = plugins.iter().partition(|plugin| plugin.description.univariate);
+    // Where there is nothing else, they are better than nothing.
+    let (chosen, others) = if together.is_empty() { (alone, together) } else { (together, alone) };
+    chosen.into_iter().for_each(|plugin| *text += &detector(plugin));
+    if !others.is_empty() {
+        *text += "  # These look at each feature by itself. That is often the best for a single telling feature, and blind to rows whose features are\n  \
+                  # ordinary one by one and wrong together: take them in if `synod evaluate` says so.\n";
+        let commented = |plugin: &Found| detector(plugin).lines().fold(String::new(), |all, line| all + "  # " + &line[2..] + "\n");
+        others.into_iter().for_each(|plugin| *text += &commented(plugin));
     }
     text.push('\n');
+}
+
+fn detector(plugin: &Found) -> String {
+    let scale = if plugin.description.scaling { "\n    scale: standard" } else { "" };
+    let name = plugin.file.replace('-', "_").to_lowercase();
+    format!("  {name}:   # {}\n    plugin: {}{scale}\n", plugin.description.summary, quoted(&plugin.file))
 }
 
 /// A name as YAML: plain where that is safe, else in quotes.

@@ -1,6 +1,6 @@
 //! What is counted of rows and verdicts.
 
-use super::registering::{Registries, scores};
+use super::registering::{Gauges, Nothing, Registries, scores, show};
 use crate::telemetry::names;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family, histogram::Histogram};
@@ -17,6 +17,7 @@ pub(super) struct OfVerdicts {
     /// In the order of [`Outcome`].
     outcomes: [Counter; 3],
     anomalous: Counter,
+    expected: Gauges<Nothing>,
     too_few_votes: Counter,
     scores: Histogram,
 }
@@ -32,9 +33,14 @@ impl OfVerdicts {
             refused: registries.counter(&names::ROWS_REFUSED),
             outcomes: OUTCOMES.map(|outcome| outcomes.get_or_create_owned(&OutcomeLabels { outcome: outcome.name() })),
             anomalous: registries.counter(&names::VERDICTS_ANOMALOUS),
+            expected: registries.float_gauges(&names::POLICY_EXPECTED_FLAG_RATE),
             too_few_votes: registries.counter(&names::TOO_FEW_VOTES),
             scores,
         }
+    }
+
+    pub(super) fn expect(&self, flag_rate: Option<f64>) {
+        show(&self.expected, &[], flag_rate);
     }
 
     pub(super) fn refused(&self, rows: usize) {

@@ -7,7 +7,7 @@ use synod_store::{DataDirectory, LogError, LogReader, Position, Record};
 
 /// The log.
 #[derive(Debug)]
-pub(super) struct Recorded {
+pub(in crate::command) struct Recorded {
     reader: LogReader,
     /// Its first record; none in a log without segments.
     first: Option<u64>,
@@ -17,11 +17,11 @@ pub(super) struct Recorded {
 
 /// How far the log could be read.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(in crate::command) struct Ended {
     /// The record after the last one that was read.
-    pub(super) next: u64,
+    pub(in crate::command) next: u64,
     /// What stands there, if it is not the end.
-    pub(super) damage: Option<String>,
+    pub(in crate::command) damage: Option<String>,
 }
 
 impl Recorded {
@@ -29,7 +29,7 @@ impl Recorded {
     ///
     /// # Errors
     /// When its folder cannot be read.
-    pub(super) fn open(directory: &DataDirectory) -> Result<Self, CommandError> {
+    pub(in crate::command) fn open(directory: &DataDirectory) -> Result<Self, CommandError> {
         let segments = segments(directory).map_err(|error| CommandError::file(&directory.path().join("log"), error))?;
         let reader = LogReader::open(directory)?;
         // A damaged log has no end that could be found; nothing but the bar is the worse for it.
@@ -41,7 +41,11 @@ impl Recorded {
     ///
     /// # Errors
     /// When files cannot be read, or what is done with a record fails.
-    pub(super) fn read(&self, bar: &ProgressBar, mut take: impl FnMut(Record) -> Result<(), CommandError>) -> Result<Ended, CommandError> {
+    pub(in crate::command) fn read(
+        &self,
+        bar: &ProgressBar,
+        mut take: impl FnMut(Record) -> Result<(), CommandError>,
+    ) -> Result<Ended, CommandError> {
         let Some(first) = self.first else { return Ok(Ended { next: 1, damage: None }) };
         let mut next = first;
         let records = match self.reader.from(first) {
