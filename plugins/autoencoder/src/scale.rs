@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(scale.mean[..2], [2.0, 0.1]);
         assert_eq!(scale.spread, [1.0, 1.0, 1e307]);
         assert_eq!(scale.row(&[4.0, 2.1, 0.0]).collect::<Vec<_>>(), [2.0, 2.0, 0.0]);
-        assert_eq!(scale.row(&[1e300, -1e300, f64::MAX]).collect::<Vec<_>>(), [LIMIT, -LIMIT, 17.976_931]);
+        assert_eq!(scale.row(&[1e300, -1e300, f64::MAX]).collect::<Vec<_>>(), [LIMIT, -LIMIT, 17.976_93]);
         let mut lanes = [[9.0; ROWS]; 4];
         let rows: Vec<f64> = (0..ROWS).flat_map(|row| [4.0 + row as f64, 2.1, 0.0]).collect();
         scale.block(&rows, &mut lanes);

@@ -104,7 +104,7 @@ fn a_row_that_weighs_more_is_reproduced_better() {
     // A few rows lie off the line that the others are on.
     let mut rows = rows(200);
     for mut row in rows.rows_mut().into_iter().step_by(20) {
-        row[1] = 200.0 + row[1];
+        row[1] += 200.0;
     }
     let mean = |heavy: f64| {
         let weights: Vec<f64> = (0..200).map(|row| if row % 20 == 0 { heavy } else { 1.0 }).collect();
