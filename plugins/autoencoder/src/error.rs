@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 pub enum FeatureError {
     /// The squared error in units of what is usual for the feature, bounded: a feature that is never reproduced well does not drown the
     /// others, and neither does a single wild one.
-    #[default]
     Robust,
     /// The squared error, in squared standard deviations of the feature.
+    #[default]
     Squared,
 }
 

@@ -17,7 +17,14 @@ fn rows(count: u32) -> Array2<f64> {
 }
 
 fn quick() -> Parameters {
-    Parameters { hidden: vec![9, 2, 9], activation: Activation::Tanh, epochs: 30, learning_rate: 0.01, ..Parameters::default() }
+    Parameters {
+        error: FeatureError::Robust,
+        hidden: vec![9, 2, 9],
+        activation: Activation::Tanh,
+        epochs: 30,
+        learning_rate: 0.01,
+        ..Parameters::default()
+    }
 }
 
 /// Scored by the squared error as it is.
