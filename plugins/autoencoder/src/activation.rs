@@ -1,6 +1,6 @@
 //! What a hidden unit answers to its sum.
 
-use crate::tiles::Lane;
+use crate::{four::Four, tiles::Lane};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,30 +15,34 @@ pub enum Activation {
     Relu,
 }
 
+/// `1 - 2 / (exp(2x) + 1)`, within 2e-7 of the hyperbolic tangent. The system's own function would be a call for each number, and other bits
+/// on another system.
+fn tanh(sum: f32) -> f32 {
+    // From here on the answer is ±1 in single precision.
+    1.0 - 2.0 / (exp(2.0 * sum.clamp(-9.02, 9.02)) + 1.0)
+}
+
 impl Activation {
-    /// Replaces sums by answers.
-    pub(crate) fn apply(self, sums: &mut [Lane]) {
+    /// What a unit answers to its sum.
+    #[inline(always)]
+    pub(crate) fn answer(self, sums: Four) -> Four {
         match self {
-            Self::Tanh => sums.iter_mut().for_each(|lane| *lane = tanh(lane)),
-            Self::Relu => sums.iter_mut().for_each(|lane| *lane = lane.map(|sum| if sum > 0.0 { sum } else { 0.0 })),
+            Self::Tanh => Four::of(sums.numbers().map(tanh)),
+            Self::Relu => sums.positive(),
         }
     }
 
-    /// Multiplies what is to change of the answers by the answers' slope: what is to change of the sums.
-    pub(crate) fn chain(self, answers: &[Lane], deltas: &mut [Lane]) {
+    /// Multiplies what is to change of the answers by the answers' slope: what is to change of the sums. The answers are given times `scale`.
+    pub(crate) fn chain(self, answers: &[Lane], scale: f32, deltas: &mut [Lane]) {
         let numbers = answers.as_flattened().iter().zip(deltas.as_flattened_mut());
         match self {
-            Self::Tanh => numbers.for_each(|(answer, delta)| *delta *= 1.0 - answer * answer),
+            Self::Tanh => numbers.for_each(|(answer, delta)| {
+                let answer = answer / scale;
+                *delta *= 1.0 - answer * answer;
+            }),
             Self::Relu => numbers.for_each(|(answer, delta)| *delta = if *answer > 0.0 { *delta } else { 0.0 }),
         }
     }
-}
-
-/// `1 - 2 / (exp(2x) + 1)`, within 2e-7 of the hyperbolic tangent. The system's own function would be a call for each number, and other bits
-/// on another system.
-fn tanh(sums: &Lane) -> Lane {
-    // From here on the answer is ±1 in single precision.
-    sums.map(|sum| 1.0 - 2.0 / (exp(2.0 * sum.clamp(-9.02, 9.02)) + 1.0))
 }
 
 /// The exponential of a number within ±80: 2ⁿ times a polynomial of the rest (Cody and Waite, "Software Manual for the Elementary Functions",
@@ -66,20 +70,21 @@ mod tests {
     fn the_tangent_is_within_its_bound() {
         for step in -120_000..=120_000 {
             let sum = step as f32 * 1e-4;
-            let (found, expected) = (tanh(&[sum; 8])[3], f64::from(sum).tanh());
+            let (found, expected) = (tanh(sum), f64::from(sum).tanh());
             assert!((f64::from(found) - expected).abs() < 2e-7, "tanh({sum}) is {expected}, found {found}");
         }
-        assert_eq!(tanh(&[0.0, 1e30, -1e30, 0.0, 0.0, 0.0, 0.0, 0.0])[..3], [0.0, 1.0, -1.0]);
+        assert_eq!([0.0, 1e30, -1e30].map(tanh), [0.0, 1.0, -1.0]);
     }
 
     #[test]
     fn the_slope_is_that_of_the_answer() {
         for activation in [Activation::Tanh, Activation::Relu] {
-            let (mut below, mut above, mut delta) = ([[0.599_f32; 8]], [[0.601_f32; 8]], [[1.0_f32; 8]]);
-            activation.apply(&mut below);
-            activation.apply(&mut above);
-            activation.chain(&below, &mut delta);
-            assert!(((above[0][0] - below[0][0]) / 0.002 - delta[0][0]).abs() < 2e-3, "{activation:?}");
+            let [below, above, ..] = activation.answer(Four::of([0.599, 0.601, 0.0, 0.0])).numbers();
+            for scale in [1.0, 1.25] {
+                let mut delta = [[1.0_f32; 8]];
+                activation.chain(&[[below * scale; 8]], scale, &mut delta);
+                assert!(((above - below) / 0.002 - delta[0][0]).abs() < 2e-3, "{activation:?}");
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Adam (Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015, algorithm 1), with weight decay apart from the gradient
 //! (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019, algorithm 2).
 
-use crate::{network::Network, tiles::Lane};
+use crate::{network::Network, tiles::Quad};
 
 /// How fast the averages of the gradient and of its square forget, and what keeps the division from zero: the paper's defaults.
 const FORGET: f32 = 0.9;
@@ -54,14 +54,12 @@ impl Adam {
 }
 
 impl Step {
-    fn update(self, values: &mut [Lane], gradients: &[Lane], (means, squares): (&mut [Lane], &mut [Lane])) {
-        for ((values, gradients), (means, squares)) in values.iter_mut().zip(gradients).zip(means.iter_mut().zip(squares)) {
-            let numbers = values.iter_mut().zip(gradients).zip(means.iter_mut().zip(squares));
-            for ((value, gradient), (mean, square)) in numbers {
-                *mean = FORGET * *mean + (1.0 - FORGET) * gradient;
-                *square = FORGET_SQUARE * *square + (1.0 - FORGET_SQUARE) * gradient * gradient;
-                *value = *value * self.keep - self.rate * (*mean * self.mean) / ((*square * self.square).sqrt() + EPSILON);
-            }
+    fn update(self, values: &mut [Quad], gradients: &[Quad], (means, squares): (&mut [Quad], &mut [Quad])) {
+        let averages = means.as_flattened_mut().iter_mut().zip(squares.as_flattened_mut());
+        for ((value, gradient), (mean, square)) in values.as_flattened_mut().iter_mut().zip(gradients.as_flattened()).zip(averages) {
+            *mean = FORGET * *mean + (1.0 - FORGET) * gradient;
+            *square = FORGET_SQUARE * *square + (1.0 - FORGET_SQUARE) * gradient * gradient;
+            *value = *value * self.keep - self.rate * (*mean * self.mean) / ((*square * self.square).sqrt() + EPSILON);
         }
     }
 }

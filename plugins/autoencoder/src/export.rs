@@ -63,7 +63,11 @@ fn nodes(model: &Autoencoder) -> Vec<Message> {
     nodes.push(node("Mul", &["error", "error"], "square"));
     let axes = Message::default().text(1, "axes").number(8, 1).number(20, INTS);
     let drop = Message::default().text(1, "keepdims").number(3, 0).number(20, INT);
-    nodes.push(node("ReduceMean", &["square"], "score").message(5, axes).message(5, drop));
+    // weight · square / (unit + damping · square), see `error`.
+    nodes.push(node("Mul", &["square", "damping"], "damped"));
+    nodes.push(node("Add", &["damped", "unit"], "divisor"));
+    nodes.push(node("Div", &["square", "divisor"], "shares"));
+    nodes.push(node("ReduceMean", &["shares"], "score").message(5, axes).message(5, drop));
     nodes
 }
 
@@ -78,8 +82,10 @@ fn constants(model: &Autoencoder) -> Vec<Message> {
     let mut constants = vec![
         constant("mean", &[width], &single(&model.scale.mean)),
         constant("spread", &[width], &single(&model.scale.spread)),
-        constant("least", &[], &[-LIMIT as f32]),
-        constant("most", &[], &[LIMIT as f32]),
+        constant("least", &[], &[-LIMIT]),
+        constant("most", &[], &[LIMIT]),
+        constant("damping", &[], &single(&[model.judges[0].damping])),
+        constant("unit", &[width], &single(&model.judges.iter().map(|judge| judge.unit).collect::<Vec<_>>())),
     ];
     constants.extend(model.network.layers.iter().enumerate().flat_map(|(place, layer)| layer_constants(place, layer)));
     constants

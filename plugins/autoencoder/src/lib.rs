@@ -7,17 +7,21 @@
 
 mod activation;
 mod adam;
+mod error;
 mod export;
+mod four;
 mod model;
 mod network;
 mod parameters;
 mod protobuf;
 mod random;
 mod scale;
+mod scoring;
 mod tiles;
 mod training;
 
 pub use activation::Activation;
+pub use error::FeatureError;
 pub use model::Autoencoder;
 pub use parameters::{Parameters, default_hidden};
 

@@ -2,49 +2,27 @@
 
 use crate::{
     activation::Activation,
+    error::Judge,
     export,
     network::Network,
     parameters::Parameters,
     random::Random,
     scale::Scale,
-    tiles::{LANES, Lane, lanes},
-    training::train,
+    training::{Rows, train},
 };
 use ndarray::{Array2, ArrayView2};
 use synod_sdk::{Description, Detector, Error, Explanation, Reader, Training, Writer};
 
 /// The version of the model's bytes. Raise it whenever [`Autoencoder::to_bytes`] changes.
-const FORMAT: u32 = 1;
-
-/// Rows that go through the network together: their numbers stay in the fastest memory.
-const BLOCK: usize = 32;
+const FORMAT: u32 = 2;
 
 /// A trained autoencoder.
 #[derive(Debug)]
 pub struct Autoencoder {
     pub(crate) scale: Scale,
     pub(crate) network: Network,
-}
-
-impl Autoencoder {
-    /// Calls `each` with every row's contributions of its features to its raw score.
-    fn each_row(&self, rows: ArrayView2<'_, f64>, mut each: impl FnMut(&[f64])) {
-        let rows = rows.as_standard_layout();
-        let (values, width) = (rows.as_slice().unwrap_or_default(), self.width());
-        let mut room = self.network.room(rows.nrows().min(BLOCK));
-        let mut shares = vec![0.0; width];
-        for block in values.chunks(width * BLOCK) {
-            let count = block.len() / width;
-            let inputs = self.network.inputs_mut(&mut room, count, 0).chunks_exact_mut(lanes(width));
-            block.chunks_exact(width).zip(inputs).for_each(|(row, lanes)| self.scale.write(row, lanes));
-            self.network.forward(&mut room, count);
-            let answers = self.network.answers(&room, count).chunks_exact(lanes(width));
-            for (row, answer) in block.chunks_exact(width).zip(answers) {
-                self.scale.shares(row, answer, &mut shares);
-                each(&shares);
-            }
-        }
-    }
+    /// One for each feature.
+    pub(crate) judges: Vec<Judge>,
 }
 
 impl Detector for Autoencoder {
@@ -56,6 +34,7 @@ impl Detector for Autoencoder {
             version: env!("CARGO_PKG_VERSION"),
             summary: "How badly a network that learnt ordinary rows reproduces this one",
             minimum_rows: 10,
+            weights: true,
             explains: true,
             exports_onnx: true,
             ..Description::default()
@@ -69,12 +48,11 @@ impl Detector for Autoencoder {
     fn fit(parameters: &Parameters, training: &Training<'_>) -> Result<Self, Error> {
         let scale = Scale::of(training.rows);
         let width = training.rows.ncols();
-        let mut values: Vec<Lane> = vec![[0.0; LANES]; training.rows.nrows() * lanes(width)];
-        for (row, lanes) in training.rows.rows().into_iter().zip(values.chunks_exact_mut(lanes(width))) {
-            scale.write(&row.to_vec(), lanes);
-        }
-        let network = train(parameters, &parameters.widths(width), values, &mut Random::new(training.seed))?;
-        Ok(Self { scale, network })
+        let values = training.rows.rows().into_iter().flat_map(|row| scale.row(&row.to_vec()).collect::<Vec<_>>()).collect();
+        let rows = Rows { width, values, weights: weights(training) };
+        let trained = train(parameters, &parameters.widths(width), &rows, &mut Random::new(training.seed))?;
+        let judges = Judge::all(parameters.error, &trained.errors);
+        Ok(Self { scale, network: trained.network, judges })
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -82,6 +60,7 @@ impl Detector for Autoencoder {
         let widths: Vec<u32> = self.network.widths().iter().map(|width| *width as u32).collect();
         writer.number(u64::from(self.network.activation == Activation::Relu)).numbers(&widths);
         writer.reals(&self.scale.mean).reals(&self.scale.spread);
+        writer.reals(&self.judges.iter().map(|judge| judge.unit).collect::<Vec<_>>()).real(self.judges[0].damping);
         for layer in &self.network.layers {
             writer.numbers(&layer.weights().map(f32::to_bits).collect::<Vec<_>>());
             writer.numbers(&layer.biases().map(f32::to_bits).collect::<Vec<_>>());
@@ -98,13 +77,14 @@ impl Detector for Autoencoder {
         };
         let widths: Vec<usize> = reader.numbers()?.into_iter().map(|width| width as usize).collect();
         let scale = Scale::new(reader.reals()?, reader.reals()?).ok_or_else(|| Error::Model("the model's scale is damaged".into()))?;
+        let judges = read_judges(&mut reader, scale.mean.len())?;
         let ends = [widths.first(), widths.last()];
         if widths.len() < 2 || widths.contains(&0) || ends != [Some(&scale.mean.len()); 2] {
             return Err(Error::Model(format!("layers of {widths:?} units make no autoencoder of {} features", scale.mean.len())));
         }
         let network = read_network(&mut reader, activation, &widths)?;
         reader.finish()?;
-        Ok(Self { scale, network })
+        Ok(Self { scale, network, judges })
     }
 
     fn width(&self) -> usize {
@@ -112,8 +92,8 @@ impl Detector for Autoencoder {
     }
 
     fn score(&self, rows: ArrayView2<'_, f64>) -> Result<Vec<f64>, Error> {
-        let mut scores = Vec::with_capacity(rows.nrows());
-        self.each_row(rows, |shares| scores.push(shares.iter().sum()));
+        let rows = rows.as_standard_layout();
+        let scores = self.scores(rows.as_slice().unwrap_or_default());
         match scores.iter().position(|score: &f64| !score.is_finite()) {
             Some(row) => Err(Error::Data(format!("row {row} has no finite score: is a value missing?"))),
             None => Ok(scores),
@@ -121,15 +101,37 @@ impl Detector for Autoencoder {
     }
 
     fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Explanation, Error> {
-        let mut parts = Vec::with_capacity(rows.len());
-        self.each_row(rows, |shares| parts.extend_from_slice(shares));
-        let contributions = Array2::from_shape_vec(rows.dim(), parts).map_err(|error| Error::Data(error.to_string()))?;
+        let shares = self.shares(rows.as_standard_layout().as_slice().unwrap_or_default());
+        let contributions = Array2::from_shape_vec(rows.dim(), shares).map_err(|error| Error::Data(error.to_string()))?;
         Ok(Explanation { base: 0.0, contributions })
     }
 
     fn export_onnx(&self) -> Result<Vec<u8>, Error> {
         export::file(self)
     }
+}
+
+/// How much each row counts, 1 on average.
+fn weights(training: &Training<'_>) -> Vec<f32> {
+    let count = training.rows.nrows();
+    match training.weights {
+        None => vec![1.0; count],
+        Some(weights) => {
+            // Measured in the largest, so that the sum cannot overflow.
+            let largest = weights.iter().fold(f64::MIN_POSITIVE, |largest, weight| largest.max(*weight));
+            let mean = weights.iter().map(|weight| weight / largest).sum::<f64>() / count as f64;
+            weights.iter().map(|weight| (weight / largest / mean) as f32).collect()
+        }
+    }
+}
+
+fn read_judges(reader: &mut Reader<'_>, features: usize) -> Result<Vec<Judge>, Error> {
+    let (units, damping, weight) = (reader.reals()?, reader.real()?, 1.0 / features as f64);
+    let judges: Vec<Judge> = units.into_iter().map(|unit| Judge { unit, damping, weight }).collect();
+    if judges.len() != features || !judges.iter().all(Judge::is_sound) {
+        return Err(Error::Model("the model's usual errors are damaged".into()));
+    }
+    Ok(judges)
 }
 
 fn read_network(reader: &mut Reader<'_>, activation: Activation, widths: &[usize]) -> Result<Network, Error> {

@@ -1,6 +1,6 @@
 //! What a team can set in the configuration.
 
-use crate::activation::Activation;
+use crate::{activation::Activation, error::FeatureError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -30,6 +30,10 @@ pub struct Parameters {
     pub weight_decay: f64,
     /// Standard deviation of the noise added to the standardised rows while training, which the network learns to remove. 0 or more.
     pub noise: f64,
+    /// Share of the hidden units that is left out of each step of the training, at random. From 0 to 0.9.
+    pub dropout: f64,
+    /// How the errors of a row's features make its score.
+    pub error: FeatureError,
 }
 
 impl Default for Parameters {
@@ -44,6 +48,8 @@ impl Default for Parameters {
             validation: 0.1,
             weight_decay: 0.0,
             noise: 0.0,
+            dropout: 0.0,
+            error: FeatureError::default(),
         }
     }
 }
@@ -69,6 +75,7 @@ impl Parameters {
         expect((0.0..=0.5).contains(&self.validation), format!("validation: {} is not from 0 to 0.5", self.validation));
         expect((0.0..=100.0).contains(&self.weight_decay), format!("weight_decay: {} is not from 0 to 100", self.weight_decay));
         expect((0.0..=100.0).contains(&self.noise), format!("noise: {} is not from 0 to 100", self.noise));
+        expect((0.0..=0.9).contains(&self.dropout), format!("dropout: {} is not from 0 to 0.9", self.dropout));
         mistakes
     }
 

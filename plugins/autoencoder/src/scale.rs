@@ -1,10 +1,10 @@
 //! Standardising: each feature less its mean, in its standard deviations.
 
-use crate::tiles::{LANES, Lane};
+use crate::tiles::{Lane, ROWS};
 use ndarray::{ArrayView1, ArrayView2};
 
 /// Farther from the mean than this counts as this: it is beyond every judgement, and its square still fits single precision.
-pub(crate) const LIMIT: f64 = 1e12;
+pub(crate) const LIMIT: f32 = 1e12;
 
 /// Mean and standard deviation of each feature of the training rows.
 #[derive(Debug, Clone)]
@@ -30,32 +30,29 @@ impl Scale {
         (whole && spread.iter().all(usable) && inverse.iter().all(usable)).then_some(Self { mean, spread, inverse })
     }
 
-    /// Writes the standardised row into lanes; what they have beyond the row is left.
-    pub(crate) fn write(&self, row: &[f64], lanes: &mut [Lane]) {
-        let features = row.chunks(LANES).zip(self.mean.chunks(LANES).zip(self.inverse.chunks(LANES)));
-        for (lane, (values, (means, inverses))) in lanes.iter_mut().zip(features) {
-            for (number, (value, (mean, inverse))) in lane.iter_mut().zip(values.iter().zip(means.iter().zip(inverses))) {
-                *number = standardised(*value, *mean, *inverse) as f32;
-            }
-        }
+    /// The standardised row.
+    pub(crate) fn row<'a>(&'a self, row: &'a [f64]) -> impl Iterator<Item = f32> + 'a {
+        let scale = self.mean.iter().zip(&self.inverse);
+        row.iter().zip(scale).map(|(value, (mean, inverse))| standardised(*value, *mean, *inverse))
     }
 
-    /// Each feature's share of the mean squared difference between the standardised row and its reconstruction, given in lanes.
-    pub(crate) fn shares(&self, row: &[f64], reconstruction: &[Lane], shares: &mut [f64]) {
-        let part = 1.0 / row.len() as f64;
-        let chunks = row.chunks(LANES).zip(self.mean.chunks(LANES).zip(self.inverse.chunks(LANES)));
-        for ((shares, lane), (values, (means, inverses))) in shares.chunks_mut(LANES).zip(reconstruction).zip(chunks) {
-            let features = values.iter().zip(means.iter().zip(inverses));
-            for ((share, answer), (value, (mean, inverse))) in shares.iter_mut().zip(lane).zip(features) {
-                let difference = standardised(*value, *mean, *inverse) - f64::from(*answer);
-                *share = difference * difference * part;
-            }
+    /// Writes eight standardised rows, given one after the other, into lanes; those beyond the features are left.
+    pub(crate) fn block(&self, rows: &[f64], lanes: &mut [Lane]) {
+        let width = self.mean.len();
+        let rows: [&[f64]; ROWS] = std::array::from_fn(|row| &rows[row * width..][..width]);
+        let (mean, inverse, lanes) = (&self.mean[..width], &self.inverse[..width], &mut lanes[..width]);
+        for place in 0..width {
+            lanes[place] = rows.map(|row| standardised(row[place], mean[place], inverse[place]));
         }
     }
 }
 
-fn standardised(value: f64, mean: f64, inverse: f64) -> f64 {
-    ((value - mean) * inverse).clamp(-LIMIT, LIMIT)
+/// The subtraction is in double precision: the mean may be very many deviations.
+fn standardised(value: f64, mean: f64, inverse: f64) -> f32 {
+    let measured = ((value - mean) * inverse) as f32;
+    // Written so that a missing value stays one.
+    let least = if measured < -LIMIT { -LIMIT } else { measured };
+    if least > LIMIT { LIMIT } else { least }
 }
 
 /// Mean and standard deviation. The spread of a constant feature is 1: any change of it is measured in its own units.
@@ -80,12 +77,12 @@ mod tests {
         let scale = Scale::of(array![[1.0, 0.1, -1e307], [3.0, 0.1, 1e307]].view());
         assert_eq!(scale.mean[..2], [2.0, 0.1]);
         assert_eq!(scale.spread, [1.0, 1.0, 1e307]);
-        let mut lanes = [[9.0; LANES]];
-        scale.write(&[4.0, 2.1, 0.0], &mut lanes);
-        assert_eq!(lanes[0][..4], [2.0, 2.0, 0.0, 9.0]);
-        let mut shares = [0.0; 3];
-        scale.shares(&[4.0, 2.1, 1.5e307], &[[1.0, 2.0, 0.0, 9.0, 9.0, 9.0, 9.0, 9.0]], &mut shares);
-        assert_eq!(shares, [1.0 / 3.0, 0.0, 2.25 / 3.0]);
+        assert_eq!(scale.row(&[4.0, 2.1, 0.0]).collect::<Vec<_>>(), [2.0, 2.0, 0.0]);
+        assert_eq!(scale.row(&[1e300, -1e300, f64::MAX]).collect::<Vec<_>>(), [LIMIT, -LIMIT, 17.976_93]);
+        let mut lanes = [[9.0; ROWS]; 4];
+        let rows: Vec<f64> = (0..ROWS).flat_map(|row| [4.0 + row as f64, 2.1, 0.0]).collect();
+        scale.block(&rows, &mut lanes);
+        assert_eq!((lanes[0][..3].to_vec(), lanes[1][7], lanes[3]), (vec![2.0, 3.0, 4.0], 2.0, [9.0; ROWS]));
     }
 
     #[test]

@@ -5,12 +5,12 @@ use crate::{
     parameters::{Parameters, Score},
     plan::{Block, Plan},
 };
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Zip};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 use synod_sdk::{Description, Detector, Error, Explanation, Reader, Training, Writer, decode, encode, log};
 
 /// The version of the model's bytes. Raise it whenever [`Onnx::to_bytes`] changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What `fit` finds out and `load` needs, beside the file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,22 +30,22 @@ pub struct Onnx {
 }
 
 impl Onnx {
-    /// How far the reconstruction is from each row: for each feature its share of the mean squared difference.
-    fn shares(&self, rows: ArrayView2<'_, f64>) -> Result<Array2<f64>, Error> {
-        let output = self.plan.run(rows).map_err(Error::Data)?;
-        let mut shares = Array2::from_shape_vec(rows.dim(), output).map_err(|error| Error::Data(error.to_string()))?;
-        let width = self.learnt.spread.len() as f64;
-        Zip::from(shares.rows_mut()).and(rows.rows()).for_each(|mut shares, row| {
+    /// How far the reconstruction is from each row: for each feature its share of the mean squared difference, row by row.
+    fn shares(&self, rows: ArrayView2<'_, f64>) -> Result<Vec<f64>, Error> {
+        let mut shares = self.plan.run(rows).map_err(Error::Data)?;
+        let width = self.learnt.spread.len();
+        for (shares, row) in shares.chunks_exact_mut(width).zip(rows.rows()) {
             for ((share, value), spread) in shares.iter_mut().zip(row).zip(&self.learnt.spread) {
-                *share = ((value - *share) / spread).powi(2) / width;
+                let difference = (value - *share) / spread;
+                *share = difference * difference / width as f64;
             }
-        });
+        }
         Ok(shares)
     }
 
     fn raw_scores(&self, rows: ArrayView2<'_, f64>) -> Result<Vec<f64>, Error> {
         if self.learnt.parameters.score == Score::ReconstructionError {
-            return Ok(self.shares(rows)?.rows().into_iter().map(|shares| shares.iter().sum()).collect());
+            return Ok(self.shares(rows)?.chunks_exact(self.learnt.spread.len()).map(|shares| shares.iter().sum()).collect());
         }
         let mut scores = self.plan.run(rows).map_err(Error::Data)?;
         if !self.learnt.parameters.higher_is_anomalous {
@@ -118,20 +118,25 @@ impl Detector for Onnx {
             return Err(Error::Unsupported);
         }
         let shares = self.shares(rows)?;
-        finite(shares.rows().into_iter().map(|row| row.sum()).collect::<Vec<_>>().as_slice())?;
-        Ok(Explanation { base: 0.0, contributions: shares })
+        finite(&shares.chunks_exact(self.learnt.spread.len()).map(|row| row.iter().sum()).collect::<Vec<_>>())?;
+        let contributions = Array2::from_shape_vec(rows.dim(), shares).map_err(|error| Error::Data(error.to_string()))?;
+        Ok(Explanation { base: 0.0, contributions })
     }
 }
 
-/// The plan that takes many rows at once, if the graph can do that and keeps its rows apart; else the one that takes them one by one.
+/// The plan that takes many rows at once, if the graph can do that and keeps its rows apart, if possible with another one for a row alone;
+/// else the one that takes them one by one.
 fn prepared(file: &[u8], parameters: &Parameters, rows: ArrayView2<'_, f64>) -> Result<(Block, Plan), String> {
     let width = rows.ncols();
     let (_, interface) = read(file)?;
-    if !interface.input(&parameters.input, width)?.one_row()
-        && let Ok(plan) = Plan::new(file, parameters, width, Block::Many)
-        && matches!(plan.keeps_rows_apart(rows), Ok(true))
-    {
-        return Ok((Block::Many, plan));
+    if !interface.input(&parameters.input, width)?.one_row() {
+        for block in [Block::Both, Block::Many] {
+            if let Ok(plan) = Plan::new(file, parameters, width, block)
+                && matches!(plan.keeps_rows_apart(rows), Ok(true))
+            {
+                return Ok((block, plan));
+            }
+        }
     }
     log::info("the graph is run row by row: it takes no more, or its rows would depend on their neighbours");
     Ok((Block::One, Plan::new(file, parameters, width, Block::One)?))

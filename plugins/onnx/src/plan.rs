@@ -6,7 +6,7 @@ use crate::{
 };
 use ndarray::{ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{cell::RefCell, collections::HashMap, sync::Arc};
 use tract_onnx::{
     pb::{ModelProto, tensor_proto::DataType},
     prelude::*,
@@ -16,6 +16,9 @@ use tract_onnx::{
 /// The most rows that the graph sees at once. Past it nothing is won, and [`Plan::keeps_rows_apart`] has to try the sizes below.
 pub(crate) const LARGEST_BLOCK: usize = 256;
 
+/// What the number of rows is called in a graph that takes any.
+const ROWS: &str = "N";
+
 /// How many rows the graph is fed at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -24,16 +27,45 @@ pub(crate) enum Block {
     One,
     /// Up to [`LARGEST_BLOCK`].
     Many,
+    /// Up to [`LARGEST_BLOCK`], and a row alone goes through a copy of the graph that is optimised for one row and answers the same bits.
+    Both,
 }
 
 /// A graph that can be run.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    runnable: Arc<TypedRunnableModel>,
+    /// For any number of rows; absent if the graph is run row by row.
+    many: Option<Running>,
+    /// For one row.
+    one: Option<Running>,
     double: bool,
-    block: Block,
     /// Numbers that the output has for each row.
     outputs: usize,
+}
+
+/// An optimised graph, and the state of its last run: to set one up takes as long as a small graph.
+#[derive(Debug)]
+struct Running {
+    graph: Arc<TypedRunnableModel>,
+    state: RefCell<Option<TypedSimpleState>>,
+}
+
+impl Running {
+    fn new(model: TypedModel) -> Result<Self, String> {
+        let graph = model.into_runnable().map_err(|error| format!("the graph cannot be run: {error:#}"))?;
+        Ok(Self { graph, state: RefCell::default() })
+    }
+
+    fn run(&self, input: Tensor) -> TractResult<TVec<TValue>> {
+        let kept = self.state.take();
+        let mut state = kept.map_or_else(|| self.graph.spawn(), Ok)?;
+        let answer = state.run(tvec!(input.into_tvalue()))?;
+        // An operator that remembers the last row (a recurrent one) has to start afresh. So has a run that failed.
+        if state.op_states.iter().all(Option::is_none) {
+            self.state.replace(Some(state));
+        }
+        Ok(answer)
+    }
 }
 
 impl Plan {
@@ -48,16 +80,22 @@ impl Plan {
         let output = interface.output(&parameters.output)?;
         let kind = if double { f64::datum_type() } else { f32::datum_type() };
         let outputs = if parameters.score == Score::Output { 1 } else { width };
-        let model =
-            optimised(&proto, kind, width, output, block).map_err(|error| format!("the graph cannot be run: {error:#}. {interface}"))?;
-        check_output(&model, block, parameters.score, width).map_err(|text| format!("{text}. {interface}"))?;
-        let runnable = model.into_runnable().map_err(|error| format!("the graph cannot be run: {error:#}"))?;
-        Ok(Self { runnable, double, block, outputs })
+        let failed = |error: TractError| format!("the graph cannot be run: {error:#}. {interface}");
+        let typed = typed(&proto, kind, width, output, block).map_err(failed)?;
+        check_output(&typed, block, parameters.score, width).map_err(|text| format!("{text}. {interface}"))?;
+        let one = match block {
+            Block::Many => None,
+            Block::One => Some(typed.clone()),
+            Block::Both => Some(for_one_row(&typed).map_err(failed)?),
+        };
+        let many = (block != Block::One).then_some(typed);
+        let running = |model: TypedModel| model.into_optimized().map_err(failed).and_then(Running::new);
+        Ok(Self { many: many.map(running).transpose()?, one: one.map(running).transpose()?, double, outputs })
     }
 
     /// The output for each row, row-major.
     pub(crate) fn run(&self, rows: ArrayView2<'_, f64>) -> Result<Vec<f64>, String> {
-        let size = if self.block == Block::One { 1 } else { LARGEST_BLOCK };
+        let size = if self.many.is_some() { LARGEST_BLOCK } else { 1 };
         let mut found = Vec::with_capacity(rows.nrows() * self.outputs);
         for block in rows.axis_chunks_iter(Axis(0), size) {
             let before = found.len();
@@ -70,17 +108,28 @@ impl Plan {
     }
 
     fn run_block(&self, rows: ArrayView2<'_, f64>, found: &mut Vec<f64>) -> TractResult<()> {
-        let shape = [rows.nrows(), rows.ncols()];
-        let input = if self.double {
-            Tensor::from_shape(&shape, &rows.iter().copied().collect::<Vec<f64>>())?
+        let alone = self.one.as_ref().filter(|_| rows.nrows() == 1);
+        let running = alone.or(self.many.as_ref()).ok_or_else(|| TractError::msg(format!("no graph takes {} rows", rows.nrows())))?;
+        let answer = running.run(self.tensor(rows)?)?;
+        if answer[0].datum_type() == f32::datum_type() {
+            found.extend(answer[0].try_as_plain_ram()?.as_slice::<f32>()?.iter().copied().map(f64::from));
         } else {
-            Tensor::from_shape(&shape, &rows.iter().copied().map(single).collect::<Vec<f32>>())?
-        };
-        // Every run has a state of its own: an operator that remembers the last row (a recurrent one) starts afresh.
-        let answer = self.runnable.run(tvec!(input.into_tvalue()))?;
-        let output = answer[0].cast_to::<f64>()?;
-        found.extend_from_slice(output.try_as_plain_ram()?.as_slice::<f64>()?);
+            let output = answer[0].cast_to::<f64>()?;
+            found.extend_from_slice(output.try_as_plain_ram()?.as_slice::<f64>()?);
+        }
         Ok(())
+    }
+
+    fn tensor(&self, rows: ArrayView2<'_, f64>) -> TractResult<Tensor> {
+        let shape = [rows.nrows(), rows.ncols()];
+        if self.double {
+            return Tensor::from_shape(&shape, &rows.iter().copied().collect::<Vec<f64>>());
+        }
+        let mut tensor = Tensor::zero::<f32>(&shape)?;
+        let mut plain = tensor.try_as_plain_ram_mut()?;
+        plain.as_slice_mut::<f32>()?.iter_mut().zip(rows).for_each(|(place, value)| *place = single(*value));
+        drop(plain);
+        Ok(tensor)
     }
 
     /// Whether each of these rows gets the same output, bit for bit, alone and in blocks of many sizes. A matrix product may add in
@@ -105,20 +154,25 @@ fn single(value: f64) -> f32 {
     value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
 }
 
-fn optimised(proto: &ModelProto, kind: DatumType, width: usize, output: usize, block: Block) -> TractResult<TypedModel> {
+fn typed(proto: &ModelProto, kind: DatumType, width: usize, output: usize, block: Block) -> TractResult<TypedModel> {
     // What the file says of shapes between input and output is left out: its names for the number of rows would not be ours.
     let reader = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
     let model = reader.model_for_proto_model(proto)?;
-    let rows = if block == Block::One { 1.to_dim() } else { model.sym("N").to_dim() };
+    let rows = if block == Block::One { 1.to_dim() } else { model.sym(ROWS).to_dim() };
     let chosen = model.output_outlets()?[output];
     let model = model.with_output_outlets(&[chosen])?;
-    model.with_input_fact(0, InferenceFact::dt_shape(kind, &[rows, width.to_dim()]))?.into_optimized()
+    model.with_input_fact(0, InferenceFact::dt_shape(kind, &[rows, width.to_dim()]))?.into_typed()?.into_decluttered()
+}
+
+/// The graph with one for the number of rows.
+fn for_one_row(model: &TypedModel) -> TractResult<TypedModel> {
+    model.set_symbols(&HashMap::from([(model.sym(ROWS), 1.to_dim())]))
 }
 
 fn check_output(model: &TypedModel, block: Block, score: Score, width: usize) -> Result<(), String> {
     let fact = model.output_fact(0).map_err(|error| format!("{error:#}"))?;
     let shape = fact.shape.to_tvec();
-    let rows = if block == Block::One { 1.to_dim() } else { model.sym("N").to_dim() };
+    let rows = if block == Block::One { 1.to_dim() } else { model.sym(ROWS).to_dim() };
     let fits = match score {
         Score::ReconstructionError => shape[..] == [rows, width.to_dim()],
         Score::Output => shape[..] == [rows.clone()] || shape[..] == [rows, 1.to_dim()],

@@ -48,6 +48,16 @@ fn scikit_learns_network_is_scored_as_by_onnxruntime() {
 }
 
 #[test]
+fn graphs_as_keras_and_pytorch_write_them_are_scored_as_by_onnxruntime() {
+    let (vectors, planted) = (vectors("exported.json"), vectors("planted.json"));
+    let (training, rows) = (matrix(&planted["training"]), matrix(&planted["rows"]));
+    for graph in ["keras.onnx", "pytorch.onnx", "pytorch_script.onnx"] {
+        let expected = numbers(&vectors[graph]["standardised"]);
+        assert_close(&scores(&bytes(graph), &Parameters::default(), &training, &rows), &expected);
+    }
+}
+
+#[test]
 fn a_named_output_is_the_score() {
     let vectors = vectors("scores.json");
     let (training, rows) = (matrix(&vectors["training"]), matrix(&vectors["rows"]));
@@ -66,7 +76,8 @@ fn our_autoencoders_file_is_scored_as_by_itself() {
     let vectors = vectors("planted.json");
     let (training, rows) = (matrix(&vectors["training"]), matrix(&vectors["rows"]));
     for activation in [autoencoder::Activation::Tanh, autoencoder::Activation::Relu] {
-        let parameters = autoencoder::Parameters { activation, epochs: 20, ..autoencoder::Parameters::default() };
+        let error = autoencoder::FeatureError::Squared;
+        let parameters = autoencoder::Parameters { activation, error, epochs: 20, ..autoencoder::Parameters::default() };
         let own = Autoencoder::fit(&parameters, &Training::new(training.view(), 4)).unwrap();
         let (file, expected) = (own.export_onnx().unwrap(), own.score(rows.view()).unwrap());
         let output = Parameters { score: Score::Output, output: "score".into(), ..Parameters::default() };
