@@ -128,7 +128,6 @@ impl Plan {
         let mut tensor = Tensor::zero::<f32>(&shape)?;
         let mut plain = tensor.try_as_plain_ram_mut()?;
         plain.as_slice_mut::<f32>()?.iter_mut().zip(rows).for_each(|(place, value)| *place = single(*value));
-        drop(plain);
         Ok(tensor)
     }
 
