@@ -88,13 +88,19 @@ impl Case {
 
     /// Nanoseconds a row, with the call.
     pub(crate) fn sandbox_round(&self, batch: usize) -> Result<f64, Failed> {
-        self.round(batch, |width, values| Ok(drop(std::hint::black_box(self.pool.score(width, values)?))))
+        self.round(batch, |width, values| {
+            std::hint::black_box(self.pool.score(width, values)?);
+            Ok(())
+        })
     }
 
     /// Nanoseconds a row of the same code without a sandbox.
     pub(crate) fn native_round(&self, batch: usize) -> Result<f64, Failed> {
         let native = self.native.as_ref().ok_or_else(|| format!("{} is not compiled in", self.facts.plugin))?;
-        self.round(batch, |width, values| Ok(drop(std::hint::black_box(native.score(width, values)?))))
+        self.round(batch, |width, values| {
+            std::hint::black_box(native.score(width, values)?);
+            Ok(())
+        })
     }
 
     /// Calls go through the rows, so that no answer is foreseen.
