@@ -126,7 +126,7 @@ fn an_anomaly_is_one_message_its_repetition_none_and_it_ends() {
     });
     assert_eq!((labels, labels["entity"].as_str().unwrap().len()), (&expected, 16));
     assert_eq!(alert["generatorURL"], format!("https://synod.bank.example/v1/decisions/{first}"));
-    assert_eq!((&alert["annotations"]["detectors"], &alert["annotations"]["reasons"]), (&"forest".into(), &"a, b, c".into()));
+    assert_eq!((&alert["annotations"]["detectors"], &alert["annotations"]["reasons"]), (&"forest".into(), &"b, c, a".into()));
     let mail = mails.await_mail("of the anomaly", |mail| mail.subject().contains("FIRING"));
     assert!(mail.body().contains(&first), "{}", mail.body());
 

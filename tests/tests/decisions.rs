@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use synod_tests::configurations::{patient, three_numbers, three_numbers_csv};
 use synod_tests::{Answer, Installation, Server, guests, send};
 
-/// `forest` cannot vote where the balance is missing.
+/// `neighbours` cannot vote where the balance is missing.
 const CONFIGURATION: &str = "version: 1
 schema:
   id: event
@@ -33,8 +33,8 @@ features:
   pair_count: {history: count, per: [account, channel], over: 1d}
   above_mean: {expression: amount - mean_amount, missing: 0}
 detectors:
-  forest: {plugin: isolation-forest, features: [amount, balance, amount_ratio, day_count], parameters: {trees: 50}, contamination: 0.02}
-  neighbours: {plugin: local-outlier-factor, features: [amount, amount_ratio, above_mean], scale: standard, contamination: 0.02}
+  forest: {plugin: isolation-forest, features: [amount, amount_ratio, day_count], parameters: {trees: 50}, contamination: 0.02}
+  neighbours: {plugin: local-outlier-factor, features: [amount, balance, amount_ratio, above_mean], scale: standard, contamination: 0.02}
   network:
     plugin: autoencoder
     features: [amount, channel, amount_ratio, pair_count]
@@ -173,7 +173,7 @@ fn filters(middle: &str) -> Vec<(String, Fits)> {
         ("entity=nobody".into(), Box::new(|_| false)),
         ("anomalous=true".into(), Box::new(|one| one["verdict"]["anomalous"] == true)),
         ("anomalous=false".into(), Box::new(|one| one["verdict"]["anomalous"] == false)),
-        ("detector=forest&vote=abstained".into(), Box::new(|one| abstained(one, "forest"))),
+        ("detector=neighbours&vote=abstained".into(), Box::new(|one| abstained(one, "neighbours"))),
         ("detector=nobody&vote=yes".into(), Box::new(|_| false)),
         (format!("from={middle}"), Box::new(move |one| one["decided"].as_str().unwrap() >= since.as_str())),
         (format!("until={middle}"), Box::new(move |one| one["decided"].as_str().unwrap() < before.as_str())),
@@ -203,7 +203,7 @@ fn decisions_are_found_by_what_they_are() {
     assert_eq!(events, expected, "newest first");
     let outcomes: BTreeSet<&str> = whole.iter().map(|decision| decision["verdict"]["outcome"].as_str().unwrap()).collect();
     assert!(outcomes.len() > 1, "rows of several outcomes, or the filters are not tested: {outcomes:?}");
-    let abstaining = whole.iter().filter(|one| abstained(one, "forest")).count();
+    let abstaining = whole.iter().filter(|one| abstained(one, "neighbours")).count();
     assert_eq!(abstaining, (0..ROWS).filter(|row| row % 29 == 7).count());
 
     let middle = whole[150]["decided"].as_str().unwrap().to_owned();

@@ -40,6 +40,7 @@ fn few_rows_are_all_learnt_from_and_all_calibrated_on() {
     at.edit("  split: random\n", "  folds: 4\n");
     let said = at.run("fit --data rows.csv").ok();
     assert!(said.errors.contains("fold 4 of 4: 300 rows to fit, 100 to calibrate on"), "{}", said.errors);
+    assert_eq!(said.errors.matches("tree 100 of 200").count(), 1, "of the model itself, and not of each fold");
     let digests = DETECTORS.map(|detector| {
         let manifest = manifest(&at, detector, 1);
         assert_eq!(manifest["held_out"]["split"], "cross");
@@ -51,6 +52,16 @@ fn few_rows_are_all_learnt_from_and_all_calibrated_on() {
     at.run("generate --kind three-fields --rows 4000 --seed 2 --output new.csv").ok();
     let share = flagged(&at, "new.csv");
     assert!((0.004..0.025).contains(&share), "{share} of new rows are flagged where 1 % were asked for");
+}
+
+#[test]
+fn a_fit_that_is_divided_gives_the_same_model() {
+    // Alone, a detector has all processors for the parts of its fit; beside another it has one.
+    let at = with_rows(28_000);
+    at.run("fit --data rows.csv --detector isolation_forest").ok();
+    at.run("fit --data rows.csv --detector isolation_forest --detector local_outlier_factor").ok();
+    let digest = |version: u32| json(&at.read(&format!("data/models/isolation_forest/{version}.json")))["artifact"]["sha256"].take();
+    assert_eq!(digest(1), digest(2));
 }
 
 #[test]
@@ -133,10 +144,14 @@ fn false_discoveries_need_what_they_are_reckoned_from() {
 }
 
 #[test]
-fn weights_must_be_numbers_above_zero() {
-    let at = with_rows(300);
+fn weights_matter_and_must_be_numbers_above_zero() {
+    let at = with_rows(1000);
     at.run("fit --data rows.csv --weight Transaction_Amount").ok();
+    at.run("fit --data rows.csv --detector isolation_forest").ok();
     assert_eq!(manifest(&at, "local_outlier_factor", 1)["data"]["weighted"], false, "its plugin takes none");
+    assert_eq!([1, 2].map(|version| manifest(&at, "isolation_forest", version)["data"]["weighted"].take()), [true, false]);
+    let digest = |version: u32| json(&at.read(&format!("data/models/isolation_forest/{version}.json")))["artifact"]["sha256"].take();
+    assert_ne!(digest(1), digest(2));
     at.run("fit --data rows.csv --weight label").failed(3, &["row ", "`label` is no weight: write a number above 0"]);
     at.run("fit --data rows.csv --weight nothing").failed(2, &["has no column `nothing`"]);
 }

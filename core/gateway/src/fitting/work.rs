@@ -43,6 +43,9 @@ struct Done {
     left_out: Vec<f64>,
 }
 
+/// Hears what a plugin says.
+type Log<'a> = &'a (dyn Fn(LogLevel, &str) + Sync);
+
 struct Work<'a> {
     config: &'a Config,
     data: &'a Dataset,
@@ -128,7 +131,7 @@ impl Work<'_> {
     fn model(&self, detector: usize) -> Result<Done, FitError> {
         let learning = &self.prepared[detector];
         self.say(detector, &format!("fitting {} rows of {} features", learning.rows, learning.training.width));
-        let bytes = self.learn(detector, learning)?;
+        let bytes = self.learn(detector, learning, &|_, line| self.say(detector, line))?;
         let own = |fold: &&Fold| fold.training.is_none();
         let held_out: Vec<usize> = self.rows.folds.iter().filter(own).flat_map(|fold| fold.held_out.iter().copied()).collect();
         if !held_out.is_empty() {
@@ -146,7 +149,13 @@ impl Work<'_> {
         let learning = learning(self.config, self.data, self.detectors[detector], &self.opened[detector].plugin, training)?;
         let all = self.rows.folds.len();
         self.say(detector, &format!("fold {} of {all}: {} rows to fit, {} to calibrate on", fold + 1, learning.rows, held_out.len()));
-        let bytes = self.learn(detector, &learning)?;
+        // The steps of several folds side by side would tell nobody anything.
+        let log = |level: LogLevel, line: &str| {
+            if matches!(level, LogLevel::Warn | LogLevel::Error) {
+                self.say(detector, &format!("fold {}: {line}", fold + 1));
+            }
+        };
+        let bytes = self.learn(detector, &learning, &log)?;
         let held_out = self.score(detector, bytes, &learning.see(self.data, held_out))?;
         Ok(Done { held_out, ..Done::default() })
     }
@@ -160,7 +169,7 @@ impl Work<'_> {
         move |source| FitError::Plugin { detector: detector.clone(), doing, source }
     }
 
-    fn learn(&self, detector: usize, learning: &Learning) -> Result<Arc<[u8]>, FitError> {
+    fn learn(&self, detector: usize, learning: &Learning, log: Log<'_>) -> Result<Arc<[u8]>, FitError> {
         let (config, opened) = (self.detectors[detector], &self.opened[detector]);
         let parameters = config.parameters.to_string();
         let features: Vec<(&str, u32)> = learning.view.columns().zip(learning.categories.iter().copied()).collect();
@@ -175,20 +184,19 @@ impl Work<'_> {
             values: &learning.training.values,
         };
         let divided = opened.plugin.description().parts && learning.rows >= DIVIDED && self.parts > 1;
-        let bytes = if divided { self.learn_in_parts(detector, &training) } else { self.learn_part(detector, &training) };
+        let bytes = if divided { self.learn_in_parts(detector, &training, log) } else { self.learn_part(detector, &training, log) };
         Ok(bytes.map_err(self.failed(detector, "the fit"))?.into())
     }
 
-    fn learn_part(&self, detector: usize, training: &Training<'_>) -> Result<Vec<u8>, Failure> {
-        let mut log = |_: LogLevel, line: &str| self.say(detector, line);
-        self.opened[detector].plugin.fit(training, &self.detectors[detector].fit, &mut log)
+    fn learn_part(&self, detector: usize, training: &Training<'_>, log: Log<'_>) -> Result<Vec<u8>, Failure> {
+        self.opened[detector].plugin.fit(training, &self.detectors[detector].fit, &mut |level, line| log(level, line))
     }
 
-    fn learn_in_parts(&self, detector: usize, training: &Training<'_>) -> Result<Vec<u8>, Failure> {
+    fn learn_in_parts(&self, detector: usize, training: &Training<'_>, log: Log<'_>) -> Result<Vec<u8>, Failure> {
         let count = self.parts as u32;
         let parts: Vec<u32> = (0..count).collect();
         let learnt =
-            in_parallel(&parts, self.parts, |index| self.learn_part(detector, &Training { part: Some((*index, count)), ..*training }));
+            in_parallel(&parts, self.parts, |index| self.learn_part(detector, &Training { part: Some((*index, count)), ..*training }, log));
         let parts = learnt.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
         self.opened[detector].plugin.merge(&parts, &self.detectors[detector].fit)
     }
