@@ -159,7 +159,7 @@ fn explaining(pool: &Pool, matrix: &Matrix, round: Duration) -> Result<f64, Fail
     Ok(cost(1, matrix.rows(), round, |row| drop(black_box(pool.explain(matrix.width, matrix.row(row))))).call_ns)
 }
 
-/// Does things over and over: twenty rounds at least, each through all of them or for a twentieth of the time.
+/// Does things over and over, in rounds through all of them or of a twentieth of the time: three rounds at least.
 fn cost(rows: usize, things: usize, time: Duration, act: impl Fn(usize)) -> Cost {
     let begun = Instant::now();
     let mut rounds: Vec<f64> = Vec::new();
