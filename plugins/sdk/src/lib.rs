@@ -44,6 +44,8 @@ mod format;
 #[doc(hidden)]
 pub mod guest;
 pub mod log;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod measuring;
 
 pub use detector::{Description, Detector, Error, Explanation, Feature, Part, Training};
 pub use format::{Reader, Writer, decode, encode};

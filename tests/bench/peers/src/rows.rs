@@ -11,22 +11,9 @@ pub(crate) struct Rows {
     pub(crate) values: Vec<f64>,
 }
 
-/// About normal rows (sums of uniform numbers) around one of two centres.
+/// Noise from a seed, one row behind the other.
 pub(crate) fn noise(count: usize, width: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut uniform = || {
-        // Splitmix64 (Steele, Lea and Flood 2014).
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    };
-    let mut values = Vec::with_capacity(count * width);
-    for _ in 0..count {
-        let centre = if uniform() < 0.3 { 3.0 } else { 0.0 };
-        values.extend((0..width).map(|_| centre + (0..12).map(|_| uniform()).sum::<f64>() - 6.0));
-    }
-    values
+    synod_sdk::measuring::noise(count, width, seed).into_iter().collect()
 }
 
 /// Writes rows as CSV without a header; a number is the shortest that reads back as the same.
