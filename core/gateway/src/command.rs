@@ -26,6 +26,7 @@ mod replay;
 mod score;
 mod serve;
 mod size;
+mod votes;
 
 use crate::cli::{Cli, Command};
 use crate::config::ConfigError;

@@ -4,14 +4,14 @@ mod record;
 
 use super::dataset::{self, Line, Loaded, Wanted};
 use super::installation::Installation;
-use super::{CommandError, progress};
+use super::{CommandError, progress, votes};
 use crate::cli::Score;
 use crate::engine::{Engine, JudgedRow, live_models};
 use crate::past::Repeated;
 use crate::rows::RowReader;
 use std::time::Instant;
 use synod_detection::history::PastValues;
-use synod_detection::{Ballot, Batch, Outcome, Vote};
+use synod_detection::{Ballot, Batch, Outcome};
 use synod_store::{Cell, ColumnSpec, Kind, TableWriter};
 
 /// Rows that are judged at a time.
@@ -146,13 +146,8 @@ fn columns(engine: &Engine, features: &[String]) -> Vec<ColumnSpec> {
         column("votes", Kind::Integer),
     ]);
     for detector in engine.detectors() {
-        let own = |what: &str, kind| column(&format!("{}.{what}", detector.name()), kind);
-        columns.extend([
-            own("anomalous", Kind::Boolean),
-            own("score", Kind::Number),
-            own("raw_score", Kind::Number),
-            own("abstention", Kind::Text),
-        ]);
+        columns.extend(votes::columns(detector.name()));
+        columns.push(column(&format!("{}.abstention", detector.name()), Kind::Text));
     }
     columns.extend(features.iter().map(|name| column(&format!("feature.{name}"), Kind::Number)));
     columns.push(column("error", Kind::Text));
@@ -172,7 +167,7 @@ fn line(engine: &Engine, batch: &Batch, number: u64, place: &Result<usize, Strin
             cells.push(Cell::Boolean(verdict.anomalous));
             cells.push(Cell::Number(verdict.score));
             cells.push(Cell::Integer(verdict.votes as i64));
-            row.ballots.iter().for_each(|ballot| cells.extend(ballot_cells(ballot)));
+            row.ballots.iter().for_each(|ballot| ballot_cells(ballot, &mut cells));
         }
         None => cells.extend(vec![Cell::Missing; 4 + 4 * engine.detectors().len()]),
     }
@@ -180,13 +175,12 @@ fn line(engine: &Engine, batch: &Batch, number: u64, place: &Result<usize, Strin
     cells
 }
 
-fn ballot_cells(ballot: &Ballot) -> [Cell; 4] {
-    match ballot {
-        Ballot::Vote(Vote { anomalous, score, raw_score, .. }) => {
-            [Cell::Boolean(*anomalous), Cell::Number(*score), Cell::Number(*raw_score), Cell::Missing]
-        }
-        Ballot::Abstention(abstention) => [Cell::Missing, Cell::Missing, Cell::Missing, Cell::Text(abstention.reason.into())],
-    }
+fn ballot_cells(ballot: &Ballot, cells: &mut Vec<Cell>) {
+    cells.extend(votes::cells(ballot.vote()));
+    cells.push(match ballot {
+        Ballot::Vote(_) => Cell::Missing,
+        Ballot::Abstention(abstention) => Cell::Text(abstention.reason.into()),
+    });
 }
 
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! The files of `--output`.
 
-use super::super::CommandError;
+use super::super::{CommandError, votes};
 use super::report::Report;
 use super::rows::JudgedRows;
 use super::thresholds::Point;
@@ -73,10 +73,7 @@ impl RowsFile<'_> {
         columns.extend(self.arguments.by.as_ref().map(|_| column("group", Kind::Text)));
         columns.push(column("cost_if_missed", Kind::Number));
         columns.extend([column("outcome", Kind::Text), column("anomalous", Kind::Boolean), column("score", Kind::Number)]);
-        for detector in &self.config.detectors {
-            let own = |what: &str, kind| column(&format!("{}.{what}", detector.name), kind);
-            columns.extend([own("anomalous", Kind::Boolean), own("score", Kind::Number), own("raw_score", Kind::Number)]);
-        }
+        columns.extend(self.config.detectors.iter().flat_map(|detector| votes::columns(&detector.name)));
         columns
     }
 
@@ -90,12 +87,7 @@ impl RowsFile<'_> {
         cells.extend(self.arguments.by.as_ref().map(|_| Cell::Text(self.past.loaded.groups[place].clone())));
         cells.push(if rows.labels[index] { Cell::Number(rows.missed[index]) } else { Cell::Missing });
         cells.extend([Cell::Text(verdict.outcome.name().into()), Cell::Boolean(verdict.anomalous), Cell::Number(verdict.score)]);
-        for votes in &rows.votes {
-            cells.extend(match &votes[index] {
-                Some(vote) => [Cell::Boolean(vote.anomalous), Cell::Number(vote.score), Cell::Number(vote.raw_score)],
-                None => [Cell::Missing, Cell::Missing, Cell::Missing],
-            });
-        }
+        cells.extend(rows.votes.iter().flat_map(|of_detector| votes::cells(of_detector[index].as_ref())));
         cells
     }
 }

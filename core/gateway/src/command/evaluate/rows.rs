@@ -1,6 +1,6 @@
 //! The rows that were judged, as a table: for those who want to look at the votes themselves.
 
-use super::super::CommandError;
+use super::super::{CommandError, votes};
 use crate::engine::{Engine, JudgedRow};
 use std::path::Path;
 use synod_store::{Cell, ColumnSpec, Kind, TableWriter};
@@ -13,10 +13,7 @@ pub(super) fn write(path: &Path, engine: &Engine, numbers: &[u64], labels: &[boo
         let mut cells =
             vec![Cell::Integer(*number as i64), Cell::Boolean(*label), Cell::Boolean(verdict.anomalous), Cell::Number(verdict.score)];
         for ballot in &row.ballots {
-            cells.extend(match ballot.vote() {
-                Some(vote) => [Cell::Boolean(vote.anomalous), Cell::Number(vote.score), Cell::Number(vote.raw_score)],
-                None => [Cell::Missing, Cell::Missing, Cell::Missing],
-            });
+            cells.extend(votes::cells(ballot.vote()));
         }
         writer.write(&cells)?;
     }
@@ -31,9 +28,6 @@ fn columns(engine: &Engine) -> Vec<ColumnSpec> {
         column("anomalous", Kind::Boolean),
         column("score", Kind::Number),
     ];
-    for detector in engine.detectors() {
-        let own = |what: &str, kind| column(&format!("{}.{what}", detector.name()), kind);
-        columns.extend([own("anomalous", Kind::Boolean), own("score", Kind::Number), own("raw_score", Kind::Number)]);
-    }
+    columns.extend(engine.detectors().iter().flat_map(|detector| votes::columns(detector.name())));
     columns
 }
