@@ -298,19 +298,15 @@ impl Policy {
             let threshold = self.threshold.score(&calibration, &combined(&left_out, rows.1));
             self.reference.by_voters.insert(voters, Meaning { calibration, threshold });
         }
-        self.reference.expected = Some(self.flagged(samples, &held_out));
+        self.reference.expected = Some(self.flagged(samples, rows.0));
         self
     }
 
-    /// The share of held-out rows, whose scores these are, that are anomalous when all vote.
-    fn flagged(&self, samples: &[Sample<'_>], scores: &[Vec<f64>]) -> f64 {
-        let rows = scores[0].len();
-        let vote = |(sample, scores): (&Sample<'_>, &Vec<f64>), row: usize| {
-            let (score, threshold) = (scores[row], sample.threshold);
-            Ballot::Vote(Vote { raw_score: 0.0, score, extrapolated: false, threshold, anomalous: score >= threshold })
-        };
+    /// The share of held-out rows that are anomalous when all vote.
+    fn flagged(&self, samples: &[Sample<'_>], rows: usize) -> f64 {
+        let vote = |sample: &Sample<'_>, row: usize| Vote::new(sample.calibration.held_out()[row], sample.calibration, sample.threshold);
         let anomalous = |row: &usize| {
-            let ballots: Vec<Ballot> = samples.iter().zip(scores).map(|one| vote(one, *row)).collect();
+            let ballots: Vec<Ballot> = samples.iter().map(|sample| Ballot::Vote(vote(sample, *row))).collect();
             self.judge(&ballots.iter().collect::<Vec<_>>()).anomalous
         };
         (0..rows).filter(anomalous).count() as f64 / rows as f64

@@ -18,9 +18,7 @@ pub fn latest(times: &[i64], rows: &[usize], share: f64) -> Split {
 
 /// Holds out rows drawn by the seed.
 pub fn random(rows: &[usize], share: f64, seed: u64) -> Split {
-    let mut order = rows.to_vec();
-    order.sort_by_key(|row| (draw(seed, *row as u64), *row));
-    cut(order, share)
+    cut(drawn(rows, seed), share)
 }
 
 /// Holds out rows drawn by the seed, the same share of the anomalies as of the others.
@@ -36,8 +34,7 @@ pub fn stratified(labels: &[bool], share: f64, seed: u64) -> Split {
 
 /// Divides the rows into so many folds, drawn by the seed: each is held out of one split and learnt from in all others.
 pub fn folds(rows: &[usize], count: usize, seed: u64) -> Vec<Split> {
-    let mut order = rows.to_vec();
-    order.sort_by_key(|row| (draw(seed, *row as u64), *row));
+    let order = drawn(rows, seed);
     let split = |fold: usize| {
         let place = |wanted: bool| {
             let mut rows: Vec<usize> =
@@ -55,8 +52,7 @@ pub fn sample(rows: &[usize], most: usize, seed: u64) -> Vec<usize> {
     if rows.len() <= most {
         return rows.to_vec();
     }
-    let mut order = rows.to_vec();
-    order.sort_by_key(|row| (draw(seed, *row as u64), *row));
+    let mut order = drawn(rows, seed);
     order.truncate(most);
     order.sort_unstable();
     order
@@ -68,6 +64,13 @@ pub fn thin(rows: &[usize], most: usize) -> Vec<usize> {
         return rows.to_vec();
     }
     (0..most).map(|index| rows[index * rows.len() / most]).collect()
+}
+
+/// The rows in an order that the seed draws; it depends on no other row.
+fn drawn(rows: &[usize], seed: u64) -> Vec<usize> {
+    let mut order = rows.to_vec();
+    order.sort_by_key(|row| (draw(seed, *row as u64), *row));
+    order
 }
 
 fn cut(mut order: Vec<usize>, share: f64) -> Split {

@@ -2,11 +2,9 @@
 //! so thresholds can be changed without fitting again.
 
 use crate::{Calibration, score_of_share};
-use serde::{Deserialize, Serialize};
 
 /// How a threshold is found.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Threshold {
     /// The score that this share of the rows reaches.
     FlagRate(f64),
@@ -21,16 +19,6 @@ pub enum Threshold {
 }
 
 impl Threshold {
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::FlagRate(_) => "flag_rate",
-            Self::Fixed(_) => "fixed",
-            Self::Pot(_) => "pot",
-            Self::Fdr(_) => "fdr",
-        }
-    }
-
     /// The score from which on a row is anomalous. `left_out` are raw scores of the rows that the fit left out, in the share in which they
     /// come beside the held-out ones.
     pub fn score(self, calibration: &Calibration, left_out: &[f64]) -> f64 {

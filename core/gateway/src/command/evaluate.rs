@@ -67,6 +67,7 @@ struct Report {
     /// For each value of the column of `--by`.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     by: IndexMap<String, Group>,
+    /// Every rule on the same votes, if that is asked for.
     policies: IndexMap<String, OfPolicy>,
 }
 
@@ -94,13 +95,17 @@ pub(super) fn run(arguments: &Evaluate) -> Result<(), CommandError> {
         let numbers: Vec<u64> = rows.iter().map(|row| numbers.get(row).copied().unwrap_or_default()).collect();
         rows::write(path, &engine, &numbers, &labels, &judged.rows)?;
     }
-    let report = report(&engine, &judged.rows, &labels, &groups, arguments.top);
+    let mut report = report(&engine, &judged.rows, &labels, &groups, arguments.top);
+    if arguments.policies || matches!(arguments.format, Format::Json) {
+        report.policies =
+            alternatives(&engine).into_iter().map(|(name, policy)| (name, of_policy(&policy, &judged.rows, &labels))).collect();
+    }
     if report.anomalies == 0 || report.anomalies == report.rows {
         eprintln!("all {} rows have the same label: the areas under the curves are not defined", report.rows);
     }
     match arguments.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(&report).map_err(|error| CommandError::Failed(error.to_string()))?),
-        Format::Table => print!("{}", table(&report, arguments.policies)),
+        Format::Table => print!("{}", table(&report)),
     }
     Ok(())
 }
@@ -138,21 +143,23 @@ fn report(engine: &Engine, rows: &[JudgedRow], labels: &[bool], groups: &[&str],
         measured(&raw, &scores, &flagged, labels)
     };
     let named = |(index, one): (usize, &crate::engine::Detector)| (one.name().to_owned(), detector(index));
-    let of_policy = |policy: &Policy| {
-        let verdicts: Vec<_> = rows.iter().map(|row| policy.judge(&row.ballots.iter().collect::<Vec<&Ballot>>())).collect();
-        let scores: Vec<f64> = verdicts.iter().map(|verdict| verdict.score).collect();
-        let flagged: Vec<bool> = verdicts.iter().map(|verdict| verdict.anomalous).collect();
-        OfPolicy { measured: measured(&scores, &scores, &flagged, labels), expected_flag_rate: policy.expected_flag_rate() }
-    };
     Report {
         rows: rows.len(),
         anomalies: labels.iter().filter(|label| **label).count(),
         abstentions: rows.iter().flat_map(|row| &row.ballots).filter(|ballot| ballot.vote().is_none()).count(),
         detectors: engine.detectors().iter().enumerate().map(named).collect(),
-        consensus: Consensus { of_policy: of_policy(engine.policy()), policy: engine.policy().rule },
+        consensus: Consensus { of_policy: of_policy(engine.policy(), rows, labels), policy: engine.policy().rule },
         by: of_groups(rows, groups, share),
-        policies: alternatives(engine).into_iter().map(|(name, policy)| (name, of_policy(&policy))).collect(),
+        policies: IndexMap::new(),
     }
+}
+
+/// How the votes would have been judged by this policy.
+fn of_policy(policy: &Policy, rows: &[JudgedRow], labels: &[bool]) -> OfPolicy {
+    let verdicts: Vec<_> = rows.iter().map(|row| policy.judge(&row.ballots.iter().collect::<Vec<&Ballot>>())).collect();
+    let scores: Vec<f64> = verdicts.iter().map(|verdict| verdict.score).collect();
+    let flagged: Vec<bool> = verdicts.iter().map(|verdict| verdict.anomalous).collect();
+    OfPolicy { measured: measured(&scores, &scores, &flagged, labels), expected_flag_rate: policy.expected_flag_rate() }
 }
 
 /// How many of each group's rows are flagged, by the policy and among the highest scores.
@@ -202,7 +209,7 @@ fn measured(ranked: &[f64], scores: &[f64], flagged: &[bool], labels: &[bool]) -
     }
 }
 
-fn table(report: &Report, policies: bool) -> String {
+fn table(report: &Report) -> String {
     let mut text = format!("{} rows, {} anomalies, {} abstentions\n\n", report.rows, report.anomalies, report.abstentions);
     text += &format!(
         "{:28} {:>8} {:>8} {:>8} {:>10} {:>8} {:>8} {:>9} {:>9} {:>12}\n",
@@ -219,7 +226,7 @@ fn table(report: &Report, policies: bool) -> String {
         };
         report.by.iter().for_each(|(name, group)| text += &line(name, group));
     }
-    if policies {
+    if !report.policies.is_empty() {
         text += "\nThe same votes under each rule:\n";
         report.policies.iter().for_each(|(name, one)| text += &line(name, &one.measured, one.expected_flag_rate));
     } else {

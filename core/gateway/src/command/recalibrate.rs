@@ -6,7 +6,7 @@ use super::export::decisions::recorded::Recorded;
 use super::installation::Installation;
 use super::{CommandError, progress};
 use crate::cli::{Learn, Recalibrate};
-use crate::decision::Decision;
+use crate::decision::{Decision, VoteOf};
 use crate::engine::{Detector, Engine, live_models, short};
 use crate::fitting::Model;
 use crate::hexadecimal::hexadecimal;
@@ -148,10 +148,8 @@ fn of_decisions(at: &Installation, engine: &Engine, arguments: &Recalibrate) -> 
 /// The raw scores of a decision by the very models that are live.
 fn votes(engine: &Engine, decision: &Decision) -> Option<Vec<f64>> {
     let of_detector = |detector: &Detector| {
-        let by_this = |identity: &crate::engine::Identity, digest: &str| identity.model == digest;
-        let vote =
-            decision.votes.iter().find(|vote| vote.detector == detector.name() && by_this(detector.identity(), &vote.model_digest))?;
-        Some(vote.vote.raw_score)
+        let by_this = |vote: &&VoteOf| vote.detector == detector.name() && vote.model_digest == detector.identity().model;
+        decision.votes.iter().find(by_this).map(|vote| vote.vote.raw_score)
     };
     engine.detectors().iter().map(of_detector).collect()
 }
