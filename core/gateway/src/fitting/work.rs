@@ -180,6 +180,7 @@ impl Work<'_> {
             features: &features,
             weights: learning.weights.as_deref(),
             part: None,
+            previous: None,
             width: learning.training.width,
             values: &learning.training.values,
         };
