@@ -123,6 +123,46 @@ fn two_hundred_swaps_under_load_fail_no_request_and_mix_no_answer() {
     at.run("replay").ok();
 }
 
+/// Bytes of memory that a process has.
+fn resident(server: &Server) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.process())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
+}
+
+#[test]
+fn a_thousand_reloads_leave_memory_as_it_was() {
+    const EACH: usize = 100;
+    let at = twice_fitted();
+    let server = Server::start(&at);
+    let memory: Vec<f64> = (0..10)
+        .map(|_| {
+            for reload in 0..EACH {
+                promote(&server, if reload % 2 == 0 { "2" } else { "1" }).ok();
+            }
+            judged_by(&server);
+            resident(&server)
+        })
+        .collect();
+    // After the first hundreds, what is kept for later is there.
+    let late = &memory[4..];
+    let middle = (late.len() - 1) as f64 / 2.0;
+    let mean = late.iter().sum::<f64>() / late.len() as f64;
+    let (mut above, mut below) = (0.0, 0.0);
+    for (place, bytes) in late.iter().enumerate() {
+        above += (place as f64 - middle) * (bytes - mean);
+        below += (place as f64 - middle).powi(2);
+    }
+    let slope = above / below / EACH as f64;
+    println!(
+        "memory after each {EACH} reloads, MiB: {:.1?}; slope {slope:.0} bytes a reload",
+        memory.iter().map(|bytes| bytes / 1048576.0).collect::<Vec<_>>()
+    );
+    // Of each model and its sandboxes there are some megabytes.
+    assert!(slope < 8192.0, "memory grows by {slope} bytes a reload: {memory:?}");
+    server.stop();
+}
+
 #[test]
 fn what_a_command_moves_is_followed_and_what_a_request_moves_judges_when_it_is_answered() {
     let at = twice_fitted();

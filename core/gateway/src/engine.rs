@@ -1,10 +1,11 @@
 //! The way of a batch through the platform: features, each detector in its sandbox, votes, verdict. Files and requests take this one way,
 //! so a row gets the same score from both.
 
+mod breaking;
 mod detector;
 mod spans;
 
-pub use detector::{Call, Detector, Identity, MISSING_FEATURE, NOT_READY, Trouble};
+pub use detector::{Call, Detector, Identity, MISSING_FEATURE, NOT_READY, PAUSED, Trouble};
 
 use crate::config::{Config, DetectorConfig};
 use crate::fitting::Model;
