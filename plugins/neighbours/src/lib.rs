@@ -3,12 +3,15 @@
 //! [`Reference`] is the part of a model that keeps the rows: it merges equal ones, thins them where there are too many, and finds the
 //! nearest of them, with the same bits in every batch and on every machine. It does not know what a detector makes of the neighbours.
 
+mod coarse;
+mod eight;
 mod metric;
 mod nearest;
 mod pair;
 mod prepare;
 mod reference;
 mod settings;
+mod shape;
 mod tree;
 
 pub use metric::Metric;

@@ -3,6 +3,7 @@
 //! Nothing here depends on the machine: a power is a product where the exponent is a whole number, and otherwise that of the crate `libm`,
 //! which is the same arithmetic everywhere.
 
+use crate::coarse::Parts;
 use crate::pair::Pair;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,12 @@ pub(crate) trait Distance: Copy {
 
     /// The distance of two rows with this sum.
     fn root(self, sum: f64) -> f64;
+
+    /// What a coarse copy of the rows adds up to rule rows out, if there is to be one.
+    #[inline(always)]
+    fn coarse(self) -> Option<Parts> {
+        None
+    }
 }
 
 /// [`Metric::Euclidean`].
@@ -64,6 +71,11 @@ impl Distance for Euclidean {
 
     fn root(self, sum: f64) -> f64 {
         sum.sqrt()
+    }
+
+    #[inline(always)]
+    fn coarse(self) -> Option<Parts> {
+        Some(Parts::Squares)
     }
 }
 
@@ -85,6 +97,11 @@ impl Distance for Cosine {
     fn root(self, sum: f64) -> f64 {
         sum / 2.0
     }
+
+    #[inline(always)]
+    fn coarse(self) -> Option<Parts> {
+        Some(Parts::Squares)
+    }
 }
 
 /// [`Metric::Manhattan`].
@@ -104,6 +121,11 @@ impl Distance for Manhattan {
 
     fn root(self, sum: f64) -> f64 {
         sum
+    }
+
+    #[inline(always)]
+    fn coarse(self) -> Option<Parts> {
+        Some(Parts::Magnitudes)
     }
 }
 
