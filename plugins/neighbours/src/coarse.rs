@@ -9,25 +9,75 @@
 
 use crate::eight::{Eight, Four, not_above};
 use crate::shape::{LANES, Shape};
+use std::{collections::BinaryHeap, ops::Range};
 
 /// How a metric's sum is computed from steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parts {
-    /// Squared differences.
-    Squares,
-    /// Differences without their sign.
-    Magnitudes,
+pub(crate) trait Parts {
+    /// Of each two differences that lie side by side, what they add to the sum.
+    fn part(differences: Eight) -> Four;
+
+    /// By how much a row's distance and its sum of steps can be at odds, for so many features, so that they can be compared: in roots of
+    /// sums for squares.
+    fn slack(features: f64) -> f64;
+
+    /// What a sum is at most, if it is at odds with another by twice the slack.
+    fn farther(sum: f64, slack: f64) -> f64;
+}
+
+/// Squared differences.
+#[derive(Debug)]
+pub(crate) struct Squares;
+
+impl Parts for Squares {
+    #[inline(always)]
+    fn part(differences: Eight) -> Four {
+        differences.squares()
+    }
+
+    /// By the triangle inequality, where each of the differences is off by a step; and some more for rounding.
+    fn slack(features: f64) -> f64 {
+        features.sqrt() + 1e-3
+    }
+
+    #[inline(always)]
+    fn farther(sum: f64, slack: f64) -> f64 {
+        let root = sum.sqrt() + 2.0 * slack;
+        root * root
+    }
+}
+
+/// Differences without their sign.
+#[derive(Debug)]
+pub(crate) struct Magnitudes;
+
+impl Parts for Magnitudes {
+    #[inline(always)]
+    fn part(differences: Eight) -> Four {
+        differences.magnitudes()
+    }
+
+    fn slack(features: f64) -> f64 {
+        features + 1.0
+    }
+
+    #[inline(always)]
+    fn farther(sum: f64, slack: f64) -> f64 {
+        sum + 2.0 * slack
+    }
 }
 
 /// The copy.
 #[derive(Debug)]
 pub(crate) struct Coarse {
     shape: Shape,
+    rows: usize,
     scale: Scale,
     /// How many pairs of features there are; where one is left over, zeros are the other.
     pairs: usize,
     /// Pair `p` of the rows of group `g` is at `g * pairs + p`, the two features of a row side by side.
     groups: Vec<[Eight; 2]>,
+    /// A bit for each row of a group that is farther out than the numbers reach.
+    beyond: Vec<u8>,
     /// Node 0 is the root, the children of node `i` are `8i + 1` to `8i + 8`, the leaves are the last level: each node is one of the complete
     /// binary tree, whose levels are taken three at a time. Pair `p` of the boxes around the children of node `i` is at `i * pairs + p`. The
     /// root may have less than eight children.
@@ -45,28 +95,78 @@ struct Boxes {
     greatest: [Eight; 2],
 }
 
+/// The memory of a search, and the rows that it lists.
+#[derive(Debug, Default)]
+pub(crate) struct Shortlist {
+    query: Vec<Eight>,
+    wanted: usize,
+    except: Option<u32>,
+    /// Of the metric; see [`Parts::slack`].
+    slack: f64,
+    /// The least sums so far of rows in reach, as many as neighbours are wanted.
+    sums: BinaryHeap<i32>,
+    /// Up to which sum of steps rows are listed.
+    limit: i32,
+    rows: Vec<(i32, u32)>,
+}
+
+impl Shortlist {
+    fn clear(&mut self, wanted: usize, except: Option<u32>, slack: f64) {
+        (self.wanted, self.except, self.slack, self.limit) = (wanted, except, slack, i32::MAX);
+        self.sums.clear();
+        self.rows.clear();
+    }
+
+    #[inline(always)]
+    fn add(&mut self, sum: i32) {
+        if self.sums.len() < self.wanted {
+            self.sums.push(sum);
+        } else if let Some(mut greatest) = self.sums.peek_mut()
+            && sum < *greatest
+        {
+            *greatest = sum;
+        }
+    }
+
+    /// The positions of the rows that may be among the nearest.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = u32> + '_ {
+        self.rows.iter().map(|(_, position)| *position)
+    }
+}
+
+/// A search is given up where more rows are listed than this many times the wanted ones and this many.
+const MANY: usize = 16;
+
 /// The most nodes that can wait: seven of each level, and eight of the last. A tree of 2^32 leaves has eleven.
 const WAITING: usize = 96;
 
 impl Coarse {
     /// The copy of rows that lie one behind the other, in the order of the tree, with boxes where there are leaves to choose from.
     pub(crate) fn new(width: usize, rows: &[f64], shape: Shape, boxed: bool) -> Self {
-        let scale = Scale::of(width, rows, shape);
         let pairs = width.div_ceil(2);
-        let levels = if boxed { shape.levels } else { 0 };
-        let mut coarse =
-            Self { shape, pairs, groups: Vec::with_capacity(shape.groups * pairs), boxes: Vec::new(), topmost: 0, first_leaf: 0, scale };
+        let mut coarse = Self {
+            shape,
+            rows: rows.len() / width,
+            scale: Scale::of(width, rows, shape),
+            pairs,
+            groups: Vec::with_capacity(shape.groups * pairs),
+            beyond: Vec::with_capacity(shape.groups),
+            boxes: Vec::new(),
+            topmost: 0,
+            first_leaf: 0,
+        };
+        // What the last group lacks in rows is left from the group before.
         let mut numbers = vec![0; LANES * 2 * pairs];
         for group in rows.chunks(LANES * width) {
-            for (row, numbers) in group.chunks(width).zip(numbers.chunks_exact_mut(2 * pairs)) {
-                coarse.scale.numbers(row, numbers);
+            let mut beyond = 0;
+            for (lane, (row, numbers)) in group.chunks(width).zip(numbers.chunks_exact_mut(2 * pairs)).enumerate() {
+                beyond |= u8::from(!coarse.scale.numbers(row, numbers)) << lane;
             }
-            // What the last group lacks in rows are those of the group before.
-            coarse.groups.extend(
-                (0..pairs).map(|pair| interleaved(|row| [numbers[2 * (row * pairs + pair)], numbers[2 * (row * pairs + pair) + 1]])),
-            );
+            coarse.beyond.push(beyond);
+            let two = |row: usize, pair: usize| [numbers[2 * (row * pairs + pair)], numbers[2 * (row * pairs + pair) + 1]];
+            coarse.groups.extend((0..pairs).map(|pair| interleaved(|row| two(row, pair))));
         }
-        if levels > 0 {
+        if boxed && shape.levels > 0 {
             coarse.surround(width, rows);
         }
         coarse
@@ -107,67 +207,59 @@ impl Coarse {
             .collect();
     }
 
-    /// Writes the numbers of a row that neighbours are searched for, each pair four times. Says whether that is of use: it is not for a
-    /// row that is farther out than the numbers reach.
-    pub(crate) fn query(&self, row: &[f64], into: &mut Vec<Eight>) -> bool {
-        into.clear();
-        let (features, last) = row.as_chunks::<2>();
-        let middles = self.scale.middles.chunks(2);
+    /// Lists the rows that may be among the `wanted` nearest to a row, the one at the position `except` left out. Says whether it could: a
+    /// row that is farther out than the numbers reach, or among so many others that the steps do not tell them apart, is better searched
+    /// for without.
+    #[inline(never)]
+    pub(crate) fn list<P: Parts>(&self, row: &[f64], wanted: usize, except: Option<u32>, list: &mut Shortlist) -> bool {
+        if !self.query(row, &mut list.query) {
+            return false;
+        }
+        list.clear(wanted, except, P::slack(self.scale.middles.len() as f64));
+        if self.boxes.is_empty() {
+            self.list_groups::<P>(0..self.shape.groups, list);
+        } else {
+            self.descend::<P>(list);
+        }
+        let limit = list.limit;
+        list.rows.retain(|(sum, _)| *sum <= limit);
+        limit >= 0
+    }
+
+    /// The numbers of a row that neighbours are searched for, each pair four times; and whether the row is in reach.
+    fn query(&self, row: &[f64], into: &mut Vec<Eight>) -> bool {
         let mut near = true;
-        let mut number = |value: f64, middle: f64| {
-            let steps = self.scale.steps(value, middle);
+        let mut number = |feature: usize| {
+            let steps = self.scale.steps(row[feature], self.scale.middles[feature]);
             near &= steps.abs() <= self.scale.most;
             self.scale.number(steps)
         };
-        let pairs = features.iter().map(|[first, second]| [*first, *second]).chain(last.iter().map(|value| [*value, 0.0]));
-        into.extend(pairs.zip(middles).map(|([first, second], middles)| {
-            let first = number(first, middles[0]);
-            let second = middles.get(1).map_or(0, |middle| number(second, *middle));
+        into.clear();
+        into.extend((0..self.pairs).map(|pair| {
+            let first = number(2 * pair);
+            let second = if 2 * pair + 1 < row.len() { number(2 * pair + 1) } else { 0 };
             Eight::new([first, second, first, second, first, second, first, second])
         }));
         near
     }
 
-    /// The sum of steps up to which a row can have a sum of `limit` or less, as that is computed.
-    #[inline(always)]
-    pub(crate) fn limit(&self, parts: Parts, limit: f64) -> i32 {
-        // More than rounding takes from a sum; a square that is too small to be a number takes even less than 1e-300.
-        let limit = limit * (1.0 + 1e-9) + 1e-300;
-        let most = match parts {
-            Parts::Squares => {
-                // By the triangle inequality, where each of the differences is off by a step.
-                let steps = limit.sqrt() * self.scale.per_step + self.scale.slack[0];
-                steps * steps
-            }
-            Parts::Magnitudes => limit * self.scale.per_step + self.scale.slack[1],
-        };
-        (most as i32).saturating_add(1)
-    }
-
-    /// Calls `offer` with each group in which rows are not above the limit of steps, near groups first on the whole, and a bit for each of
-    /// these rows. It returns the new limit.
-    #[inline(always)]
-    pub(crate) fn visit(&self, parts: Parts, query: &[Eight], limit: i32, mut offer: impl FnMut(usize, u32) -> i32) {
-        if self.boxes.is_empty() {
-            self.visit_groups(parts, query, 0..self.shape.groups, limit, &mut offer);
-            return;
-        }
-        let mut limit = limit;
+    /// Visits leaves, the nearest children first, and leaves out what lies beyond the limit.
+    fn descend<P: Parts>(&self, list: &mut Shortlist) {
         // A bound and below it, in bits, its node.
         let mut waiting = [0_u64; WAITING];
         let mut count = 1;
         while count > 0 {
             count -= 1;
             let (bound, node) = ((waiting[count] >> 32) as i32, waiting[count] as u32 as usize);
-            if bound > limit {
+            if bound > list.limit {
                 continue;
             }
             if node >= self.first_leaf {
-                limit = self.visit_groups(parts, query, self.shape.groups_of_leaf(node - self.first_leaf), limit, &mut offer);
+                self.list_groups::<P>(self.shape.groups_of_leaf(node - self.first_leaf), list);
                 continue;
             }
-            let bounds = self.bounds(parts, query, node);
-            let mut near = not_above(bounds, limit);
+            let bounds = self.bounds::<P>(&list.query, node);
+            let mut near = not_above(bounds, list.limit);
             if node == 0 {
                 near &= (1 << self.topmost) - 1;
             }
@@ -191,35 +283,60 @@ impl Coarse {
         }
     }
 
-    #[inline(always)]
-    fn visit_groups(
-        &self,
-        parts: Parts,
-        query: &[Eight],
-        groups: std::ops::Range<usize>,
-        limit: i32,
-        offer: &mut impl FnMut(usize, u32) -> i32,
-    ) -> i32 {
-        let mut limit = limit;
-        for group in groups {
-            let near = not_above(self.sums(parts, query, group), limit);
-            if near != 0 {
-                limit = offer(group, near);
+    /// Lists the rows of these groups that are not above the limit. A function of its own, because the sandbox's compiler then finds
+    /// registers for what its loop needs.
+    #[inline(never)]
+    fn list_groups<P: Parts>(&self, groups: Range<usize>, list: &mut Shortlist) {
+        let rows = &self.groups[groups.start * self.pairs..groups.end * self.pairs];
+        // Four pairs in the same registers all the time.
+        if let ([query], []) = list.query.as_chunks::<4>() {
+            let query = *query;
+            for (group, rows) in groups.zip(rows.as_chunks::<4>().0) {
+                self.list_group::<P>(group, sum_of_four::<P, _>(rows, &query), list);
+            }
+        } else {
+            for (group, rows) in groups.zip(rows.chunks_exact(self.pairs)) {
+                self.list_group::<P>(group, sum::<P, _>(rows, &list.query), list);
             }
         }
-        limit
     }
 
-    /// The sums of a group's rows.
     #[inline(always)]
-    fn sums(&self, parts: Parts, query: &[Eight], group: usize) -> [Four; 2] {
-        sum(parts, &self.groups[group * self.pairs..][..self.pairs], query)
+    fn list_group<P: Parts>(&self, group: usize, sums: [Four; 2], list: &mut Shortlist) {
+        let near = not_above(sums, list.limit);
+        if near != 0 {
+            self.list_rows::<P>(group, near, sums.map(Four::numbers), list);
+        }
+    }
+
+    /// Lists those rows of a group that have a bit.
+    #[allow(clippy::too_many_arguments)]
+    #[inline(never)]
+    fn list_rows<P: Parts>(&self, group: usize, mut near: u32, sums: [[i32; 4]; 2], list: &mut Shortlist) {
+        let beyond = self.beyond[group];
+        while near != 0 {
+            let lane = near.trailing_zeros() as usize;
+            near &= near - 1;
+            let (sum, position) = (sums[lane / 4 % 2][lane % 4], (group * LANES + lane) as u32);
+            if position as usize >= self.rows || list.except == Some(position) {
+                continue;
+            }
+            list.rows.push((sum, position));
+            if beyond >> lane & 1 == 0 {
+                list.add(sum);
+            }
+        }
+        if list.rows.len() > MANY * (list.wanted + MANY) {
+            list.limit = -1;
+        } else if list.sums.len() == list.wanted {
+            list.limit = limit::<P>(list.slack, *list.sums.peek().unwrap_or(&i32::MAX));
+        }
     }
 
     /// What the sums of rows in the boxes below a node are at least.
     #[inline(always)]
-    fn bounds(&self, parts: Parts, query: &[Eight], node: usize) -> [Four; 2] {
-        sum(parts, &self.boxes[node * self.pairs..][..self.pairs], query)
+    fn bounds<P: Parts>(&self, query: &[Eight], node: usize) -> [Four; 2] {
+        sum::<P, _>(&self.boxes[node * self.pairs..][..self.pairs], query)
     }
 }
 
@@ -246,32 +363,35 @@ impl Eightfold for Boxes {
 
 /// Adds up over the pairs of features, four a turn: in the sandbox every turn of a loop looks at the clock.
 #[inline(always)]
-fn sum<T: Eightfold>(parts: Parts, values: &[T], query: &[Eight]) -> [Four; 2] {
+fn sum<P: Parts, T: Eightfold>(values: &[T], query: &[Eight]) -> [Four; 2] {
     let mut sums = [Four::all(0); 2];
     let (fours, rest) = values.as_chunks::<4>();
     let (queries, last) = query.as_chunks::<4>();
-    for ([a, b, c, d], [e, f, g, h]) in fours.iter().zip(queries) {
-        let [first, second] = [add(parts, sums, a, *e), add(parts, [Four::all(0); 2], b, *f)];
-        let [third, fourth] = [add(parts, first, c, *g), add(parts, second, d, *h)];
-        sums = [third[0].plus(fourth[0]), third[1].plus(fourth[1])];
+    for (values, queries) in fours.iter().zip(queries) {
+        let four = sum_of_four::<P, _>(values, queries);
+        sums = [sums[0].plus(four[0]), sums[1].plus(four[1])];
     }
     for (value, query) in rest.iter().zip(last) {
-        sums = add(parts, sums, value, *query);
+        sums = add::<P, _>(sums, value, *query);
     }
     sums
 }
 
 #[inline(always)]
-fn add<T: Eightfold>(parts: Parts, sums: [Four; 2], value: &T, query: Eight) -> [Four; 2] {
-    [sums[0].plus(part(parts, value.differences(0, query))), sums[1].plus(part(parts, value.differences(1, query)))]
+fn sum_of_four<P: Parts, T: Eightfold>([a, b, c, d]: &[T; 4], [e, f, g, h]: &[Eight; 4]) -> [Four; 2] {
+    let none = [Four::all(0); 2];
+    add::<P, _>(add::<P, _>(add::<P, _>(add::<P, _>(none, a, *e), b, *f), c, *g), d, *h)
+}
+
+/// The sum of steps that a row can have at the most, if it is among the nearest and this is the greatest of as many sums of rows in reach.
+#[inline(always)]
+fn limit<P: Parts>(slack: f64, sum: i32) -> i32 {
+    (P::farther(f64::from(sum), slack) as i32).saturating_add(1)
 }
 
 #[inline(always)]
-fn part(parts: Parts, difference: Eight) -> Four {
-    match parts {
-        Parts::Squares => difference.squares(),
-        Parts::Magnitudes => difference.magnitudes(),
-    }
+fn add<P: Parts, T: Eightfold>(sums: [Four; 2], value: &T, query: Eight) -> [Four; 2] {
+    [sums[0].plus(P::part(value.differences(0, query))), sums[1].plus(P::part(value.differences(1, query)))]
 }
 
 /// Eight pairs of numbers, in two vectors.
@@ -295,8 +415,6 @@ struct Scale {
     per_step: f64,
     /// The greatest number: a whole one.
     most: f64,
-    /// By how many steps a distance can be off, by [`Parts`]: the root of the number of features, and that number.
-    slack: [f64; 2],
 }
 
 /// How many steps the usual leaf is long, for each feature: few enough that queries far out have a number as well.
@@ -315,9 +433,8 @@ impl Scale {
         // Where most rows are equal, the others decide.
         let half = [longest(|span| span.half), longest(|span| span.whole)].into_iter().find(|half| *half > 0.0).unwrap_or(1.0);
         let root = (width as f64).sqrt();
-        let step = (2.0 * half / most).max(usual_leaf(width, rows, shape) / root / FINE).clamp(1e-300, 1e300);
-        let slack = [root, width as f64].map(|steps| steps * (1.0 + 1e-9));
-        Self { middles: spans.iter().map(|span| span.middle).collect(), per_step: 1.0 / step, most, slack }
+        let step = (2.0 * half / most).max(usual_leaf(width, rows, shape) / root / FINE).clamp(1e-150, 1e140);
+        Self { middles: spans.iter().map(|span| span.middle).collect(), per_step: 1.0 / step, most }
     }
 
     /// How many steps a value is from the middle of its feature.
@@ -333,11 +450,15 @@ impl Scale {
         ((steps.clamp(-self.most, self.most) + self.most + 0.5) as i32 - self.most as i32) as i16
     }
 
-    /// The numbers of a row; those of no feature stay as they are.
-    fn numbers(&self, row: &[f64], into: &mut [i16]) {
+    /// The numbers of a row, and whether all are in reach; those of no feature stay as they are.
+    fn numbers(&self, row: &[f64], into: &mut [i16]) -> bool {
+        let mut near = true;
         for ((value, middle), number) in row.iter().zip(&self.middles).zip(into) {
-            *number = self.number(self.steps(*value, *middle));
+            let steps = self.steps(*value, *middle);
+            near &= steps.abs() <= self.most;
+            *number = self.number(steps);
         }
+        near
     }
 }
 
@@ -381,3 +502,6 @@ fn usual_leaf(width: usize, rows: &[f64], shape: Shape) -> f64 {
     let middle = diagonals.len() / 2;
     *diagonals.select_nth_unstable_by(middle, f64::total_cmp).1
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 //! Nothing here depends on the machine: a power is a product where the exponent is a whole number, and otherwise that of the crate `libm`,
 //! which is the same arithmetic everywhere.
 
-use crate::coarse::Parts;
+use crate::coarse::{Coarse, Magnitudes, Shortlist, Squares};
 use crate::pair::Pair;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,10 +47,11 @@ pub(crate) trait Distance: Copy {
     /// The distance of two rows with this sum.
     fn root(self, sum: f64) -> f64;
 
-    /// What a coarse copy of the rows adds up to rule rows out, if there is to be one.
-    #[inline(always)]
-    fn coarse(self) -> Option<Parts> {
-        None
+    /// Whether a coarse copy of the rows is of use; if so, [`Distance::list`] lists the rows that may be near by it, see [`Coarse::list`].
+    const COARSE: bool = false;
+
+    fn list(self, _: &Coarse, _: &[f64], _: usize, _: Option<u32>, _: &mut Shortlist) -> bool {
+        false
     }
 }
 
@@ -59,6 +60,8 @@ pub(crate) trait Distance: Copy {
 pub(crate) struct Euclidean;
 
 impl Distance for Euclidean {
+    const COARSE: bool = true;
+
     #[inline(always)]
     fn part(self, difference: f64) -> f64 {
         difference * difference
@@ -73,9 +76,8 @@ impl Distance for Euclidean {
         sum.sqrt()
     }
 
-    #[inline(always)]
-    fn coarse(self) -> Option<Parts> {
-        Some(Parts::Squares)
+    fn list(self, coarse: &Coarse, row: &[f64], wanted: usize, except: Option<u32>, list: &mut Shortlist) -> bool {
+        coarse.list::<Squares>(row, wanted, except, list)
     }
 }
 
@@ -84,6 +86,8 @@ impl Distance for Euclidean {
 pub(crate) struct Cosine;
 
 impl Distance for Cosine {
+    const COARSE: bool = true;
+
     #[inline(always)]
     fn part(self, difference: f64) -> f64 {
         difference * difference
@@ -98,9 +102,8 @@ impl Distance for Cosine {
         sum / 2.0
     }
 
-    #[inline(always)]
-    fn coarse(self) -> Option<Parts> {
-        Some(Parts::Squares)
+    fn list(self, coarse: &Coarse, row: &[f64], wanted: usize, except: Option<u32>, list: &mut Shortlist) -> bool {
+        coarse.list::<Squares>(row, wanted, except, list)
     }
 }
 
@@ -109,6 +112,8 @@ impl Distance for Cosine {
 pub(crate) struct Manhattan;
 
 impl Distance for Manhattan {
+    const COARSE: bool = true;
+
     #[inline(always)]
     fn part(self, difference: f64) -> f64 {
         difference.abs()
@@ -123,9 +128,8 @@ impl Distance for Manhattan {
         sum
     }
 
-    #[inline(always)]
-    fn coarse(self) -> Option<Parts> {
-        Some(Parts::Magnitudes)
+    fn list(self, coarse: &Coarse, row: &[f64], wanted: usize, except: Option<u32>, list: &mut Shortlist) -> bool {
+        coarse.list::<Magnitudes>(row, wanted, except, list)
     }
 }
 

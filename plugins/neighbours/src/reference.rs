@@ -1,6 +1,6 @@
 //! The training rows that a model keeps, and the search among them.
 
-use crate::eight::Eight;
+use crate::coarse::Shortlist;
 use crate::metric::{Distance, Metric, with_distance};
 use crate::nearest::{Candidate, Nearest};
 use crate::prepare::{Kept, direct, directions};
@@ -48,7 +48,7 @@ pub struct Found<'a> {
 pub struct Search {
     nearest: Nearest,
     row: Vec<f64>,
-    steps: Vec<Eight>,
+    list: Shortlist,
     found: Vec<Neighbour>,
 }
 
@@ -96,7 +96,7 @@ impl Reference {
     /// Memory for searches.
     pub fn search(&self) -> Search {
         // One more: the row itself may be found, and left out then.
-        Search { nearest: Nearest::new(self.neighbours + 1), row: Vec::new(), steps: Vec::new(), found: Vec::new() }
+        Search { nearest: Nearest::new(self.neighbours + 1), row: Vec::new(), list: Shortlist::default(), found: Vec::new() }
     }
 
     /// The neighbours of a row of finite values.
@@ -104,7 +104,7 @@ impl Reference {
         self.prepare(row, &mut search.row);
         search.nearest.clear(self.neighbours + usize::from(!self.novelty));
         with_distance!(self.metric, self.p, distance => {
-            self.tree.search(distance, &search.row, &mut search.steps, None, &mut search.nearest);
+            self.tree.search(distance, &search.row, &mut search.list, None, &mut search.nearest);
             let mut found = search.nearest.take();
             let own = if self.novelty { None } else { self.own(found, &search.row) };
             if let Some(place) = own {
@@ -126,7 +126,7 @@ impl Reference {
         search.row.extend_from_slice(self.tree.row(position as usize));
         search.nearest.clear(self.neighbours);
         with_distance!(self.metric, self.p, distance => {
-            self.tree.search(distance, &search.row, &mut search.steps, Some(position), &mut search.nearest);
+            self.tree.search(distance, &search.row, &mut search.list, Some(position), &mut search.nearest);
             rooted(distance, search.nearest.take(), &mut search.found)
         })
     }
@@ -203,7 +203,10 @@ impl Reference {
 
 /// Whether rows are searched by a coarse copy with this metric.
 fn has_coarse(metric: Metric, p: f64) -> bool {
-    with_distance!(metric, p, distance => distance.coarse().is_some())
+    fn of<D: Distance>(_: D) -> bool {
+        D::COARSE
+    }
+    with_distance!(metric, p, distance => of(distance))
 }
 
 /// Merges and thins.

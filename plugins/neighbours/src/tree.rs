@@ -5,8 +5,7 @@
 //! features. That makes distances, and with them ties, the same bit for bit whether the tree is searched, all rows are, or a coarse copy
 //! says which.
 
-use crate::coarse::Coarse;
-use crate::eight::Eight;
+use crate::coarse::{Coarse, Shortlist};
 use crate::metric::Distance;
 use crate::nearest::{Candidate, Nearest};
 use crate::pair::Pair;
@@ -43,7 +42,7 @@ struct Halves {
 
 impl Tree {
     /// Sorts those of the rows into a tree whose numbers are given; a row's index is then its place among the numbers. Each part is halved
-    /// across its longest side. `coarse` says whether there is to be a coarse copy; see [`Distance::coarse`].
+    /// across its longest side. `coarse` says whether there is to be a coarse copy; see [`Distance::COARSE`].
     pub(crate) fn build(rows: ArrayView2<'_, f64>, numbers: &[u32], coarse: bool) -> Self {
         let shape = Shape::new(numbers.len());
         let mut order: Vec<u32> = (0..numbers.len() as u32).collect();
@@ -116,52 +115,19 @@ impl Tree {
         self.width >= WIDE || self.shape.levels == 0
     }
 
-    /// Offers all rows that may be among the nearest to `query`, but for the one at the position `except`. `steps` is memory for it.
-    pub(crate) fn search<D: Distance>(
-        &self,
-        distance: D,
-        query: &[f64],
-        steps: &mut Vec<Eight>,
-        except: Option<u32>,
-        nearest: &mut Nearest,
-    ) {
-        match (&self.coarse, distance.coarse()) {
-            (Some(coarse), Some(parts)) if coarse.query(query, steps) => {
-                let mut known = (nearest.limit(), i32::MAX);
-                coarse.visit(parts, steps, i32::MAX, |group, near| {
-                    let limit = self.offer(distance, query, group, near, except, nearest);
-                    if limit < known.0 {
-                        known = (limit, coarse.limit(parts, limit));
-                    }
-                    known.1
-                });
+    /// Offers all rows that may be among the nearest to `query`, but for the one at the position `except`. `list` is memory for it.
+    pub(crate) fn search<D: Distance>(&self, distance: D, query: &[f64], list: &mut Shortlist, except: Option<u32>, nearest: &mut Nearest) {
+        match &self.coarse {
+            Some(coarse) if distance.list(coarse, query, nearest.wanted(), except, list) => {
+                nearest.choose(list.positions().map(|position| Candidate {
+                    sum: self.sum(distance, query, position as usize),
+                    index: self.order[position as usize],
+                    position,
+                }));
             }
-            _ if self.searches_all() => self.offer_all(distance, query, 0..self.shape.groups, except, nearest),
+            _ if self.searches_all() => self.offer(distance, query, 0..self.shape.groups, except, nearest),
             _ => self.descend(distance, query, except, nearest),
         }
-    }
-
-    /// Offers those rows of a group that have a bit, and returns the limit.
-    #[inline(always)]
-    fn offer<D: Distance>(
-        &self,
-        distance: D,
-        query: &[f64],
-        group: usize,
-        mut near: u32,
-        except: Option<u32>,
-        nearest: &mut Nearest,
-    ) -> f64 {
-        let mut limit = nearest.limit();
-        while near != 0 {
-            let position = group * LANES + near.trailing_zeros() as usize;
-            near &= near - 1;
-            let sum = self.sum(distance, query, position);
-            if sum <= limit && position < self.order.len() && except != Some(position as u32) {
-                limit = nearest.offer(Candidate { sum, index: self.order[position], position: position as u32 });
-            }
-        }
-        limit
     }
 
     /// The sum of one row.
@@ -198,7 +164,7 @@ impl Tree {
                 (bound, node) = (bounds[near], 2 * node + near);
             }
             if bound <= nearest.limit() {
-                self.offer_all(distance, query, self.shape.groups_of_leaf(node - self.shape.leaves()), except, nearest);
+                self.offer(distance, query, self.shape.groups_of_leaf(node - self.shape.leaves()), except, nearest);
             }
         }
     }
@@ -224,14 +190,7 @@ impl Tree {
     }
 
     /// Offers the rows of these groups.
-    fn offer_all<D: Distance>(
-        &self,
-        distance: D,
-        query: &[f64],
-        groups: std::ops::Range<usize>,
-        except: Option<u32>,
-        nearest: &mut Nearest,
-    ) {
+    fn offer<D: Distance>(&self, distance: D, query: &[f64], groups: std::ops::Range<usize>, except: Option<u32>, nearest: &mut Nearest) {
         let mut limit = nearest.limit();
         for group in groups {
             let sums = self.sums(distance, query, group, limit);
