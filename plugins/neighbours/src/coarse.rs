@@ -111,6 +111,12 @@ pub(crate) struct Shortlist {
 }
 
 impl Shortlist {
+    /// With memory for so many neighbours and the rows that are usually listed with them.
+    pub(crate) fn new(wanted: usize) -> Self {
+        let (sums, rows) = (BinaryHeap::with_capacity(wanted), Vec::with_capacity(4 * wanted.min(256)));
+        Self { sums, rows, ..Self::default() }
+    }
+
     fn clear(&mut self, wanted: usize, except: Option<u32>, slack: f64) {
         (self.wanted, self.except, self.slack, self.limit) = (wanted, except, slack, i32::MAX);
         self.sums.clear();

@@ -5,6 +5,7 @@
 
 mod coarse;
 mod eight;
+mod frame;
 mod metric;
 mod nearest;
 mod pair;
@@ -12,11 +13,11 @@ mod prepare;
 mod reference;
 mod settings;
 mod shape;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod tree;
 
+pub use frame::{explain_each, score_each};
 pub use metric::Metric;
-pub use reference::{Found, Neighbour, Reference, Search, check_values};
+pub use reference::{Found, Neighbour, Reference, Search};
 pub use settings::{Count, Duplicates, MOST_ROWS, Settings};
-
-#[cfg(test)]
-mod tests;

@@ -83,6 +83,9 @@ impl Nearest {
 
     /// Keeps the nearest of these and of no others. That is faster where they are few more than wanted.
     pub(crate) fn choose(&mut self, candidates: impl Iterator<Item = Candidate>) {
+        if self.sorted.capacity() == 0 {
+            self.sorted = mem::take(&mut self.heap).into_vec();
+        }
         self.sorted.clear();
         self.sorted.extend(candidates);
         self.sorted.sort_unstable();

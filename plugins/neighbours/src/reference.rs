@@ -1,6 +1,7 @@
 //! The training rows that a model keeps, and the search among them.
 
 use crate::coarse::Shortlist;
+use crate::frame::check_values;
 use crate::metric::{Distance, Metric, with_distance};
 use crate::nearest::{Candidate, Nearest};
 use crate::prepare::{Kept, direct, directions};
@@ -96,7 +97,8 @@ impl Reference {
     /// Memory for searches.
     pub fn search(&self) -> Search {
         // One more: the row itself may be found, and left out then.
-        Search { nearest: Nearest::new(self.neighbours + 1), row: Vec::new(), list: Shortlist::default(), found: Vec::new() }
+        let most = self.neighbours + 1;
+        Search { nearest: Nearest::new(most), row: Vec::new(), list: Shortlist::new(most), found: Vec::with_capacity(most) }
     }
 
     /// The neighbours of a row of finite values.
@@ -231,19 +233,6 @@ fn rooted<'a, D: Distance>(distance: D, found: &[Candidate], into: &'a mut Vec<N
     into.clear();
     into.extend(found.iter().map(|near| Neighbour { distance: distance.root(near.sum), position: near.position }));
     into
-}
-
-/// There is no distance to an infinity or a missing value.
-///
-/// # Errors
-/// When there is one, with its row and feature.
-pub fn check_values(rows: ArrayView2<'_, f64>) -> Result<(), Error> {
-    if rows.iter().all(|value| value.is_finite()) {
-        return Ok(());
-    }
-    let found = rows.indexed_iter().find(|(_, value)| !value.is_finite());
-    let text = found.map(|((row, column), value)| format!("row {row}, feature {column}: {value} cannot be measured, give a finite number"));
-    Err(Error::Data(text.unwrap_or_default()))
 }
 
 fn is_permutation(order: &[u32]) -> bool {

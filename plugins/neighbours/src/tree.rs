@@ -261,4 +261,4 @@ fn longest_side<'a>(width: usize, rows: impl Iterator<Item = ArrayView1<'a, f64>
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,8 +3,9 @@
 use super::*;
 use crate::metric::Euclidean;
 use crate::nearest::Nearest;
-use crate::tests::{all, rows};
+use crate::testing::rows;
 use crate::tree::Tree;
+use crate::tree::tests::all;
 use ndarray::{Array2, s};
 
 /// The rows of a tree in its order, their copy, and the rest of the rows.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::settings::Count;
-use crate::tests::rows;
+use crate::testing::rows;
 use ndarray::{Axis, array, concatenate};
 
 fn settings(neighbours: f64) -> Settings {

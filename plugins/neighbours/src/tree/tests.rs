@@ -3,9 +3,14 @@
 use super::*;
 use crate::metric::{Cosine, Euclidean, Manhattan, Minkowski};
 use crate::prepare::directions;
-use crate::tests::{all, rows};
+use crate::testing::rows;
 use ndarray::Array2;
 use proptest::prelude::*;
+
+/// The numbers of all rows.
+pub(crate) fn all(rows: &Array2<f64>) -> Vec<u32> {
+    (0..rows.nrows() as u32).collect()
+}
 
 /// What every search must find: the sums of all rows, sorted, those of equal sums by their number.
 fn by_sorting<D: Distance>(distance: D, rows: &Array2<f64>, query: &[f64], count: usize, except: Option<usize>) -> Vec<(u64, u32)> {
