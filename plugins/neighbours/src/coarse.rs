@@ -7,64 +7,16 @@
 //! can be added up. A difference of two such numbers is off by at most one step, half a step from each. What is farther out than the
 //! numbers reach is put at their end, which makes differences smaller and never greater.
 
+mod parts;
+mod scale;
+mod shortlist;
+
 use crate::eight::{Eight, Four, not_above};
 use crate::shape::{LANES, Shape};
-use std::{collections::BinaryHeap, ops::Range};
-
-/// How a metric's sum is computed from steps.
-pub(crate) trait Parts {
-    /// Of each two differences that lie side by side, what they add to the sum.
-    fn part(differences: Eight) -> Four;
-
-    /// By how much a row's distance and its sum of steps can be at odds, for so many features, so that they can be compared: in roots of
-    /// sums for squares.
-    fn slack(features: f64) -> f64;
-
-    /// What a sum is at most, if it is at odds with another by twice the slack.
-    fn farther(sum: f64, slack: f64) -> f64;
-}
-
-/// Squared differences.
-#[derive(Debug)]
-pub(crate) struct Squares;
-
-impl Parts for Squares {
-    #[inline(always)]
-    fn part(differences: Eight) -> Four {
-        differences.squares()
-    }
-
-    /// By the triangle inequality, where each of the differences is off by a step; and some more for rounding.
-    fn slack(features: f64) -> f64 {
-        features.sqrt() + 1e-3
-    }
-
-    #[inline(always)]
-    fn farther(sum: f64, slack: f64) -> f64 {
-        let root = sum.sqrt() + 2.0 * slack;
-        root * root
-    }
-}
-
-/// Differences without their sign.
-#[derive(Debug)]
-pub(crate) struct Magnitudes;
-
-impl Parts for Magnitudes {
-    #[inline(always)]
-    fn part(differences: Eight) -> Four {
-        differences.magnitudes()
-    }
-
-    fn slack(features: f64) -> f64 {
-        features + 1.0
-    }
-
-    #[inline(always)]
-    fn farther(sum: f64, slack: f64) -> f64 {
-        sum + 2.0 * slack
-    }
-}
+pub(crate) use parts::{Magnitudes, Parts, Squares};
+use scale::Scale;
+pub(crate) use shortlist::Shortlist;
+use std::ops::Range;
 
 /// The copy.
 #[derive(Debug)]
@@ -95,52 +47,7 @@ struct Boxes {
     greatest: [Eight; 2],
 }
 
-/// The memory of a search, and the rows that it lists.
-#[derive(Debug, Default)]
-pub(crate) struct Shortlist {
-    query: Vec<Eight>,
-    wanted: usize,
-    except: Option<u32>,
-    /// Of the metric; see [`Parts::slack`].
-    slack: f64,
-    /// The least sums so far of rows in reach, as many as neighbours are wanted.
-    sums: BinaryHeap<i32>,
-    /// Up to which sum of steps rows are listed.
-    limit: i32,
-    rows: Vec<(i32, u32)>,
-}
-
-impl Shortlist {
-    /// With memory for so many neighbours and the rows that are usually listed with them.
-    pub(crate) fn new(wanted: usize) -> Self {
-        let (sums, rows) = (BinaryHeap::with_capacity(wanted), Vec::with_capacity(4 * wanted.min(256)));
-        Self { sums, rows, ..Self::default() }
-    }
-
-    fn clear(&mut self, wanted: usize, except: Option<u32>, slack: f64) {
-        (self.wanted, self.except, self.slack, self.limit) = (wanted, except, slack, i32::MAX);
-        self.sums.clear();
-        self.rows.clear();
-    }
-
-    #[inline(always)]
-    fn add(&mut self, sum: i32) {
-        if self.sums.len() < self.wanted {
-            self.sums.push(sum);
-        } else if let Some(mut greatest) = self.sums.peek_mut()
-            && sum < *greatest
-        {
-            *greatest = sum;
-        }
-    }
-
-    /// The positions of the rows that may be among the nearest.
-    pub(crate) fn positions(&self) -> impl Iterator<Item = u32> + '_ {
-        self.rows.iter().map(|(_, position)| *position)
-    }
-}
-
-/// A search is given up where more rows are listed than this many times the wanted ones and this many.
+/// A search is given up where it lists more rows than this many times as many as are wanted and this many.
 const MANY: usize = 16;
 
 /// The most nodes that can wait: seven of each level, and eight of the last. A tree of 2^32 leaves has eleven.
@@ -226,6 +133,9 @@ impl Coarse {
             self.list_groups::<P>(0..self.shape.groups, list);
         } else {
             self.descend::<P>(list);
+        }
+        if list.limit >= 0 {
+            list.settle::<P>();
         }
         let limit = list.limit;
         list.rows.retain(|(sum, _)| *sum <= limit);
@@ -316,7 +226,6 @@ impl Coarse {
     }
 
     /// Lists those rows of a group that have a bit.
-    #[allow(clippy::too_many_arguments)]
     #[inline(never)]
     fn list_rows<P: Parts>(&self, group: usize, mut near: u32, sums: [[i32; 4]; 2], list: &mut Shortlist) {
         let beyond = self.beyond[group];
@@ -329,13 +238,13 @@ impl Coarse {
             }
             list.rows.push((sum, position));
             if beyond >> lane & 1 == 0 {
-                list.add(sum);
+                list.sums.push(sum);
             }
         }
         if list.rows.len() > MANY * (list.wanted + MANY) {
             list.limit = -1;
-        } else if list.sums.len() == list.wanted {
-            list.limit = limit::<P>(list.slack, *list.sums.peek().unwrap_or(&i32::MAX));
+        } else if list.sums.len() >= list.settled {
+            list.settle::<P>();
         }
     }
 
@@ -389,12 +298,6 @@ fn sum_of_four<P: Parts, T: Eightfold>([a, b, c, d]: &[T; 4], [e, f, g, h]: &[Ei
     add::<P, _>(add::<P, _>(add::<P, _>(add::<P, _>(none, a, *e), b, *f), c, *g), d, *h)
 }
 
-/// The sum of steps that a row can have at the most, if it is among the nearest and this is the greatest of as many sums of rows in reach.
-#[inline(always)]
-fn limit<P: Parts>(slack: f64, sum: i32) -> i32 {
-    (P::farther(f64::from(sum), slack) as i32).saturating_add(1)
-}
-
 #[inline(always)]
 fn add<P: Parts, T: Eightfold>(sums: [Four; 2], value: &T, query: Eight) -> [Four; 2] {
     [sums[0].plus(P::part(value.differences(0, query))), sums[1].plus(P::part(value.differences(1, query)))]
@@ -410,103 +313,6 @@ fn widen(side: &mut [i16], least: &[i16], greatest: &[i16]) {
     let (own_least, own_greatest) = side.split_at_mut(least.len());
     own_least.iter_mut().zip(least).for_each(|(own, other)| *own = (*own).min(*other));
     own_greatest.iter_mut().zip(greatest).for_each(|(own, other)| *own = (*own).max(*other));
-}
-
-/// How values become numbers.
-#[derive(Debug)]
-struct Scale {
-    /// What is number 0 of a feature.
-    middles: Vec<f64>,
-    /// One over the step.
-    per_step: f64,
-    /// The greatest number: a whole one.
-    most: f64,
-}
-
-/// How many steps the usual leaf is long, for each feature: few enough that queries far out have a number as well.
-const FINE: f64 = 512.0;
-
-/// Rows that are looked at to see where most of them are.
-const SAMPLE: usize = 4_096;
-
-impl Scale {
-    /// The steps are fine beside the usual leaf, but so long that most rows are in reach.
-    fn of(width: usize, rows: &[f64], shape: Shape) -> Self {
-        // A sum of as many squares of differences stays below 2^31, and a difference below 2^15.
-        let most = ((f64::from(i32::MAX) / width.max(2) as f64).sqrt() / 2.0).floor();
-        let spans: Vec<Span> = (0..width).map(|feature| Span::of(width, rows, feature)).collect();
-        let longest = |length: fn(&Span) -> f64| spans.iter().map(length).fold(0.0, f64::max);
-        // Where most rows are equal, the others decide.
-        let half = [longest(|span| span.half), longest(|span| span.whole)].into_iter().find(|half| *half > 0.0).unwrap_or(1.0);
-        let root = (width as f64).sqrt();
-        let step = (2.0 * half / most).max(usual_leaf(width, rows, shape) / root / FINE).clamp(1e-150, 1e140);
-        Self { middles: spans.iter().map(|span| span.middle).collect(), per_step: 1.0 / step, most }
-    }
-
-    /// How many steps a value is from the middle of its feature.
-    #[inline(always)]
-    fn steps(&self, value: f64, middle: f64) -> f64 {
-        (value - middle) * self.per_step
-    }
-
-    /// The whole number beside.
-    #[inline(always)]
-    fn number(&self, steps: f64) -> i16 {
-        // Positive before it is cut off, so that all are rounded in one direction.
-        ((steps.clamp(-self.most, self.most) + self.most + 0.5) as i32 - self.most as i32) as i16
-    }
-
-    /// The numbers of a row, and whether all are in reach; those of no feature stay as they are.
-    fn numbers(&self, row: &[f64], into: &mut [i16]) -> bool {
-        let mut near = true;
-        for ((value, middle), number) in row.iter().zip(&self.middles).zip(into) {
-            let steps = self.steps(*value, *middle);
-            near &= steps.abs() <= self.most;
-            *number = self.number(steps);
-        }
-        near
-    }
-}
-
-/// Where the values of a feature are.
-struct Span {
-    /// Between the least and the greatest of most values.
-    middle: f64,
-    /// Half of the way between them.
-    half: f64,
-    /// Half of the way between the least and the greatest of all.
-    whole: f64,
-}
-
-impl Span {
-    fn of(width: usize, rows: &[f64], feature: usize) -> Self {
-        let values = || rows.iter().skip(feature).step_by(width);
-        let mut sample: Vec<f64> = values().step_by((rows.len() / width).div_ceil(SAMPLE).max(1)).copied().collect();
-        sample.sort_unstable_by(f64::total_cmp);
-        // Halved before they are subtracted, so that nothing overflows.
-        let few = sample.len() / 200;
-        let (least, greatest) = (sample[few] / 2.0, sample[sample.len() - 1 - few] / 2.0);
-        let (first, last) =
-            values().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, greatest), value| (least.min(*value), greatest.max(*value)));
-        Self { middle: least + greatest, half: greatest - least, whole: last / 2.0 - first / 2.0 }
-    }
-}
-
-/// The median of the leaves' diagonals.
-fn usual_leaf(width: usize, rows: &[f64], shape: Shape) -> f64 {
-    let diagonal = |leaf: usize| {
-        let (first, end) = shape.rows(shape.leaves() + leaf);
-        let side = |feature: usize| {
-            let values = rows[first * width..end * width].iter().skip(feature).step_by(width);
-            let (least, greatest) =
-                values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, greatest), value| (least.min(*value), greatest.max(*value)));
-            greatest - least
-        };
-        (0..width).map(|feature| side(feature) * side(feature)).sum::<f64>().sqrt()
-    };
-    let mut diagonals: Vec<f64> = (0..shape.leaves()).map(diagonal).collect();
-    let middle = diagonals.len() / 2;
-    *diagonals.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
 #[cfg(test)]
