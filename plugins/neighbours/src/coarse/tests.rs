@@ -68,3 +68,23 @@ fn a_row_far_out_does_not_make_the_steps_longer() {
     rows.row_mut(17).fill(1e12);
     assert!(step(&rows) < 1.1 * before);
 }
+
+#[test]
+fn rows_beyond_the_numbers_do_not_pass_for_near_ones() {
+    // The last rows are so far out that they have the same number as a query at the end of the numbers, which is much nearer to the others.
+    let mut rows = rows(3_000, 2);
+    rows.slice_mut(s![2_985.., 0]).fill(1e6);
+    let (exact, coarse, _) = copied(&rows, 3_000);
+    let end = coarse.scale.middles[0] + 0.999 * coarse.scale.most / coarse.scale.per_step;
+    assert!(end < 1e3, "{end}");
+    let tree = Tree::build(rows.view(), &all(&rows), true);
+    let nearest_in = |tree: &Tree, value: f64| {
+        let mut nearest = Nearest::new(9);
+        tree.search(Euclidean, &[value, 0.0], &mut Shortlist::new(9), None, &mut nearest);
+        nearest.take().iter().map(|near| near.index).collect::<Vec<_>>()
+    };
+    assert!(nearest_in(&exact, end).iter().all(|row| *row < 2_985));
+    for value in [end, -end, 1.1 * end, 3.0 * end, 4e5, 6e5, 1e6] {
+        assert_eq!(nearest_in(&tree, value), nearest_in(&exact, value), "{value}");
+    }
+}
