@@ -51,6 +51,7 @@ impl Case {
             features: &[],
             weights: None,
             part: None,
+            previous: None,
             width: training.width,
             values: &training.values,
         };
