@@ -1,8 +1,12 @@
 //! Four numbers in one vector. The compiler keeps arrays of numbers in vectors where it finds out that it can; in the sandbox it did not for
 //! the loops that all the time goes into, so there the vector is named. Both answer the same bits: one product, then one sum, each rounded.
 
+use std::ops::{Add, Div, Mul, Sub};
+
 #[cfg(target_arch = "wasm32")]
-use std::arch::wasm32::{f32x4, f32x4_add, f32x4_extract_lane, f32x4_mul, f32x4_pmax, f32x4_splat, v128};
+use std::arch::wasm32::{
+    f32x4, f32x4_add, f32x4_div, f32x4_extract_lane, f32x4_mul, f32x4_pmax, f32x4_pmin, f32x4_splat, f32x4_sub, i32x4_add, i32x4_shl, v128,
+};
 
 /// Four numbers.
 #[derive(Debug, Clone, Copy)]
@@ -23,16 +27,22 @@ impl Four {
         Self(f32x4_splat(number))
     }
 
-    /// These numbers and, added to each, a product.
-    #[inline(always)]
-    pub(crate) fn plus(self, one: Self, other: Self) -> Self {
-        Self(f32x4_add(self.0, f32x4_mul(one.0, other.0)))
-    }
-
     /// Each number if it is positive, else zero.
     #[inline(always)]
     pub(crate) fn positive(self) -> Self {
         Self(f32x4_pmax(f32x4_splat(0.0), self.0))
+    }
+
+    /// Each number, or the nearest within ± this limit; what is no number stays so.
+    #[inline(always)]
+    pub(crate) fn within(self, limit: f32) -> Self {
+        Self(f32x4_pmin(f32x4_pmax(self.0, f32x4_splat(-limit)), f32x4_splat(limit)))
+    }
+
+    /// Each number times 2ⁿ, n being in the lowest nine bits of the other one.
+    #[inline(always)]
+    pub(crate) fn times_power_of_two(self, other: Self) -> Self {
+        Self(i32x4_add(self.0, i32x4_shl(other.0, 23)))
     }
 
     /// The numbers.
@@ -62,17 +72,32 @@ impl Four {
         Self([number; 4])
     }
 
-    /// These numbers and, added to each, a product.
-    #[inline(always)]
-    pub(crate) fn plus(self, Self(one): Self, Self(other): Self) -> Self {
-        let Self([a, b, c, d]) = self;
-        Self([a + one[0] * other[0], b + one[1] * other[1], c + one[2] * other[2], d + one[3] * other[3]])
-    }
-
     /// Each number if it is positive, else zero.
     #[inline(always)]
     pub(crate) fn positive(self) -> Self {
         Self(self.0.map(|number| if number > 0.0 { number } else { 0.0 }))
+    }
+
+    /// Each number, or the nearest within ± this limit; what is no number stays so.
+    #[inline(always)]
+    pub(crate) fn within(self, limit: f32) -> Self {
+        Self(self.0.map(|number| {
+            let least = if number < -limit { -limit } else { number };
+            if limit < least { limit } else { least }
+        }))
+    }
+
+    /// Each number times 2ⁿ, n being in the lowest nine bits of the other one.
+    #[inline(always)]
+    pub(crate) fn times_power_of_two(self, other: Self) -> Self {
+        self.with(other, |number, other| f32::from_bits(number.to_bits().wrapping_add(other.to_bits() << 23)))
+    }
+
+    /// The answers for one number of each after the other.
+    #[inline(always)]
+    fn with(self, Self(other): Self, answer: impl Fn(f32, f32) -> f32) -> Self {
+        let Self([a, b, c, d]) = self;
+        Self([answer(a, other[0]), answer(b, other[1]), answer(c, other[2]), answer(d, other[3])])
     }
 
     /// The numbers.
@@ -81,3 +106,34 @@ impl Four {
         self.0
     }
 }
+
+impl Four {
+    /// These numbers and, added to each, a product.
+    #[inline(always)]
+    pub(crate) fn plus(self, one: Self, other: Self) -> Self {
+        self + one * other
+    }
+}
+
+/// An operator, number by number.
+macro_rules! operator {
+    ($operator:ident, $name:ident, $vector:ident) => {
+        impl $operator for Four {
+            type Output = Self;
+
+            #[inline(always)]
+            fn $name(self, other: Self) -> Self {
+                #[cfg(target_arch = "wasm32")]
+                let answer = Self($vector(self.0, other.0));
+                #[cfg(not(target_arch = "wasm32"))]
+                let answer = self.with(other, $operator::$name);
+                answer
+            }
+        }
+    };
+}
+
+operator!(Add, add, f32x4_add);
+operator!(Sub, sub, f32x4_sub);
+operator!(Mul, mul, f32x4_mul);
+operator!(Div, div, f32x4_div);
