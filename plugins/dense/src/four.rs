@@ -11,43 +11,43 @@ use std::arch::wasm32::{
 /// Four numbers.
 #[derive(Debug, Clone, Copy)]
 #[cfg(target_arch = "wasm32")]
-pub(crate) struct Four(v128);
+pub struct Four(v128);
 
 #[cfg(target_arch = "wasm32")]
 impl Four {
     /// These numbers.
     #[inline(always)]
-    pub(crate) fn of([a, b, c, d]: [f32; 4]) -> Self {
+    pub fn of([a, b, c, d]: [f32; 4]) -> Self {
         Self(f32x4(a, b, c, d))
     }
 
     /// Four times this number.
     #[inline(always)]
-    pub(crate) fn all(number: f32) -> Self {
+    pub fn all(number: f32) -> Self {
         Self(f32x4_splat(number))
     }
 
-    /// Each number if it is positive, else zero.
+    /// The greater of two numbers, this one where they are equal or either is none.
     #[inline(always)]
-    pub(crate) fn positive(self) -> Self {
-        Self(f32x4_pmax(f32x4_splat(0.0), self.0))
+    pub fn greatest(self, other: Self) -> Self {
+        Self(f32x4_pmax(self.0, other.0))
     }
 
-    /// Each number, or the nearest within ± this limit; what is no number stays so.
+    /// The lesser of two numbers, this one where they are equal or either is none.
     #[inline(always)]
-    pub(crate) fn within(self, limit: f32) -> Self {
-        Self(f32x4_pmin(f32x4_pmax(self.0, f32x4_splat(-limit)), f32x4_splat(limit)))
+    pub fn least(self, other: Self) -> Self {
+        Self(f32x4_pmin(self.0, other.0))
     }
 
     /// Each number times 2ⁿ, n being in the lowest nine bits of the other one.
     #[inline(always)]
-    pub(crate) fn times_power_of_two(self, other: Self) -> Self {
+    pub fn times_power_of_two(self, other: Self) -> Self {
         Self(i32x4_add(self.0, i32x4_shl(other.0, 23)))
     }
 
     /// The numbers.
     #[inline(always)]
-    pub(crate) fn numbers(self) -> [f32; 4] {
+    pub fn numbers(self) -> [f32; 4] {
         let Self(four) = self;
         [f32x4_extract_lane::<0>(four), f32x4_extract_lane::<1>(four), f32x4_extract_lane::<2>(four), f32x4_extract_lane::<3>(four)]
     }
@@ -56,40 +56,37 @@ impl Four {
 /// Four numbers.
 #[derive(Debug, Clone, Copy)]
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) struct Four([f32; 4]);
+pub struct Four([f32; 4]);
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Four {
     /// These numbers.
     #[inline(always)]
-    pub(crate) fn of(numbers: [f32; 4]) -> Self {
+    pub fn of(numbers: [f32; 4]) -> Self {
         Self(numbers)
     }
 
     /// Four times this number.
     #[inline(always)]
-    pub(crate) fn all(number: f32) -> Self {
+    pub fn all(number: f32) -> Self {
         Self([number; 4])
     }
 
-    /// Each number if it is positive, else zero.
+    /// The greater of two numbers, this one where they are equal or either is none.
     #[inline(always)]
-    pub(crate) fn positive(self) -> Self {
-        Self(self.0.map(|number| if number > 0.0 { number } else { 0.0 }))
+    pub fn greatest(self, other: Self) -> Self {
+        self.with(other, |number, other| if number < other { other } else { number })
     }
 
-    /// Each number, or the nearest within ± this limit; what is no number stays so.
+    /// The lesser of two numbers, this one where they are equal or either is none.
     #[inline(always)]
-    pub(crate) fn within(self, limit: f32) -> Self {
-        Self(self.0.map(|number| {
-            let least = if number < -limit { -limit } else { number };
-            if limit < least { limit } else { least }
-        }))
+    pub fn least(self, other: Self) -> Self {
+        self.with(other, |number, other| if other < number { other } else { number })
     }
 
     /// Each number times 2ⁿ, n being in the lowest nine bits of the other one.
     #[inline(always)]
-    pub(crate) fn times_power_of_two(self, other: Self) -> Self {
+    pub fn times_power_of_two(self, other: Self) -> Self {
         self.with(other, |number, other| f32::from_bits(number.to_bits().wrapping_add(other.to_bits() << 23)))
     }
 
@@ -102,7 +99,7 @@ impl Four {
 
     /// The numbers.
     #[inline(always)]
-    pub(crate) fn numbers(self) -> [f32; 4] {
+    pub fn numbers(self) -> [f32; 4] {
         self.0
     }
 }
@@ -110,8 +107,20 @@ impl Four {
 impl Four {
     /// These numbers and, added to each, a product.
     #[inline(always)]
-    pub(crate) fn plus(self, one: Self, other: Self) -> Self {
+    pub fn plus(self, one: Self, other: Self) -> Self {
         self + one * other
+    }
+
+    /// Each number if it is positive, else zero.
+    #[inline(always)]
+    pub fn positive(self) -> Self {
+        Self::all(0.0).greatest(self)
+    }
+
+    /// Each number, or the nearest within ± this limit; what is no number stays so.
+    #[inline(always)]
+    pub fn within(self, limit: f32) -> Self {
+        self.greatest(Self::all(-limit)).least(Self::all(limit))
     }
 }
 
