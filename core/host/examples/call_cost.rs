@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         features: &[],
         weights: None,
         part: None,
+        previous: None,
         width,
         values: &training,
     };

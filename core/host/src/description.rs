@@ -35,6 +35,8 @@ pub struct Description {
     pub weights: bool,
     /// Whether a fit can be divided.
     pub parts: bool,
+    /// Whether a fit can go on from an earlier model.
+    pub continues: bool,
     /// Whether scores can be explained.
     pub explains: bool,
     /// Whether the model can be exported as an ONNX file.
@@ -61,6 +63,7 @@ impl Description {
             artifact: said.artifact,
             weights: said.weights,
             parts: said.parts,
+            continues: said.continues,
             explains: said.explains,
             exports_onnx: said.exports_onnx,
         })
@@ -101,6 +104,7 @@ mod tests {
             artifact: false,
             weights: false,
             parts: false,
+            continues: false,
             explains: false,
             exports_onnx: false,
         }

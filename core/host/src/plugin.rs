@@ -49,6 +49,8 @@ pub struct Training<'a> {
     pub weights: Option<&'a [f64]>,
     /// Which part of the model is to be learnt, and of how many; only where the description can be divided.
     pub part: Option<(u32, u32)>,
+    /// A model of this plugin to go on from; only where the description says that a fit can.
+    pub previous: Option<&'a [u8]>,
     /// How many features a row has.
     pub width: usize,
     /// The rows, one after the other. Finite, but for NaN where the description takes missing values.
@@ -132,6 +134,7 @@ impl Plugin {
             rows,
             weights: training.weights,
             part: training.part.map(|(index, count)| exported::Part { index, count }),
+            previous: training.previous,
         };
         let model = instance.call(limits, BLOB_BYTES, |guest, store| guest.call_fit(store, request));
         let dropped = instance.take_dropped_lines();
@@ -168,11 +171,9 @@ impl Plugin {
         let description = self.description();
         let matrix = self.rows(training.width, training.values)?;
         let rows = training.values.len() / training.width;
-        if rows < description.minimum_rows as usize {
-            return Err(Failure::refused(
-                Refusal::Data,
-                format!("{rows} rows are too few: at least {} are needed", description.minimum_rows),
-            ));
+        let least = if training.previous.is_some() { 1 } else { description.minimum_rows };
+        if rows < least as usize {
+            return Err(Failure::refused(Refusal::Data, format!("{rows} rows are too few: at least {least} are needed")));
         }
         if !training.features.is_empty() && training.features.len() != training.width {
             return Err(Failure::refused(Refusal::Data, format!("{} features for rows of {}", training.features.len(), training.width)));
@@ -188,6 +189,9 @@ impl Plugin {
         }
         if training.part.is_some() && !description.parts {
             return Err(Failure::refused(Refusal::Unsupported, "a fit of this plugin cannot be divided"));
+        }
+        if training.previous.is_some() && !description.continues {
+            return Err(Failure::refused(Refusal::Unsupported, "a fit of this plugin cannot go on from an earlier model"));
         }
         if description.artifact && training.artifact.is_none() {
             return Err(Failure::refused(Refusal::Artifact, "this plugin needs a foreign model"));

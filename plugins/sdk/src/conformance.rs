@@ -12,6 +12,7 @@ use ndarray::{Array2, Axis, concatenate, s};
 /// - an empty batch has no scores,
 /// - `explain` has the shape of its rows, and base and contributions add up to the raw score, where the description promises it,
 /// - parts of a fit make the model of the undivided one, where the description promises it,
+/// - a fit that goes on from a model is deterministic, and takes a single row, where the description promises it,
 /// - damaged model bytes are an error and not a panic.
 ///
 /// # Panics
@@ -43,7 +44,25 @@ pub fn run<D: Detector>(parameters: &D::Parameters, rows: &Array2<f64>, anomaly:
         let merged = D::merge((0..3).map(part).collect()).expect("merge is there, as described");
         assert_eq!(merged.to_bytes(), bytes, "the parts make the model of the undivided fit");
     }
+    if D::description().continues {
+        goes_on::<D>(parameters, rows, &bytes);
+    }
     damaged_bytes::<D>(&bytes);
+}
+
+fn goes_on<D: Detector>(parameters: &D::Parameters, rows: &Array2<f64>, bytes: &[u8]) {
+    let one = rows.slice(s![..1, ..]);
+    let training = Training { previous: Some(bytes), ..Training::new(one, 7) };
+    let model = fit::<D>(parameters, &training);
+    assert_eq!(
+        fit::<D>(parameters, &training).to_bytes(),
+        model.to_bytes(),
+        "going on from the same model with the same row gives the same bytes"
+    );
+    assert_eq!(model.width(), rows.ncols(), "going on keeps the features");
+    score(&model, rows);
+    let damaged = Training { previous: Some(&bytes[..bytes.len() / 2]), ..training };
+    assert!(D::fit(parameters, &damaged).is_err(), "going on from a damaged model is an error");
 }
 
 fn fit<D: Detector>(parameters: &D::Parameters, training: &Training<'_>) -> D {

@@ -28,6 +28,8 @@ pub struct Description {
     pub weights: bool,
     /// Whether [`Training::part`] is taken, and [`Detector::merge`] implemented.
     pub parts: bool,
+    /// Whether [`Training::previous`] is taken.
+    pub continues: bool,
     /// Whether [`Detector::explain`] is implemented.
     pub explains: bool,
     /// Whether [`Detector::export_onnx`] is implemented.
@@ -47,6 +49,7 @@ impl Default for Description {
             artifact: false,
             weights: false,
             parts: false,
+            continues: false,
             explains: false,
             exports_onnx: false,
         }
@@ -124,6 +127,10 @@ pub struct Training<'a> {
     pub weights: Option<&'a [f64]>,
     /// Which part of the model to learn; the whole unless the description says that there can be parts.
     pub part: Part,
+    /// The bytes of a model of the same parameters and features to go on from; only where the description says that a fit can. What is learnt is
+    /// then the model after these rows as well, no larger than the parameters allow, and the rows may be fewer than the description's
+    /// `minimum_rows`. Models are never changed by scoring: learning on is a fit, and makes another version.
+    pub previous: Option<&'a [u8]>,
     /// The only source of randomness: the same training must give the same model.
     pub seed: u64,
     /// The bytes of a foreign model, if the configuration names one.
@@ -133,7 +140,7 @@ pub struct Training<'a> {
 impl<'a> Training<'a> {
     /// Rows, and nothing else but the seed.
     pub fn new(rows: ArrayView2<'a, f64>, seed: u64) -> Self {
-        Self { rows, features: &[], weights: None, part: Part::default(), seed, artifact: None }
+        Self { rows, features: &[], weights: None, part: Part::default(), previous: None, seed, artifact: None }
     }
 }
 

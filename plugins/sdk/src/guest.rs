@@ -48,6 +48,7 @@ pub fn describe<D: Detector>() -> contract::Description {
         artifact: own.artifact,
         weights: own.weights,
         parts: own.parts,
+        continues: own.continues,
         explains: own.explains,
         exports_onnx: own.exports_onnx,
     }
@@ -84,7 +85,7 @@ fn view(matrix: &contract::Matrix) -> Result<ArrayView2<'_, f64>, Error> {
 pub fn fit<D: Detector>(training: &contract::Training) -> Result<Vec<u8>, contract::Error> {
     let parameters = parameters::<D>(&training.parameters).map_err(|mistakes| Error::Parameters(mistakes.join("; ")))?;
     let rows = view(&training.rows)?;
-    let least = D::description().minimum_rows as usize;
+    let least = if training.previous.is_some() { 1 } else { D::description().minimum_rows as usize };
     if rows.nrows() < least {
         return Err(Error::Data(format!("{} rows are too few, at least {least} are needed", rows.nrows())).into());
     }
@@ -95,6 +96,7 @@ pub fn fit<D: Detector>(training: &contract::Training) -> Result<Vec<u8>, contra
         features: &features,
         weights: training.weights.as_deref(),
         part: training.part.map_or_else(Part::default, |part| Part { index: part.index, count: part.count }),
+        previous: training.previous.as_deref(),
         seed: training.seed,
         artifact: training.artifact.as_deref(),
     };

@@ -70,7 +70,7 @@ pub(crate) fn strict() -> PoolLimits {
 }
 
 pub(crate) fn training<'a>(parameters: &'a str, values: &'a [f64]) -> Training<'a> {
-    Training { parameters, artifact: None, seed: 1, features: &[], weights: None, part: None, width: WIDTH, values }
+    Training { parameters, artifact: None, seed: 1, features: &[], weights: None, part: None, previous: None, width: WIDTH, values }
 }
 
 pub(crate) fn fit(plugin: &Plugin, parameters: &str) -> Result<Vec<u8>, Failure> {

@@ -52,6 +52,7 @@ impl Case {
             features: &[],
             weights: None,
             part: None,
+            previous: None,
             width: training.width,
             values: &training.values,
         };
