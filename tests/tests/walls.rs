@@ -19,7 +19,7 @@ const FORBIDDEN: [(&str, &[&str]); 5] = [
 const PLUGINS_MAY_USE: [&str; 2] = ["synod-sdk", "synod-neighbours"];
 
 /// The names that detectors have.
-const DETECTORS: [&str; 11] = [
+const DETECTORS: [&str; 13] = [
     "isolation",
     "outlier factor",
     "outlier_factor",
@@ -31,6 +31,8 @@ const DETECTORS: [&str; 11] = [
     "robust_z",
     "robust-z",
     "hbos",
+    "half_space",
+    "half-space",
 ];
 
 /// Hosts of package registries, in two halves, or this file would mention them.
