@@ -131,7 +131,16 @@ impl Installation {
     /// When it cannot be run, does not end, or panics itself.
     #[track_caller]
     pub fn run(&self, words: &str) -> Ran {
-        run(&mut self.command(words), self.folder.path())
+        self.run_with(words, &[])
+    }
+
+    /// Runs a command of the binary with more environment variables, and waits for its end.
+    ///
+    /// # Panics
+    /// As [`Installation::run`].
+    #[must_use]
+    pub fn run_with(&self, words: &str, environment: &[(&str, &str)]) -> Ran {
+        run(self.command(words).envs(environment.iter().copied()), self.folder.path())
     }
 }
 

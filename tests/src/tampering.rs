@@ -18,5 +18,6 @@ pub fn tamper(at: &Installation, behaviour: &str) {
     let text = String::from_utf8(text.to_vec()).expect("the model is text");
     assert!(text.contains("\"honest\""), "{text}");
     let model = [version, text.replace("\"honest\"", &format!("\"{behaviour}\"")).as_bytes()].concat();
-    registry.publish("hostile", &model, |_| stored.manifest).expect("the registry takes it");
+    let published = registry.publish("hostile", &model, |_| stored.manifest).expect("the registry takes it");
+    registry.go_live(&[("hostile", published.version)], "test", "tamper").expect("it can go live");
 }

@@ -58,6 +58,16 @@ actions! {
     SERVICE_STOPPING = "service.stopping";
     /// A configuration is in force. `target` is its SHA-256.
     CONFIGURATION_LOADED = "configuration.loaded";
+    /// The configuration was read again and could not be put in force; `reason` says why.
+    CONFIGURATION_REFUSED = "configuration.refused";
+    /// Somebody had the configuration read again.
+    CONFIGURATION_RELOADED = "configuration.reloaded";
+    /// Models were fitted, proposed, promoted, taken back or removed. `target` is `DETECTOR/VERSION`, `reason` what was done.
+    MODEL_MOVED = "model.moved";
+    /// Other models judge from now on. `target` names each detector with its version.
+    MODELS_LOADED = "models.loaded";
+    /// Models that should judge could not be loaded, and those of before go on; `reason` says why.
+    MODELS_REFUSED = "models.refused";
     /// The certificate, or the authorities of clients, were read again, or could not be. `target` says which.
     CERTIFICATE_RELOADED = "certificate.reloaded";
     /// A policy blocked too much, and what it blocks is reviewed from now on. `target` is the breaker's id.
@@ -189,6 +199,12 @@ impl AuditRecord {
     #[must_use]
     pub fn of_tenant(self, tenant: Option<&str>) -> Self {
         Self { tenant: tenant.map(bearable), ..self }
+    }
+
+    /// Done by somebody at a command line, by this name.
+    #[must_use]
+    pub fn by_name(self, name: &str) -> Self {
+        Self { actor: Some(bearable(name)), ..self }
     }
 
     /// Asked for from this address.

@@ -1,8 +1,12 @@
 //! The command line.
 
 mod elk;
+mod models;
 
 pub use elk::{Elk, ElkInstall, ElkRedeliver, ElkServer, ElkVerify, ElkWishes};
+pub use models::{
+    CollectModels, DiffModels, ExportModel, ImportModel, ListModels, Models, OneModel, OneVersion, PromoteModels, RollbackModels,
+};
 
 use crate::generate;
 use crate::hexadecimal::digest_of;
@@ -127,6 +131,14 @@ pub enum Command {
         synod keys list --format json\n  synod keys rotate 3f9a0c51d2e87b46 --overlap 24h\n  synod keys revoke 3f9a0c51d2e87b46"
     )]
     Keys(Keys),
+    /// List, compare, promote and take back the versions of models, also beside a running server.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  synod models list\n  synod models promote isolation-forest=4\n  synod models rollback\n\n\
+        What judges is changed under traffic: a running server loads the new versions beside those that judge, scores their golden rows, and\n\
+        switches at once. If that fails, those of before go on, and `synod health --verbose` says why."
+    )]
+    Models(Models),
     /// List breakers that are open, and reset them.
     #[command(
         subcommand,
@@ -291,6 +303,9 @@ pub struct Fit {
     /// Which rows are learnt from.
     #[command(flatten)]
     pub learn: Learn,
+    /// Make the new versions candidates, which judge nothing until they are promoted.
+    #[arg(long)]
+    pub candidate: bool,
 }
 
 /// `synod score`
@@ -363,6 +378,9 @@ pub struct Recalibrate {
     /// Which rows of the file are left out.
     #[command(flatten)]
     pub leave_out: LeaveOut,
+    /// Make the new versions candidates, which judge nothing until they are promoted.
+    #[arg(long)]
+    pub candidate: bool,
 }
 
 /// `synod evaluate`

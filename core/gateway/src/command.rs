@@ -17,10 +17,12 @@ mod index;
 mod init;
 mod installation;
 mod keys;
+mod models;
 mod notify;
 mod picture;
 mod place;
 mod progress;
+mod publishing;
 mod recalibrate;
 mod replay;
 mod score;
@@ -179,6 +181,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Index(arguments) => index::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Breaker(arguments) => breaker::run(&arguments),
+        Command::Models(arguments) => models::run(&arguments),
         Command::Elk(arguments) => elk::run(&arguments),
         Command::Size(arguments) => size::run(&arguments),
     }

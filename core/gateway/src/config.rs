@@ -9,8 +9,8 @@ mod text;
 mod units;
 
 pub use check::{
-    CertificateName, Config, Decisions, DetectorConfig, Drift, FitConfig, Identity, KeyLifetimes, Listen, MappedCertificate, Remembering,
-    RequestLimits, Route, TokenServer,
+    CertificateName, Config, Decisions, DetectorConfig, Drift, FitConfig, Identity, KeyLifetimes, Listen, MappedCertificate, ModelsConfig,
+    Remembering, RequestLimits, Route, TokenServer,
 };
 pub(crate) use check::{LONGEST_TOKEN, is_name};
 pub use located::{Located, Mistake, Place};
@@ -66,6 +66,24 @@ pub fn archived(source: &str, name: &str) -> Result<Config, ConfigError> {
     read(source, Path::new("."), Vec::new()).map_err(|mistakes| ConfigError::Mistakes { path: name.into(), mistakes })
 }
 
+/// What may be changed while the service runs. Everything else is read once.
+const CHANGEABLE: [&str; 6] = ["plugins", "features", "detectors", "consensus", "outcomes", "fit"];
+
+/// The keys in which two texts of configurations differ and which are read at the start alone, so that a restart is needed.
+pub fn needs_restart(now: &str, then: &str) -> Vec<String> {
+    let tree = |source: &str| Located::read(source).map(|located| located.tree).unwrap_or_default();
+    let (now, then) = (tree(now), tree(then));
+    let keys = |tree: &serde_json::Value| tree.as_object().map(|keys| keys.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let mut differing: Vec<String> = keys(&now).into_iter().chain(keys(&then)).filter(|key| now.get(key) != then.get(key)).collect();
+    differing.sort_unstable();
+    differing.dedup();
+    differing.retain(|key| !CHANGEABLE.contains(&key.as_str()));
+    if now.pointer("/outcomes/breaker") != then.pointer("/outcomes/breaker") {
+        differing.push("outcomes.breaker".into());
+    }
+    differing
+}
+
 /// Reads and checks the text of a configuration.
 ///
 /// # Errors
@@ -89,6 +107,15 @@ mod tests {
     #[test]
     fn the_documented_configuration_has_no_mistakes() {
         read(DOCUMENTED, Path::new("."), Vec::new()).unwrap();
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_named() {
+        let now = "listen: {data: '127.0.0.1:1'}\nconsensus: {rule: mean}\noutcomes: {block: 0.9, breaker: {minimum: 1}}\n";
+        let same = "# a remark\noutcomes: {breaker: {minimum: 1}, block: 0.8}\nlisten: {data: '127.0.0.1:1'}\ndetectors: {}\n";
+        assert_eq!(needs_restart(now, same), Vec::<String>::new());
+        let other = "outcomes: {block: 0.9}\nlisten: {data: '127.0.0.1:2'}\nschema: {}\n";
+        assert_eq!(needs_restart(now, other), ["listen", "schema", "outcomes.breaker"]);
     }
 
     #[test]

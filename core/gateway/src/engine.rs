@@ -6,16 +6,18 @@ mod spans;
 
 pub use detector::{Call, Detector, Identity, MISSING_FEATURE, NOT_READY, Trouble};
 
-use crate::config::Config;
+use crate::config::{Config, DetectorConfig};
 use crate::fitting::Model;
+use crate::hexadecimal::digest_of_bytes;
 use crate::telemetry::tracing::Hop;
 use indexmap::IndexMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use synod_detection::history::{HistoryPlan, Past, PastValues};
 use synod_detection::{Abstention, Ballot, Batch, FeatureError, Matrix, Plan, Policy, Schema, Source, Threshold, Verdict, View};
 use synod_host::{Host, LoadError, Plugin};
-use synod_store::{Registry, RegistryError};
+use synod_store::{Archive, Registry, RegistryError};
 use thiserror::Error;
 
 /// The reason of an abstention of a detector that [`Engine::judge_again`] did not ask.
@@ -104,7 +106,7 @@ pub struct Engine {
     schema: Schema,
     history: Arc<HistoryPlan>,
     plan: Plan,
-    detectors: Vec<Detector>,
+    detectors: Vec<Arc<Detector>>,
     /// The features of each detector alone.
     own_plans: Vec<Plan>,
     /// Where each number of each detector's view comes from.
@@ -112,15 +114,88 @@ pub struct Engine {
     policy: Policy,
 }
 
+/// Where what judges is taken from, beside the configuration and the models.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'a> {
+    /// What runs plugins.
+    pub host: &'a Host,
+    /// Where the plugins of earlier models are, if they may be used.
+    pub archive: Option<&'a Archive>,
+    /// What has judged until now: what is the same goes on.
+    pub before: Option<&'a Engine>,
+}
+
+impl<'a> Sources<'a> {
+    /// Nothing but what runs plugins.
+    pub fn of(host: &'a Host) -> Self {
+        Self { host, archive: None, before: None }
+    }
+
+    /// The plugin that has fitted a model. If the file is another one by now, it is looked for in the archive.
+    fn plugin(&self, detector: &DetectorConfig, model: &Model) -> Result<Plugin, EngineError> {
+        let wanted = &model.manifest.plugin.sha256;
+        let before = self.before.into_iter().flat_map(Engine::detectors).find(|before| before.plugin().digest() == wanted);
+        if let Some(before) = before {
+            return Ok(before.plugin().clone());
+        }
+        let failed = |source| EngineError::Plugin { detector: detector.name.clone(), path: detector.plugin.clone(), source };
+        let component = read_plugin(detector);
+        if component.as_ref().is_ok_and(|component| digest_of_bytes(component) == *wanted) {
+            return self.host.load(&component?).map_err(failed);
+        }
+        match self.archive.and_then(|archive| archive.get(wanted).ok()) {
+            Some(archived) => self.host.load(&archived).map_err(failed),
+            None => self.host.load(&component?).map_err(failed),
+        }
+    }
+}
+
+fn read_plugin(detector: &DetectorConfig) -> Result<Vec<u8>, EngineError> {
+    let (name, path) = (&detector.name, &detector.plugin);
+    std::fs::read(path).map_err(|source| EngineError::ReadPlugin { detector: name.clone(), path: path.clone(), source })
+}
+
+/// Hears which step of putting an engine together is taken: for which detector, and what is done.
+pub type Steps<'a> = &'a dyn Fn(&str, &'static str);
+
 /// Reads a detector's plugin.
 ///
 /// # Errors
 /// When the file is not there or does not keep the contract.
-pub fn load_plugin(host: &Host, detector: &crate::config::DetectorConfig) -> Result<Plugin, EngineError> {
-    let (name, path) = (detector.name.clone(), detector.plugin.clone());
-    let component =
-        std::fs::read(&path).map_err(|source| EngineError::ReadPlugin { detector: name.clone(), path: path.clone(), source })?;
-    host.load(&component).map_err(|source| EngineError::Plugin { detector: name, path, source })
+pub fn load_plugin(host: &Host, detector: &DetectorConfig) -> Result<Plugin, EngineError> {
+    let failed = |source| EngineError::Plugin { detector: detector.name.clone(), path: detector.plugin.clone(), source };
+    host.load(&read_plugin(detector)?).map_err(failed)
+}
+
+/// A version of each detector.
+pub type Versions = BTreeMap<String, u64>;
+
+/// The live version of each detector of the configuration.
+///
+/// # Errors
+/// When there is none, or the labels cannot be read.
+pub fn live_versions(config: &Config, registry: &Registry) -> Result<Versions, EngineError> {
+    let live = |detector: &DetectorConfig| {
+        let failed = |source| EngineError::Registry { detector: detector.name.clone(), source };
+        let version = registry.live_version(&detector.name).map_err(failed)?;
+        Ok((detector.name.clone(), version.ok_or_else(|| EngineError::NotFitted(detector.name.clone()))?))
+    };
+    config.detectors.iter().map(live).collect()
+}
+
+/// These versions of the models.
+///
+/// # Errors
+/// When one is missing or damaged.
+pub fn models(config: &Config, registry: &Registry, versions: &Versions, steps: Steps<'_>) -> Result<Vec<Model>, EngineError> {
+    let model = |detector: &DetectorConfig| {
+        steps(&detector.name, "verifying");
+        let failed = |source| EngineError::Registry { detector: detector.name.clone(), source };
+        let version = versions.get(&detector.name).ok_or_else(|| EngineError::NotFitted(detector.name.clone()))?;
+        let stored = registry.load(&detector.name, Some(*version)).map_err(failed)?;
+        Ok(Model { version: stored.version, digest: stored.digest, manifest: stored.manifest, bytes: stored.artifact.into() })
+    };
+    config.detectors.iter().map(model).collect()
 }
 
 /// The live model of each detector of the configuration.
@@ -128,15 +203,7 @@ pub fn load_plugin(host: &Host, detector: &crate::config::DetectorConfig) -> Res
 /// # Errors
 /// When one is missing or damaged.
 pub fn live_models(config: &Config, registry: &Registry) -> Result<Vec<Model>, EngineError> {
-    let model = |detector: &crate::config::DetectorConfig| {
-        let failed = |source| EngineError::Registry { detector: detector.name.clone(), source };
-        if registry.live_version(&detector.name).map_err(failed)?.is_none() {
-            return Err(EngineError::NotFitted(detector.name.clone()));
-        }
-        let stored = registry.load(&detector.name, None).map_err(failed)?;
-        Ok(Model { version: stored.version, digest: stored.digest, manifest: stored.manifest, bytes: stored.artifact.into() })
-    };
-    config.detectors.iter().map(model).collect()
+    models(config, registry, &live_versions(config, registry)?, &|_, _| {})
 }
 
 impl Engine {
@@ -146,8 +213,20 @@ impl Engine {
     /// # Errors
     /// When a plugin cannot be used, or a model does not belong to what the configuration says.
     pub fn assemble(config: &Config, host: &Host, models: Vec<Model>) -> Result<Self, EngineError> {
-        let plugins = config.detectors.iter().map(|detector| load_plugin(host, detector)).collect::<Result<_, _>>()?;
-        Self::with_plugins(config, plugins, models)
+        Self::from(config, Sources::of(host), models, &|_, _| {})
+    }
+
+    /// As [`Engine::assemble`], from more sources. Detectors whose plugin, model and limits are as before keep their sandboxes.
+    ///
+    /// # Errors
+    /// As [`Engine::assemble`].
+    pub fn from(config: &Config, sources: Sources<'_>, models: Vec<Model>, steps: Steps<'_>) -> Result<Self, EngineError> {
+        let plugin = |(detector, model): (&DetectorConfig, &Model)| {
+            steps(&detector.name, "compiling");
+            sources.plugin(detector, model)
+        };
+        let plugins = config.detectors.iter().zip(&models).map(plugin).collect::<Result<_, _>>()?;
+        Self::put_together(config, plugins, models, sources.before, steps)
     }
 
     /// As [`Engine::assemble`], with plugins that were loaded already, one for each detector: those of an earlier day, for instance.
@@ -155,6 +234,16 @@ impl Engine {
     /// # Errors
     /// When a model does not belong to its plugin, or to what the configuration says.
     pub fn with_plugins(config: &Config, plugins: Vec<Plugin>, models: Vec<Model>) -> Result<Self, EngineError> {
+        Self::put_together(config, plugins, models, None, &|_, _| {})
+    }
+
+    fn put_together(
+        config: &Config,
+        plugins: Vec<Plugin>,
+        models: Vec<Model>,
+        before: Option<&Self>,
+        steps: Steps<'_>,
+    ) -> Result<Self, EngineError> {
         let mut detectors = Vec::with_capacity(models.len());
         let mut views: Vec<View> = Vec::with_capacity(models.len());
         for ((detector, plugin), model) in config.detectors.iter().zip(plugins).zip(models) {
@@ -162,7 +251,9 @@ impl Engine {
                 return Err(EngineError::Mismatch { detector: detector.name.clone(), version: model.version, difference });
             }
             views.push(model.manifest.view.clone());
-            detectors.push(Detector::start(detector, plugin, model));
+            let before = before.and_then(|before| before.detectors.iter().find(|before| before.name() == detector.name));
+            steps(&detector.name, "starting");
+            detectors.push(Arc::new(Detector::start(detector, plugin, model, before)));
         }
         let named: Vec<(&str, &View)> = config.detectors.iter().map(|detector| detector.name.as_str()).zip(&views).collect();
         let plan = Plan::new(&config.schema, &config.history, &named)?.with_recorded(&config.schema, &config.history, &config.recorded)?;
@@ -223,7 +314,7 @@ impl Engine {
     }
 
     /// The detectors.
-    pub fn detectors(&self) -> &[Detector] {
+    pub fn detectors(&self) -> &[Arc<Detector>] {
         &self.detectors
     }
 
@@ -308,17 +399,17 @@ fn unasked() -> Ballot {
 }
 
 /// The combined scores can be calibrated where all detectors were calibrated on the same rows.
-fn with_reference(policy: Policy, detectors: &[Detector]) -> Policy {
+fn with_reference(policy: Policy, detectors: &[Arc<Detector>]) -> Policy {
     let first = detectors.first().map(|detector| detector.held_out().digest.clone());
     if detectors.iter().any(|detector| Some(&detector.held_out().digest) != first.as_ref()) {
         tracing::warn!("the detectors were not calibrated on the same rows: fit them together, or verdicts are less exact");
         return policy;
     }
-    policy.with_reference(&detectors.iter().map(Detector::sample).collect::<Vec<_>>())
+    policy.with_reference(&detectors.iter().map(|detector| detector.sample()).collect::<Vec<_>>())
 }
 
 /// Whether what `fdr` asks for is there.
-fn check_discoveries(config: &Config, detectors: &[Detector]) -> Result<(), EngineError> {
+fn check_discoveries(config: &Config, detectors: &[Arc<Detector>]) -> Result<(), EngineError> {
     let asks = |threshold: Threshold| matches!(threshold, Threshold::Fdr(_));
     let of_policy = asks(config.policy.threshold);
     for (config, detector) in config.detectors.iter().zip(detectors).filter(|(config, _)| of_policy || asks(config.threshold)) {
@@ -333,7 +424,7 @@ fn check_discoveries(config: &Config, detectors: &[Detector]) -> Result<(), Engi
     Ok(())
 }
 
-fn difference(config: &Config, detector: &crate::config::DetectorConfig, plugin: &Plugin, model: &Model) -> Option<String> {
+fn difference(config: &Config, detector: &DetectorConfig, plugin: &Plugin, model: &Model) -> Option<String> {
     let fitted = &model.manifest.plugin;
     if fitted.sha256 != plugin.digest() {
         let (name, version) = (&plugin.description().name, &plugin.description().version);

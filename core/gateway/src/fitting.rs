@@ -206,6 +206,10 @@ fn model(
         held_out: HeldOut { split: rows.split, digest: rows.digest.clone(), clean: config.fit.clean, left_out: fitted.left_out },
         view: learning.view,
         calibration: Calibration::from(fitted.held_out),
+        golden: fitted.golden,
+        author: None,
+        owner: detector.owner.clone(),
+        purpose: detector.purpose.clone(),
         recalibrated: None,
     };
     Model { version: 0, digest: hexadecimal(&Sha256::digest(&fitted.bytes)), manifest, bytes: fitted.bytes }

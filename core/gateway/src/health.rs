@@ -51,7 +51,7 @@ pub struct Part {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub since: Option<Timestamp>,
-    /// Why it is not well.
+    /// Why it is not well, or what it is doing.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<String>,
@@ -60,6 +60,11 @@ pub struct Part {
 impl Part {
     fn ok(name: impl Into<String>) -> Self {
         Self { name: name.into(), state: Condition::Ok, needed: false, since: None, reason: None }
+    }
+
+    /// What it is doing, which is no fault.
+    fn doing(self, what: impl Into<String>) -> Self {
+        Self { reason: Some(what.into()), ..self }
     }
 
     fn degraded(self, reason: impl Into<String>) -> Self {

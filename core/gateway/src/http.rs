@@ -18,6 +18,7 @@ mod host;
 mod inference;
 mod keys;
 mod limits;
+mod models;
 mod oauth;
 mod openapi;
 mod problem;
@@ -44,9 +45,12 @@ use crate::inference::Statistics;
 use crate::ledger::{FollowerFacts, Ledger, ReadError};
 use crate::limiting::{Gate, Limiting, Need, Pass, Proxies, QueueLimits};
 use crate::listening::{Audience, Tls};
-use crate::telemetry::metrics::{Limit, Metrics, Others, SpoolFacts};
+use crate::loading::Models;
+use crate::telemetry::metrics::{Limit, Metrics, Others, SpoolFacts, Watching};
 use crate::telemetry::tracing::{Hop, carried};
+use arc_swap::ArcSwap;
 use axum::Router;
+use axum::extract::FromRef;
 use axum::http::HeaderValue;
 use axum::middleware::{from_fn, from_fn_with_state};
 use jiff::Timestamp;
@@ -65,8 +69,9 @@ const LOOK_FOR_ROOM: Duration = Duration::from_millis(50);
 /// What is expected to take less is scored where the request was read: handing it to another thread would cost more.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
-/// What every request needs.
-#[derive(Debug)]
+/// What every request needs. It does not change: when other models or another policy are to judge, another one takes its place (see [`Live`]), and
+/// whoever has begun with this one ends with it.
+#[derive(Debug, Clone)]
 pub struct Service {
     engine: Arc<Engine>,
     ledger: Arc<Ledger>,
@@ -75,16 +80,20 @@ pub struct Service {
     breakers: Arc<Breakers>,
     /// SHA-256 of the configuration.
     configuration: String,
-    config: Config,
-    metrics: Metrics,
+    config: Arc<Config>,
+    metrics: Arc<Metrics>,
+    /// Which models there are, and what becomes of orders to serve others.
+    models: Arc<Models>,
+    /// What is counted of the detectors.
+    watching: Arc<Watching>,
     identity: Arc<Identity>,
-    health: Health,
+    health: Arc<Health>,
     started: (Timestamp, Instant),
-    gates: acts::Gates,
+    gates: Arc<acts::Gates>,
     /// Of the Open Inference Protocol.
-    inferences: Statistics,
-    document: openapi::Document,
-    proxies: Proxies,
+    inferences: Arc<Statistics>,
+    document: Arc<openapi::Document>,
+    proxies: Arc<Proxies>,
     limiting: Arc<Limiting>,
     /// Before the detectors.
     gate: Arc<Gate>,
@@ -94,6 +103,8 @@ pub struct Service {
 
 impl Service {
     /// A service of these detectors, whose decisions go to this ledger. `configuration` is the digest under which it was archived.
+    // Each is a part of its own, and has to be named once.
+    #[allow(clippy::too_many_arguments)]
     pub fn new(
         config: Config,
         configuration: String,
@@ -102,28 +113,31 @@ impl Service {
         events: Option<Arc<Events>>,
         breakers: Arc<Breakers>,
         identity: Arc<Identity>,
+        models: Arc<Models>,
     ) -> Arc<Self> {
         let histories: Vec<String> = engine.history().keys().map(|names| names.join("+")).collect();
-        let metrics = Metrics::new(engine.detectors(), engine.plan().seen(), &histories, config.drift, config.count);
-        metrics.expect(engine.policy().expected_flag_rate());
-        let inferences = Statistics::new(engine.detectors().len());
-        let proxies = limits::proxies(&config.listen);
+        let metrics = Arc::new(Metrics::new(&histories, config.count));
+        let watching = Arc::new(metrics.watch(&engine, config.drift));
+        let inferences = Arc::new(Statistics::new(engine.detectors().iter().map(|detector| detector.name())));
+        let proxies = Arc::new(limits::proxies(&config.listen));
         let limiting = Limiting::new(&config.quotas, config.limits.memory);
-        let gate = Gate::new(&config.limits.queue, config.detectors.iter().map(|detector| detector.pool.instances));
+        let gate = gate(&config);
         let of_reads = QueueLimits { places: READS_AT_A_TIME, length: WAITING_READS, age: LONGEST_WAIT };
         let reads = Gate::new(&of_reads, std::iter::empty());
-        let document = openapi::Document::new(&config);
-        let gates = acts::Gates::default();
+        let document = Arc::new(openapi::Document::new(&config));
+        let gates = Arc::default();
         Arc::new(Self {
             engine,
             ledger,
             events,
             breakers,
             configuration,
-            config,
+            config: Arc::new(config),
             metrics,
+            models,
+            watching,
             identity,
-            health: Health::default(),
+            health: Arc::default(),
             started: (Timestamp::now(), Instant::now()),
             gates,
             inferences,
@@ -133,6 +147,21 @@ impl Service {
             gate,
             reads,
         })
+    }
+
+    /// The service that goes on with another engine, and so with other detectors or another policy. What callers may take, where decisions go
+    /// and what was counted stay.
+    #[must_use]
+    pub fn with(&self, config: Arc<Config>, configuration: String, engine: Arc<Engine>) -> Arc<Self> {
+        let names: Vec<&str> = engine.detectors().iter().map(|detector| detector.name()).collect();
+        let gone: Vec<&str> = self.engine.detectors().iter().map(|detector| detector.name()).filter(|name| !names.contains(name)).collect();
+        self.metrics.forget(&gone);
+        let pools =
+            |config: &Config| config.detectors.iter().map(|detector| (detector.name.clone(), detector.pool.instances)).collect::<Vec<_>>();
+        let gate = if pools(&config) == pools(&self.config) { self.gate.clone() } else { gate(&config) };
+        let watching = Arc::new(self.metrics.watch(&engine, config.drift));
+        let inferences = Arc::new(self.inferences.of(names.into_iter()));
+        Arc::new(Self { config, configuration, engine, watching, inferences, gate, ..self.clone() })
     }
 
     /// What limits callers.
@@ -167,6 +196,7 @@ impl Service {
         let decisions = self.config.sinks.follows_decisions().then_some(decisions);
         Others {
             detectors: self.engine.detectors(),
+            watching: &self.watching,
             ledger: self.ledger.facts(),
             breakers: self.breakers.facts(),
             sinks: self.followers(),
@@ -180,13 +210,18 @@ impl Service {
         &self.breakers
     }
 
+    /// Which models there are, and what becomes of orders to serve others.
+    pub fn models(&self) -> &Arc<Models> {
+        &self.models
+    }
+
     /// What credentials are verified with.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
     /// What is configured.
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &Arc<Config> {
         &self.config
     }
 
@@ -196,7 +231,7 @@ impl Service {
     }
 
     /// What judges rows.
-    pub fn engine(&self) -> &Engine {
+    pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
 
@@ -222,7 +257,7 @@ impl Service {
     /// When the index cannot be read.
     pub fn measure_quality(&self, since: i64) -> Result<(), ReadError> {
         match self.ledger.quality(&Whose::All, Some(since), None) {
-            Ok(quality) => self.metrics.labels.show(&quality),
+            Ok(quality) => self.metrics.labels.show(&quality, self.engine.detectors()),
             Err(ReadError::NotStored) => {}
             Err(error) => return Err(error),
         }
@@ -325,15 +360,48 @@ impl Service {
     }
 }
 
+/// The gate of so many sandboxes.
+fn gate(config: &Config) -> Arc<Gate> {
+    Gate::new(&config.limits.queue, config.detectors.iter().map(|detector| detector.pool.instances))
+}
+
+/// The service of now. Each request takes it once, at its beginning: no answer is made by two.
+#[derive(Debug, Clone)]
+pub struct Live(Arc<ArcSwap<Service>>);
+
+impl Live {
+    /// This one, until it is replaced.
+    pub fn new(service: Arc<Service>) -> Self {
+        Self(Arc::new(ArcSwap::new(service)))
+    }
+
+    /// The one of now.
+    pub fn service(&self) -> Arc<Service> {
+        self.0.load_full()
+    }
+
+    /// Has another one take its place. The one before ends with the last request that has begun with it.
+    pub fn replace(&self, service: Arc<Service>) {
+        self.0.store(service);
+    }
+}
+
+impl FromRef<Live> for Arc<Service> {
+    fn from_ref(live: &Live) -> Self {
+        live.service()
+    }
+}
+
 /// What clients call.
-pub fn data_routes(service: &Arc<Service>) -> Router {
+pub fn data_routes(live: &Live) -> Router {
+    let service = &live.service();
     let strict = service.config.listen.tls.as_ref().and_then(|tls| tls.strict_transport).and_then(headers::strict_transport);
     // Around all else: whatever went wrong is told to clients of the Open Inference Protocol in its words.
     let scheme = if service.config.listen.tls.is_some() { "https" } else { "http" };
-    finish(identified(clients(service), service, Audience::Clients), service, scheme, strict).layer(from_fn(inference::in_its_words))
+    finish(identified(clients(service), live, Audience::Clients), live, scheme, strict).layer(from_fn(inference::in_its_words))
 }
 
-fn clients(service: &Arc<Service>) -> Router<Arc<Service>> {
+fn clients(service: &Service) -> Router<Live> {
     let mut router = routes::of(Audience::Clients);
     for route in &service.config.routes {
         router = router.route(&route.path, guard::guarded(declared::handler(route), declared::needs(route)));
@@ -342,31 +410,31 @@ fn clients(service: &Arc<Service>) -> Router<Arc<Service>> {
 }
 
 /// What operators call.
-pub fn administration_routes(service: &Arc<Service>) -> Router {
-    finish(identified(routes::of(Audience::Operators), service, Audience::Operators), service, "http", None)
+pub fn administration_routes(live: &Live) -> Router {
+    finish(identified(routes::of(Audience::Operators), live, Audience::Operators), live, "http", None)
 }
 
 /// What is called without encryption where there is encryption on this port.
-pub fn redirecting_routes(service: &Arc<Service>, tls: Arc<Tls>, port: u16) -> Router {
+pub fn redirecting_routes(live: &Live, tls: Arc<Tls>, port: u16) -> Router {
     let target = redirect::Target { tls, port };
-    finish(Router::new().fallback(move |request| redirect::redirect(axum::extract::State(target.clone()), request)), service, "http", None)
+    finish(Router::new().fallback(move |request| redirect::redirect(axum::extract::State(target.clone()), request)), live, "http", None)
 }
 
-fn identified(router: Router<Arc<Service>>, service: &Arc<Service>, audience: Audience) -> Router<Arc<Service>> {
+fn identified(router: Router<Live>, live: &Live, audience: Audience) -> Router<Live> {
     let mut router =
         router.fallback(|| async { Problem::not_found() }).method_not_allowed_fallback(|| async { Problem::method_not_allowed() });
     if audience == Audience::Clients {
         // Innermost: what a caller may take is known once it is known who calls. Operators have no quotas, so that they can always look.
-        router = router.layer(from_fn_with_state(service.clone(), limits::by_caller));
+        router = router.layer(from_fn_with_state(live.clone(), limits::by_caller));
     }
     router
         // Who calls; what that caller may do is asked by each route.
-        .layer(from_fn_with_state(service.clone(), guard::identify))
+        .layer(from_fn_with_state(live.clone(), guard::identify))
         // Before that: to verify a credential costs more than to refuse an address that sends too many.
-        .layer(from_fn_with_state((service.clone(), audience), limits::by_address))
+        .layer(from_fn_with_state((live.clone(), audience), limits::by_address))
 }
 
-fn finish(router: Router<Arc<Service>>, service: &Arc<Service>, scheme: &'static str, strict: Option<HeaderValue>) -> Router {
+fn finish(router: Router<Live>, live: &Live, scheme: &'static str, strict: Option<HeaderValue>) -> Router {
     router
         // Before anything is made of the request: whom it is for.
         .layer(from_fn(host::insist))
@@ -375,6 +443,6 @@ fn finish(router: Router<Arc<Service>>, service: &Arc<Service>, scheme: &'static
         // What stands on every answer.
         .layer(from_fn_with_state(strict, headers::add))
         // Outermost: the request's id, its trace, its log line, its metrics.
-        .layer(from_fn_with_state((service.clone(), scheme), access::note))
-        .with_state(service.clone())
+        .layer(from_fn_with_state((live.clone(), scheme), access::note))
+        .with_state(live.clone())
 }

@@ -3,7 +3,7 @@
 use crate::config::Split;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use synod_detection::{Calibration, View};
+use synod_detection::{Calibration, Matrix, View};
 
 /// The lineage of a model, and what it needs to be used.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,9 +30,52 @@ pub struct Manifest {
     pub view: View,
     /// What its raw scores mean: those of the held-out rows, in their order.
     pub calibration: Calibration,
+    /// Rows by which it is known whether the model scores as it did when it was fitted.
+    #[serde(default, skip_serializing_if = "Golden::is_empty")]
+    pub golden: Golden,
+    /// Who made it, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// Who answers for it, and what it is for, as configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
     /// Where the calibration comes from, if it was learnt again after the fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recalibrated: Option<Recalibration>,
+}
+
+/// Rows as the plugin sees them, and the raw scores that the model gave them when it was fitted. Scores are the same bit for bit wherever the same
+/// component runs, so that a model which gives others is not served.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Golden {
+    /// The rows; a missing value is none.
+    pub rows: Vec<Vec<Option<f64>>>,
+    /// One for each row.
+    pub scores: Vec<f64>,
+}
+
+impl Golden {
+    /// Most rows: enough to tell models apart, few enough to be scored at every start.
+    pub const MOST: usize = 16;
+
+    /// Of rows and their scores.
+    pub fn new(rows: &Matrix, scores: Vec<f64>) -> Self {
+        let row = |row: usize| rows.row(row).iter().map(|value| Some(*value).filter(|value| value.is_finite())).collect();
+        Self { rows: (0..scores.len()).map(row).collect(), scores }
+    }
+
+    /// Whether there are none, as in a model of before they were kept.
+    pub fn is_empty(&self) -> bool {
+        self.scores.is_empty()
+    }
+
+    /// The values of all rows, one after the other.
+    pub fn values(&self) -> Vec<f64> {
+        self.rows.iter().flatten().map(|value| value.unwrap_or(f64::NAN)).collect()
+    }
 }
 
 /// That a calibration was learnt again, from rows that the fit knew nothing of.

@@ -16,7 +16,7 @@ mod versions;
 
 pub use candidate::{Candidate, CandidateReport, Flip, LabelReport, Measures, Way, judge_by};
 pub use comparing::Difference;
-pub use contents::{ContentsReport, Missing, Unread, Unreadable, check_contents};
+pub use contents::{ContentsReport, Missing, Unread, Unreadable, check_contents, models_in_use};
 pub use contributing::{Contribution, Contributions, explain};
 pub use selecting::{Choice, Choosing, Selection};
 pub use typical::typical_decision;
@@ -55,6 +55,9 @@ pub enum ReplayError {
     /// The archive.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// Records cannot be read, so that it is not known what they rest on.
+    #[error("the log holds records that cannot be read, and what they rest on is not known: `synod audit verify` says which")]
+    Unread,
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),

@@ -1,23 +1,31 @@
-//! The model registry: artifacts named by their content, a manifest for each version, and a live pointer that is switched by a rename.
+//! The model registry: artifacts named by their content, a manifest for each version, and labels that are moved by a rename.
 //!
 //! ```text
 //! models/.lock                      held while something is changed
-//! models/blobs/<sha256>             an artifact
+//! models/blobs/<sha256>.zst         an artifact, compressed
 //! models/<detector>/<version>.json  a manifest in its envelope; versions count from 1
-//! models/<detector>/live            the number of the version in use
+//! models.json                       the labels: which version of each detector is live, which was before, which may be next
 //! ```
 //!
-//! A publication writes the blob, then the manifest, then the pointer, each durably before the next. Wherever it is interrupted, the old
-//! live version is still there and whole. Nothing that was written is changed later, so that readers need no lock.
+//! A publication writes the blob, then the manifest, each durably before the next, and leaves the labels alone: what was live is live. Labels of
+//! several detectors move by one rename, so that models which were calibrated together go live together. Nothing else that was written is
+//! changed later, so that readers need no lock. Before there were labels, `models/<detector>/live` held a number and blobs were not compressed:
+//! both are still read.
 
+mod blobs;
+mod collecting;
 mod envelope;
 mod error;
+mod labels;
 
+pub use collecting::Collected;
 pub use error::RegistryError;
+pub use labels::{LabelAct, Labels};
 
 use crate::data_directory::DataDirectory;
 use crate::digest::sha256;
 use crate::draft::{self, Readers};
+use crate::kept_list::KeptList;
 use envelope::{Artifact, Envelope};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
@@ -52,10 +60,11 @@ pub struct Stored<M> {
     pub artifact: Vec<u8>,
 }
 
-/// The models of a data directory. It holds no state but the path: several processes and threads may use one registry at a time.
+/// The models of a data directory. It holds no state but paths: several processes and threads may use one registry at a time.
 #[derive(Debug, Clone)]
 pub struct Registry {
     models: PathBuf,
+    labels: KeptList<Labels>,
 }
 
 impl Registry {
@@ -64,15 +73,14 @@ impl Registry {
     /// # Errors
     /// When its folder for artifacts cannot be made.
     pub fn open(directory: &DataDirectory) -> Result<Self, RegistryError> {
-        let registry = Self { models: directory.models() };
+        let registry = Self { models: directory.models(), labels: KeptList::of(directory) };
         let blobs = registry.blobs();
         draft::create_folder(&blobs).map_err(|source| RegistryError::Write { path: blobs, source })?;
         Ok(registry)
     }
 
-    /// Stores an artifact as the detector's next version and makes that version live. `manifest` is told what the version is called before
-    /// it is written. When this returns, the version survives a power failure; when it fails, a whole version is live: the old one, unless
-    /// the disk failed in the very last step.
+    /// Stores an artifact as the detector's next version. `manifest` is told what the version is called before it is written. When this
+    /// returns, the version survives a power failure; no label is moved.
     ///
     /// # Errors
     /// When the detector's name is none, the manifest cannot be written as JSON, or the disk fails.
@@ -92,7 +100,6 @@ impl Registry {
             .to_text()
             .map_err(|source| RegistryError::Unwritable { detector: detector.to_owned(), source })?;
         write(&manifest_path(&folder, version), &text)?;
-        write(&folder.join("live"), format!("{version}\n").as_bytes())?;
         Ok(published)
     }
 
@@ -101,15 +108,9 @@ impl Registry {
     /// # Errors
     /// When there is no such version, its manifest cannot be read as an `M`, or one of its files is damaged.
     pub fn load<M: DeserializeOwned>(&self, detector: &str, version: Option<u64>) -> Result<Stored<M>, RegistryError> {
-        let (Published { version, digest, .. }, manifest) = self.manifest(detector, version)?;
-        let path = self.blobs().join(&digest);
-        let artifact = read(&path)?.ok_or_else(|| RegistryError::Missing { path: path.clone() })?;
-        let found = sha256(&artifact);
-        if found == digest {
-            Ok(Stored { version, digest, manifest, artifact })
-        } else {
-            Err(RegistryError::Damaged { path, expected: digest, found })
-        }
+        let (Published { version, digest, size }, manifest) = self.manifest(detector, version)?;
+        let artifact = self.read_blob(&digest, size)?;
+        Ok(Stored { version, digest, manifest, artifact })
     }
 
     /// Reads a version's manifest (the live one's, if none is named) without its artifact, which is not looked at.
@@ -129,17 +130,6 @@ impl Registry {
         Ok((Published { version, digest: sha256, size: bytes }, manifest))
     }
 
-    /// The version in use; none if nothing was published.
-    ///
-    /// # Errors
-    /// When the pointer cannot be read or is no number.
-    pub fn live_version(&self, detector: &str) -> Result<Option<u64>, RegistryError> {
-        let path = self.folder(detector)?.join("live");
-        let Some(text) = read(&path)? else { return Ok(None) };
-        let version = std::str::from_utf8(&text).ok().and_then(|text| text.trim_ascii().parse().ok());
-        version.map(Some).ok_or_else(|| RegistryError::Malformed { path, problem: "it holds no version number".into() })
-    }
-
     /// The versions of a detector, in order; none if it is not known.
     ///
     /// # Errors
@@ -150,15 +140,41 @@ impl Registry {
         Ok(versions)
     }
 
-    /// Makes another version live, after its manifest and artifact were checked.
+    /// The version that a person means by a number, a label (`live`, `previous`, `candidate`) or the beginning of a digest (8 digits or more,
+    /// with or without `sha256:` before them).
     ///
     /// # Errors
-    /// When there is no such version or it is damaged; the live version is then the old one.
-    pub fn set_live(&self, detector: &str, version: u64) -> Result<(), RegistryError> {
-        let folder = self.folder(detector)?;
-        let _lock = self.lock()?;
-        self.load::<IgnoredAny>(detector, Some(version))?;
-        write(&folder.join("live"), format!("{version}\n").as_bytes())
+    /// When there is none, or the digest fits several artifacts.
+    pub fn resolve(&self, detector: &str, reference: &str) -> Result<u64, RegistryError> {
+        let unknown =
+            |why: &str| RegistryError::Reference { detector: detector.to_owned(), reference: short(reference), why: why.to_owned() };
+        if let Ok(version) = reference.parse() {
+            return self.versions(detector)?.contains(&version).then_some(version).ok_or_else(|| unknown("there is no such version"));
+        }
+        let labels = self.labels_of(detector)?;
+        match reference {
+            "live" => return labels.live.ok_or_else(|| unknown("no version is live")),
+            "previous" => return labels.previous.ok_or_else(|| unknown("no version was live before")),
+            "candidate" => return labels.candidate.ok_or_else(|| unknown("no version is the candidate")),
+            _ => {}
+        }
+        let digits = reference.strip_prefix("sha256:").unwrap_or(reference);
+        if digits.len() < 8 || !digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(unknown("a version is a number, `live`, `previous`, `candidate`, or the beginning of a digest"));
+        }
+        let mut found: Vec<(u64, String)> = Vec::new();
+        for version in self.versions(detector)? {
+            let digest = self.manifest::<IgnoredAny>(detector, Some(version))?.0.digest;
+            if digest.starts_with(digits) {
+                found.push((version, digest));
+            }
+        }
+        // The same artifact may be in several versions: the latest has its calibration.
+        match found.last() {
+            Some((version, digest)) if found.iter().all(|(_, other)| other == digest) => Ok(*version),
+            Some(_) => Err(unknown("several artifacts begin so: give more digits")),
+            None => Err(unknown("no artifact begins so")),
+        }
     }
 
     /// The detectors that have a version, in order of their names.
@@ -176,14 +192,10 @@ impl Registry {
         Ok(detectors)
     }
 
-    fn blobs(&self) -> PathBuf {
-        self.models.join(BLOBS)
-    }
-
     /// The folder of a detector, which need not exist. The name comes from users: nothing that could lead elsewhere passes.
     fn folder(&self, detector: &str) -> Result<PathBuf, RegistryError> {
         if !is_name(detector) {
-            return Err(RegistryError::Name { name: detector.chars().take(80).collect() });
+            return Err(RegistryError::Name { name: short(detector) });
         }
         let path = self.models.join(detector);
         match fs::symlink_metadata(&path) {
@@ -214,15 +226,6 @@ impl Registry {
             problem: format!("version {last} has no successor"),
         })
     }
-
-    /// Writes a blob unless it is there. One that is there but damaged is replaced: its right content is at hand.
-    fn store_blob(&self, digest: &str, artifact: &[u8]) -> Result<(), RegistryError> {
-        let path = self.blobs().join(digest);
-        match read(&path)? {
-            Some(found) if found == artifact => Ok(()),
-            _ => write(&path, artifact),
-        }
-    }
 }
 
 /// Whether this can be a detector's name: `[a-z0-9_][a-z0-9_-]{0,63}`, and not the name of the folder of artifacts.
@@ -233,6 +236,11 @@ fn is_name(name: &str) -> bool {
 
 fn manifest_path(folder: &Path, version: u64) -> PathBuf {
     folder.join(format!("{version}.json"))
+}
+
+/// What a person wrote, cut to a bearable length.
+fn short(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 /// The version that a manifest's file name states; none for any other file.

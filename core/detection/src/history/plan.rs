@@ -30,7 +30,7 @@ enum Column {
 }
 
 /// One kind of key with what is kept for it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct KeyPlan {
     names: Vec<String>,
     fields: Vec<usize>,
@@ -40,7 +40,7 @@ pub(crate) struct KeyPlan {
 }
 
 /// A value of a row, from the history of one key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct PlannedValue {
     aggregate: Aggregate,
     window: Window,
@@ -51,7 +51,7 @@ struct PlannedValue {
 }
 
 /// All history features of an installation, bound to its schema.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct HistoryPlan {
     time: usize,
     sources: Vec<Past>,

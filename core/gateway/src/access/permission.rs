@@ -31,6 +31,8 @@ pub enum Permission {
     LabelDecisions,
     /// `manage:keys`: API keys.
     ManageKeys,
+    /// `manage:models`: which versions of models judge.
+    ManageModels,
     /// `operate:service`: what an operator does with the running service.
     OperateService,
 }
@@ -44,7 +46,7 @@ pub struct PermissionMistake {
 
 impl Permission {
     /// All that need no name, beside those that begin with `score`.
-    pub const PLAIN: [Self; 10] = [
+    pub const PLAIN: [Self; 11] = [
         Self::ReadDecisions,
         Self::ReadScores,
         Self::ReadExplanations,
@@ -54,6 +56,7 @@ impl Permission {
         Self::ReadAudit,
         Self::LabelDecisions,
         Self::ManageKeys,
+        Self::ManageModels,
         Self::OperateService,
     ];
 
@@ -82,6 +85,7 @@ impl fmt::Display for Permission {
             Self::ReadAudit => "read:audit",
             Self::LabelDecisions => "label:decisions",
             Self::ManageKeys => "manage:keys",
+            Self::ManageModels => "manage:models",
             Self::OperateService => "operate:service",
         })
     }

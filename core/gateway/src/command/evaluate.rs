@@ -142,7 +142,7 @@ fn report(engine: &Engine, rows: &[JudgedRow], labels: &[bool], groups: &[&str],
         let flagged: Vec<bool> = votes.iter().map(|vote| vote.2).collect();
         measured(&raw, &scores, &flagged, labels)
     };
-    let named = |(index, one): (usize, &crate::engine::Detector)| (one.name().to_owned(), detector(index));
+    let named = |(index, one): (usize, &std::sync::Arc<crate::engine::Detector>)| (one.name().to_owned(), detector(index));
     Report {
         rows: rows.len(),
         anomalies: labels.iter().filter(|label| **label).count(),
@@ -182,7 +182,7 @@ fn of_groups(rows: &[JudgedRow], groups: &[&str], share: f64) -> IndexMap<String
 
 /// The configured policy with every other rule in place of its own.
 fn alternatives(engine: &Engine) -> Vec<(String, Policy)> {
-    let samples: Vec<Sample<'_>> = engine.detectors().iter().map(crate::engine::Detector::sample).collect();
+    let samples: Vec<Sample<'_>> = engine.detectors().iter().map(|detector| detector.sample()).collect();
     let named = [Rule::All, Rule::Any, Rule::Majority, Rule::WeightedMean, Rule::Mean, Rule::Maximum, Rule::Median];
     // All, any and the majority are among the numbers of votes, too.
     let counted = (2..samples.len()).filter(|votes| *votes != samples.len() / 2 + 1).map(Rule::AtLeast);

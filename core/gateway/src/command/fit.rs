@@ -2,6 +2,7 @@
 
 use super::dataset::{self, Wanted};
 use super::installation::Installation;
+use super::publishing::{self, user};
 use super::{CommandError, progress};
 use crate::cli::Fit;
 use crate::config::{Config, DetectorConfig};
@@ -33,7 +34,11 @@ pub(super) fn run(arguments: &Fit) -> Result<(), CommandError> {
         data.lineage.invalid
     );
     let models = fitting::fit(&at.config, &at.host, &detectors, &data, &|name, message| lines.show(name, message))?;
-    for model in models {
+    at.archive()?;
+    let author = user();
+    let mut versions = Vec::new();
+    for mut model in models {
+        model.manifest.author = Some(author.clone());
         let name = model.manifest.detector.clone();
         let published: Published = at.registry.publish(&name, &model.bytes, |_| &model.manifest)?;
         println!(
@@ -44,8 +49,9 @@ pub(super) fn run(arguments: &Fit) -> Result<(), CommandError> {
             model.manifest.data.training,
             model.manifest.calibration.held_out().len()
         );
+        versions.push((name, published.version));
     }
-    Ok(())
+    publishing::label(&at, &versions, &author, "fit", arguments.candidate)
 }
 
 fn chosen<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a DetectorConfig>, CommandError> {

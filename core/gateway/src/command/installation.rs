@@ -2,7 +2,8 @@
 
 use super::CommandError;
 use crate::cli::Common;
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigError};
+use crate::loading::archive;
 use std::sync::Arc;
 use synod_host::{CodeCache, CodeKey, Host, HostSettings};
 use synod_store::{Archive, DataDirectory, Lookup, Registry};
@@ -17,6 +18,11 @@ pub(super) struct Installation {
 
 /// Reads the configuration. The command line goes over it.
 pub(super) fn configuration(common: &Common) -> Result<Config, CommandError> {
+    Ok(as_given(common)?)
+}
+
+/// As [`configuration`], with what is wrong with it.
+pub(super) fn as_given(common: &Common) -> Result<Config, ConfigError> {
     let mut config = config::load(&common.config)?;
     if let Some(directory) = &common.data_directory {
         config.data_directory.clone_from(directory);
@@ -42,12 +48,7 @@ impl Installation {
 impl Installation {
     /// Keeps what decisions rest on and that may be changed later: the configuration, whose digest is answered, and the plugins.
     pub(super) fn archive(&self) -> Result<String, CommandError> {
-        let archive = Archive::open(&self.directory)?;
-        for detector in &self.config.detectors {
-            let bytes = std::fs::read(&detector.plugin).map_err(|error| CommandError::file(&detector.plugin, error))?;
-            archive.put(&bytes)?;
-        }
-        Ok(archive.put(self.config.source.as_bytes())?)
+        Ok(archive(&Archive::open(&self.directory)?, &self.config)?)
     }
 }
 
@@ -56,8 +57,8 @@ fn host(config: &Config, directory: &DataDirectory) -> Result<Host, CommandError
     let instances: usize = config.detectors.iter().map(|detector| detector.pool.instances + 1).sum();
     let memory = config.detectors.iter().map(|detector| detector.fit.memory.max(detector.pool.call.memory)).max();
     let settings = HostSettings {
-        // A few more than are configured, for fitting and describing.
-        instances: default.instances.max(instances as u32 + 8),
+        // Twice as many as are configured, for models that take the place of others while these still answer, and a few for describing.
+        instances: default.instances.max(2 * instances as u32 + 8),
         memory: default.memory.max(memory.unwrap_or(0)),
         ..default
     };

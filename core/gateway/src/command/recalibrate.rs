@@ -4,6 +4,7 @@
 use super::dataset::{self, Wanted, moment, spelled};
 use super::export::decisions::recorded::Recorded;
 use super::installation::Installation;
+use super::publishing::{self, user};
 use super::{CommandError, progress};
 use crate::cli::{Learn, Recalibrate};
 use crate::decision::{Decision, VoteOf};
@@ -53,12 +54,13 @@ pub(super) fn run(arguments: &Recalibrate) -> Result<(), CommandError> {
     let places: Vec<usize> = (0..recent.rows.len()).collect();
     recent.rows = split::thin(&places, MOST).into_iter().map(|place| std::mem::take(&mut recent.rows[place])).collect();
     let digest = hexadecimal(&recent.digest.clone().finalize());
+    let mut versions = Vec::new();
     for (index, model) in models.into_iter().enumerate() {
         let raw: Vec<f64> = recent.rows.iter().map(|row| row[index]).collect();
-        publish(&at, &engine.detectors()[index], model, raw, &recent.source, &digest)?;
+        let detector = &engine.detectors()[index];
+        versions.push((detector.name().to_owned(), publish(&at, detector, model, raw, &recent.source, &digest)?));
     }
-    println!("A server serves the new versions once it is started again.");
-    Ok(())
+    publishing::label(&at, &versions, &user(), "recalibrate", arguments.candidate)
 }
 
 fn publish(
@@ -68,13 +70,14 @@ fn publish(
     raw: Vec<f64>,
     source: &Recalibration,
     digest: &str,
-) -> Result<(), CommandError> {
+) -> Result<u64, CommandError> {
     let reached = raw.iter().filter(|raw| detector.calibration().score(**raw).score >= detector.threshold()).count() as f64;
     let share = 100.0 * reached / raw.len() as f64;
     let (rows, mut manifest) = (raw.len(), model.manifest);
     manifest.calibration = Calibration::from(raw);
     manifest.held_out =
         HeldOut { split: manifest.held_out.split, digest: digest.to_owned(), clean: at.config.fit.clean, left_out: Vec::new() };
+    manifest.author = Some(user());
     manifest.recalibrated = Some(Recalibration { of_version: model.version, ..source.clone() });
     let published = at.registry.publish(detector.name(), &model.bytes, |_| &manifest)?;
     println!(
@@ -84,7 +87,7 @@ fn publish(
         short(&published.digest),
         model.version
     );
-    Ok(())
+    Ok(published.version)
 }
 
 fn of_file(at: &Installation, engine: &Engine, path: &std::path::Path, arguments: &Recalibrate) -> Result<Recent, CommandError> {
@@ -151,7 +154,7 @@ fn votes(engine: &Engine, decision: &Decision) -> Option<Vec<f64>> {
         let by_this = |vote: &&VoteOf| vote.detector == detector.name() && vote.model_digest == detector.identity().model;
         decision.votes.iter().find(by_this).map(|vote| vote.vote.raw_score)
     };
-    engine.detectors().iter().map(of_detector).collect()
+    engine.detectors().iter().map(|detector| of_detector(detector)).collect()
 }
 
 fn source(rows: &str, sha256: String, period: Option<(String, String)>) -> Recalibration {

@@ -3,19 +3,20 @@
 mod measuring;
 
 use super::CommandError;
-use super::installation::{Installation, configuration};
+use super::installation::{Installation, as_given, configuration};
 use crate::auditing::{Action, AuditOutcome, AuditRecord};
 use crate::breaking::Breakers;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::doctor::{Gravity, findings};
 use crate::documents::Stream;
-use crate::engine::{Detector, Engine, live_models};
+use crate::engine::{Detector, Engine, Sources, live_models};
 use crate::events::{AppLayer, EventQueue, Events};
-use crate::http::{Service, administration_routes, data_routes, redirecting_routes};
+use crate::http::{Live, Service, administration_routes, data_routes, redirecting_routes};
 use crate::identity::Identity;
 use crate::ledger::Ledger;
 use crate::listening::{Audience, Listening, Tls, chain};
+use crate::loading::{Loader, Models};
 use crate::sinks::Sinks;
 use crate::telemetry::metrics::unwatched;
 use crate::telemetry::{logging, tracing as traces};
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use synod_host::LogLevel;
+use synod_store::Archive;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -54,10 +56,13 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let _lock = at.directory.lock_exclusive()?;
     let listen = at.config.listen.clone();
     let tls = listen.tls.map(|tls| Tls::open(tls, at.directory.path())).transpose().map_err(|error| CommandError::Failed(chain(&error)))?;
-    let engine = Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?;
+    let archive = Archive::open(&at.directory)?;
+    let sources = Sources { archive: Some(&archive), ..Sources::of(&at.host) };
+    let engine = Engine::from(&at.config, sources, live_models(&at.config, &at.registry)?, &|_, _| {})?;
     let configuration = at.archive()?;
     let opened = Ledger::open(&at.config, &at.directory)?;
     let identity = Identity::open(&at.config, &at.directory)?;
+    let (models, orders) = Models::new(at.registry.clone(), archive);
     let breakers = Breakers::open(at.config.breaker, &at.directory).map_err(|error| CommandError::Failed(chain(&error)))?;
     let (stop, stopped) = watch::channel(());
     let open = |queue| Events::open(queue, &at.directory, at.config.sinks.spool.events);
@@ -65,7 +70,13 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let sinks = Sinks::open(&at.config, &opened.ledger, events.as_ref(), &at.directory, &stopped)?;
     let writing = events.as_ref().map(|events| events.start(stopped.clone())).transpose().map_err(no_runtime)?;
     let (engine, breakers) = (Arc::new(engine), Arc::new(breakers));
-    let service = Service::new(at.config, configuration, engine, opened.ledger.clone(), events, breakers, identity.clone());
+    let service = Service::new(at.config, configuration, engine, opened.ledger.clone(), events, breakers, identity.clone(), models);
+    let live = Live::new(service.clone());
+    let read = {
+        let common = arguments.common.clone();
+        move || as_given(&common)
+    };
+    let loader = Arc::new(Loader::new(live.clone(), at.host, read));
 
     // Operators are answered by a thread of their own, so that health and metrics never wait behind a batch.
     let administration = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
@@ -75,6 +86,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     // Before anybody is told that Synod is ready: from then on it can be asked to stop.
     let asked = data.block_on(async { AskedToStop::listen() }).map_err(no_runtime)?;
     follow(&data, &service, identity, tls.clone())?;
+    let reload = data.block_on(async { signal(SignalKind::hangup()) }).map_err(no_runtime)?;
     let administration_listener = bind(&administration, listen.administration, "listen.administration")?;
     let data_listener = bind(&data, listen.data, "listen.data")?;
     let redirect_listener = listen.redirect.map(|address| bind(&data, address, "listen.redirect")).transpose()?;
@@ -89,18 +101,19 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let audit = |action, target: &str| service.audit(&AuditRecord::new(action, AuditOutcome::Allowed).to(target));
     audit(Action::CONFIGURATION_LOADED, service.configuration());
     audit(Action::SERVICE_STARTED, env!("CARGO_PKG_VERSION"));
-    let routes = administration_routes(&service);
+    let routes = administration_routes(&live);
     let (limits, drain) = (listen.limits, listen.drain);
     let listening = Listening { audience: Audience::Operators, limits, drain, tls: None };
     let operators = std::thread::spawn(move || administration.block_on(listening.serve(administration_listener, routes, stopped)));
-    data.spawn(look_after(service.clone()));
+    data.spawn(look_after(live.clone()));
     data.spawn(follow_breakers(service.clone()));
-    data.spawn(look_at_health(service.clone()));
-    data.spawn(measuring::measure(service.clone()));
+    data.spawn(look_at_health(live.clone()));
+    data.spawn(measuring::measure(live.clone()));
+    data.spawn(loader.follow(orders, reload));
     let redirecting = redirect_listener.zip(tls.clone()).map(|(listener, tls)| {
         let port = data_listener.local_addr().map_or(listen.data.port(), |address| address.port());
         let listening = Listening { audience: Audience::Unencrypted, limits, drain, tls: None };
-        data.spawn(listening.serve(listener, redirecting_routes(&service, tls, port), stop.subscribe()))
+        data.spawn(listening.serve(listener, redirecting_routes(&live, tls, port), stop.subscribe()))
     });
     let keeper = std::thread::spawn({
         let (service, stopped) = (service.clone(), stop.subscribe());
@@ -115,7 +128,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
             let _ = stop.send(());
         });
         let listening = Listening { audience: Audience::Clients, limits, drain, tls };
-        listening.serve(data_listener, data_routes(&service), stopped).await;
+        listening.serve(data_listener, data_routes(&live), stopped).await;
         if let Some(redirecting) = redirecting {
             let _ = redirecting.await;
         }
@@ -212,23 +225,23 @@ fn keep(service: &Service, stopped: &watch::Receiver<()>) {
 }
 
 /// Starts what did not start, and writes down what the plugins say.
-async fn look_after(service: Arc<Service>) {
+async fn look_after(live: Live) {
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last_try = Instant::now();
     loop {
         rounds.tick().await;
-        service.engine().detectors().iter().for_each(write_log);
+        let service = live.service();
+        service.engine().detectors().iter().for_each(|detector| write_log(detector));
         service.limiting().sweep();
         service.record_refusals(false);
         service.identity().take_acts().iter().for_each(|act| service.audit(act));
-        if last_try.elapsed() < RETRY || service.engine().detectors().iter().all(Detector::is_ready) {
+        if last_try.elapsed() < RETRY || service.engine().detectors().iter().all(|detector| detector.is_ready()) {
             continue;
         }
         last_try = Instant::now();
-        let service = service.clone();
         // A detector that did not start may do so later, for instance when memory is free again.
-        let tried = tokio::task::spawn_blocking(move || service.engine().detectors().iter().all(Detector::start_pool));
+        let tried = tokio::task::spawn_blocking(move || service.engine().detectors().iter().all(|detector| detector.start_pool()));
         // At the end of the service it is cancelled, which is no fault.
         if let Err(error) = tried.await
             && error.is_panic()
@@ -260,12 +273,12 @@ async fn follow_breakers(service: Arc<Service>) {
 }
 
 /// Looks how well each part is. While a look waits for a disk that hangs, what was seen before is told.
-async fn look_at_health(service: Arc<Service>) {
+async fn look_at_health(live: Live) {
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         rounds.tick().await;
-        let service = service.clone();
+        let service = live.service();
         if let Err(error) = tokio::task::spawn_blocking(move || service.look_at_health()).await
             && error.is_panic()
         {

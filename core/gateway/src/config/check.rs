@@ -73,6 +73,8 @@ pub struct Config {
     pub sinks: SinksConfig,
     /// Where Kibana is, if anything links there.
     pub kibana: Option<Kibana>,
+    /// What becomes of versions of models.
+    pub models: ModelsConfig,
     /// How drift is measured.
     pub drift: Drift,
     /// Whether requests, rows and votes are counted.
@@ -110,10 +112,23 @@ pub struct DetectorConfig {
     pub artifact: Option<PathBuf>,
     /// Where its score turns into a vote.
     pub threshold: Threshold,
+    /// Who answers for it, for its model card.
+    pub owner: Option<String>,
+    /// What it is for, for its model card.
+    pub purpose: Option<String>,
     /// What it may take while scoring.
     pub pool: PoolLimits,
     /// What it may take while fitting.
     pub fit: Limits,
+}
+
+/// What becomes of versions of models.
+#[derive(Debug, Clone, Copy)]
+pub struct ModelsConfig {
+    /// Whether who made or proposed a version must not promote it.
+    pub four_eyes: bool,
+    /// So many of the latest versions of each detector are never removed.
+    pub keep: usize,
 }
 
 impl Config {
@@ -225,6 +240,7 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         listen: listen::listen(at, &text.listen, folder),
         identity: identity::identity(at, text, folder),
         policy: policy(at, text),
+        models: ModelsConfig { four_eyes: text.models.four_eyes, keep: text.models.keep },
         breaker: breaker(at, &text.outcomes.breaker),
         fit: fit(&text.fit),
         limits: limits::limits(at, &text.limits),
@@ -339,6 +355,8 @@ fn detector(
         parameters: Value::Object(text.parameters.clone()),
         artifact: text.artifact.as_ref().map(|path| folder.join(path)),
         threshold: threshold(at, &key, &threshold_of_detector(text), whole.fit.clean),
+        owner: text.owner.clone(),
+        purpose: text.purpose.clone(),
         pool: pool(at, &key, &text.limits),
         fit: Limits {
             timeout: at.taken(&format!("{key}.limits.fit_timeout"), units::duration(&text.limits.fit_timeout), Duration::from_secs(1)),

@@ -44,6 +44,7 @@ tables! {
         consensus: Consensus = Consensus::default(),
         outcomes: Outcomes = Outcomes::default(),
         fit: Fit = Fit::default(),
+        models: Models = Models::default(),
         history: History = History::default(),
         decisions: Decisions = Decisions::default(),
         alerts: Alerts = Alerts::default(),
@@ -194,6 +195,8 @@ tables! {
         threshold: Option<ThresholdText> = None,
         false_discovery_rate: Option<f64> = None,
         weight: f64 = 1.0,
+        owner: Option<String> = None,
+        purpose: Option<String> = None,
         limits: DetectorLimits = DetectorLimits::default(),
     }
     DetectorLimits {
@@ -203,6 +206,10 @@ tables! {
         load_timeout: String = "10s".into(),
         fit_timeout: String = "1h".into(),
         fit_memory: String = "1GiB".into(),
+    }
+    Models {
+        four_eyes: bool = false,
+        keep: usize = 10,
     }
     Consensus {
         rule: RuleName = RuleName::WeightedMean,

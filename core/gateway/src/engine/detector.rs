@@ -2,7 +2,7 @@
 
 use crate::config::DetectorConfig;
 use crate::fitting::Model;
-use crate::manifest::{HeldOut, PluginIdentity};
+use crate::manifest::{Golden, HeldOut, PluginIdentity};
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -85,6 +85,7 @@ pub struct Detector {
     threshold: f64,
     calibration: Calibration,
     held_out: HeldOut,
+    golden: Golden,
     identity: Identity,
     takes_missing: bool,
     plugin: Plugin,
@@ -99,7 +100,8 @@ pub struct Detector {
 }
 
 impl Detector {
-    pub(super) fn start(config: &DetectorConfig, plugin: Plugin, model: Model) -> Self {
+    /// Starts the sandboxes, or goes on with those of the detector of before if it had the same model, plugin and limits.
+    pub(super) fn start(config: &DetectorConfig, plugin: Plugin, model: Model, before: Option<&Arc<Self>>) -> Self {
         let manifest = model.manifest;
         let identity = Identity {
             version: model.version,
@@ -114,6 +116,7 @@ impl Detector {
             threshold: config.threshold.score(&manifest.calibration, &manifest.held_out.left_out),
             calibration: manifest.calibration,
             held_out: manifest.held_out,
+            golden: manifest.golden,
             identity,
             takes_missing: plugin.description().missing_values,
             plugin,
@@ -123,6 +126,17 @@ impl Detector {
             trouble: ArcSwapOption::empty(),
             row_cost: AtomicU64::new(0),
         };
+        let same = |before: &&Arc<Self>| {
+            before.identity.model == detector.identity.model
+                && before.plugin.digest() == detector.plugin.digest()
+                && before.limits == detector.limits
+                && before.golden == detector.golden
+        };
+        if let Some(before) = before.filter(same) {
+            detector.pool.store(before.pool());
+            detector.trouble.store(before.trouble());
+            detector.row_cost.store(before.row_cost.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
         detector.start_pool();
         detector
     }
@@ -132,7 +146,8 @@ impl Detector {
         if self.is_ready() {
             return true;
         }
-        match self.plugin.pool(self.model.clone(), &self.limits) {
+        let tested = self.plugin.pool(self.model.clone(), &self.limits).and_then(|pool| self.test(&pool).map(|()| pool));
+        match tested {
             Ok(pool) => self.pool.store(Some(Arc::new(pool))),
             Err(failure) => {
                 self.trouble.store(Some(Arc::new(Trouble::new(&failure))));
@@ -140,6 +155,21 @@ impl Detector {
             }
         }
         self.is_ready()
+    }
+
+    /// Whether the golden rows still have their scores.
+    fn test(&self, pool: &Pool) -> Result<(), Failure> {
+        if self.golden.is_empty() {
+            return Ok(());
+        }
+        let found = pool.score(self.identity.columns.len(), &self.golden.values())?.scores;
+        let differs = |(found, fitted): &(&f64, &f64)| found.to_bits() != fitted.to_bits();
+        match found.iter().zip(&self.golden.scores).enumerate().find(|(_, pair)| differs(pair)) {
+            None => Ok(()),
+            Some((row, (found, fitted))) => Err(Failure::Output {
+                what: format!("golden row {row} has the raw score {found}, and had {fitted} when the model was fitted"),
+            }),
+        }
     }
 
     /// Whether it can vote.
@@ -156,6 +186,11 @@ impl Detector {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The code.
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
     }
 
     /// Where its score turns into a vote.

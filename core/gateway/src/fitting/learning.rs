@@ -10,7 +10,7 @@ pub(super) struct Learning {
     /// The features.
     pub(super) view: View,
     plan: Plan,
-    takes_missing: bool,
+    pub(super) takes_missing: bool,
     /// How many rows there are.
     pub(super) rows: usize,
     /// The rows: those that have all features, where the plugin takes no missing values.

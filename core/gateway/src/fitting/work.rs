@@ -4,10 +4,11 @@ use super::learning::{Learning, learning};
 use super::rows::{Fold, Rows};
 use super::{Dataset, FitError, Opened, Progress};
 use crate::config::{Config, DetectorConfig};
+use crate::manifest::Golden;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, available_parallelism};
-use synod_detection::Matrix;
+use synod_detection::{Matrix, split};
 use synod_host::{Failure, LogLevel, PoolLimits, Training};
 
 /// Rows of a call that scores.
@@ -18,6 +19,7 @@ const DIVIDED: usize = 20_000;
 const MOST_PARTS: usize = 16;
 
 /// What was learnt for one detector.
+#[derive(Default)]
 pub(super) struct Fitted {
     /// The model.
     pub(super) bytes: Arc<[u8]>,
@@ -25,6 +27,8 @@ pub(super) struct Fitted {
     pub(super) held_out: Vec<f64>,
     /// Raw scores of the rows that were left out.
     pub(super) left_out: Vec<f64>,
+    /// Rows that the model is known by.
+    pub(super) golden: Golden,
 }
 
 /// A model to learn: a detector, and the fold that it is for if it is not the model itself.
@@ -41,6 +45,7 @@ struct Done {
     /// Of the fold's held-out rows, or of those that the model itself scores.
     held_out: Vec<f64>,
     left_out: Vec<f64>,
+    golden: Golden,
 }
 
 /// Hears what a plugin says.
@@ -79,14 +84,13 @@ pub(super) fn run(
     let work = Work { config, data, detectors, opened, prepared, rows, progress, parts };
     let results = in_parallel(&tasks, processors, |task| work.run(*task));
     let mut done = tasks.iter().zip(results).filter_map(|(task, result)| result.map(|result| (*task, result)));
-    let mut fitted: Vec<Fitted> =
-        detectors.iter().map(|_| Fitted { bytes: Arc::default(), held_out: Vec::new(), left_out: Vec::new() }).collect();
+    let mut fitted: Vec<Fitted> = detectors.iter().map(|_| Fitted::default()).collect();
     done.try_for_each(|(task, result)| {
-        let Done { bytes, held_out, left_out } = result?;
+        let Done { bytes, held_out, left_out, golden } = result?;
         let fitted = &mut fitted[task.detector];
         fitted.held_out.extend(held_out);
         if let Some(bytes) = bytes {
-            (fitted.bytes, fitted.left_out) = (bytes, left_out);
+            (fitted.bytes, fitted.left_out, fitted.golden) = (bytes, left_out, golden);
             (work.progress)(&detectors[task.detector].name, &format!("done: a model of {} bytes", fitted.bytes.len()));
         }
         Ok::<_, FitError>(())
@@ -139,7 +143,18 @@ impl Work<'_> {
         }
         let scores = self.score(detector, bytes.clone(), &learning.see(self.data, &held_out))?;
         let left_out = self.score(detector, bytes.clone(), &learning.see(self.data, &self.rows.left_out))?;
-        Ok(Done { bytes: Some(bytes), held_out: scores, left_out })
+        let golden = self.golden(detector, bytes.clone(), learning)?;
+        Ok(Done { bytes: Some(bytes), held_out: scores, left_out, golden })
+    }
+
+    /// Some rows, evenly taken from all, with what the model says of them.
+    fn golden(&self, detector: usize, bytes: Arc<[u8]>, learning: &Learning) -> Result<Golden, FitError> {
+        let all: Vec<usize> = self.rows.held_out().chain(self.rows.left_out.iter().copied()).collect();
+        let seen = learning.see(self.data, &split::thin(&all, 4 * Golden::MOST));
+        let whole = (0..seen.rows()).filter(|row| learning.takes_missing || seen.missing(*row).is_none());
+        let rows = seen.select(whole.take(Golden::MOST));
+        let scores = self.score(detector, bytes, &rows)?;
+        Ok(Golden::new(&rows, scores))
     }
 
     /// A model that scores the rows of a fold, which it has not seen.

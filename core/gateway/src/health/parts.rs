@@ -12,7 +12,7 @@ use std::time::Duration;
 type Look = fn(&Service) -> Vec<Part>;
 
 /// All of them.
-pub(super) const PARTS: [Look; 9] = [detectors, log, index, histories, disk, sinks, issuers, certificate, breakers];
+pub(super) const PARTS: [Look; 10] = [detectors, models, log, index, histories, disk, sinks, issuers, certificate, breakers];
 
 /// For how long after a call that failed a detector is taken for degraded.
 const FRESH_FAILURE: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ const SEGMENTS: u64 = 4;
 const SOON: Duration = Duration::from_hours(7 * 24);
 
 fn detectors(service: &Service) -> Vec<Part> {
-    service.engine().detectors().iter().map(detector).collect()
+    service.engine().detectors().iter().map(|each| detector(each)).collect()
 }
 
 /// A detector that cannot vote makes every verdict one with too few votes. One that fails at some rows is asked for the others all the same.
@@ -38,6 +38,16 @@ fn detector(detector: &Detector) -> Part {
         Some(trouble) if trouble.age() < FRESH_FAILURE => part.degraded(format!("its last failure, at {:.0}: {said}", trouble.at)),
         _ => part,
     }
+}
+
+/// Whether the models that are live are those that judge.
+fn models(service: &Service) -> Vec<Part> {
+    let (part, loading) = (Part::ok("models"), service.models().loading());
+    vec![match (loading.step(), loading.failure()) {
+        (Some(step), _) => part.doing(step),
+        (None, Some(failure)) => part.degraded(failure.why.clone()).since(Some(failure.at)),
+        (None, None) => part,
+    }]
 }
 
 /// Without the log nothing is decided.

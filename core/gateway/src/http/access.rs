@@ -1,6 +1,6 @@
 //! What surrounds every request: its id, its trace, its metrics, its log line.
 
-use super::{Service, limits};
+use super::{Live, Service, limits};
 use crate::access::Caller;
 use crate::documents::Stream;
 use crate::events::{AccessEvent, EventKind};
@@ -24,8 +24,8 @@ const METRICS: &str = "/metrics";
 #[derive(Debug, Clone)]
 pub(super) struct RequestId(pub(super) Arc<str>);
 
-pub(super) async fn note(State((service, scheme)): State<(Arc<Service>, &'static str)>, request: Request, next: Next) -> Response {
-    let (started, version) = (Instant::now(), request.version());
+pub(super) async fn note(State((live, scheme)): State<(Live, &'static str)>, request: Request, next: Next) -> Response {
+    let (started, version, service) = (Instant::now(), request.version(), live.service());
     // The pattern, never the path: what a client writes must not become a label.
     let path = request.extensions().get::<MatchedPath>().cloned();
     let (method, route) = (method(request.method()), path.as_ref().map(MatchedPath::as_str));

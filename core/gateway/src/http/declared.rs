@@ -5,7 +5,7 @@ use super::decisions::{link, linked, refused};
 use super::guard::Needs;
 use super::score::{self, json};
 use super::shown::Shown;
-use super::{Problem, Service, body};
+use super::{Live, Problem, Service, body};
 use crate::access::Permission;
 use crate::config::{Answer, Route, Serves};
 use crate::decision::Decision;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use synod_detection::{Ballot, Batch};
 use synod_store::Filter;
 
-pub(super) fn handler(route: &Route) -> MethodRouter<Arc<Service>> {
+pub(super) fn handler(route: &Route) -> MethodRouter<Live> {
     let route = Arc::new(route.clone());
     match route.serves {
         Serves::Detectors => get(list),
@@ -47,7 +47,7 @@ pub(super) fn needs(route: &Route) -> Needs {
 }
 
 async fn list(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
-    json(&service.engine.detectors().iter().map(crate::engine::Detector::name).collect::<Vec<_>>())
+    json(&service.engine.detectors().iter().map(|detector| detector.name()).collect::<Vec<_>>())
 }
 
 /// What there is to tell about a row, by a verdict or by one vote. What the caller is not shown is none.

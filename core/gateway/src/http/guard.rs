@@ -1,7 +1,7 @@
 //! Who is let through: each request's caller is found out once, and each route says what it needs of a caller.
 
 use super::acts::Origin;
-use super::{Problem, Service, console, oauth};
+use super::{Live, Problem, Service, console, oauth};
 use crate::access::{Caller, Permission};
 use crate::identity::{CredentialRefused, Credentials};
 use crate::inference::POLICY;
@@ -87,7 +87,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, CredentialRefused> {
 }
 
 /// A route whose callers need this.
-pub(super) fn guarded(route: MethodRouter<Arc<Service>>, needs: Needs) -> MethodRouter<Arc<Service>> {
+pub(super) fn guarded(route: MethodRouter<Live>, needs: Needs) -> MethodRouter<Live> {
     match needs {
         Needs::Nothing => route,
         needs => route.route_layer(from_fn_with_state(Arc::new(needs), authorise)),

@@ -43,7 +43,7 @@ fn readiness(service: &Service) -> Readiness<'_> {
     fn of(detector: &Detector) -> PartReadiness<'_> {
         PartReadiness { name: detector.name(), ready: detector.is_ready() }
     }
-    let detectors: Vec<_> = service.engine.detectors().iter().map(of).collect();
+    let detectors: Vec<_> = service.engine.detectors().iter().map(|detector| of(detector)).collect();
     let storing = service.ledger.log_facts().is_none_or(|facts| facts.failing_since.is_none());
     let issuers = service.identity.providers().readiness();
     let issuers = issuers.into_iter().map(|(name, ready)| PartReadiness { name, ready }).collect();

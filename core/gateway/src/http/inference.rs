@@ -78,7 +78,7 @@ pub(super) async fn ready(State(service): State<Arc<Service>>) -> Result<Respons
 }
 
 fn is_ready(service: &Service) -> bool {
-    service.engine.detectors().iter().all(crate::engine::Detector::is_ready)
+    service.engine.detectors().iter().all(|detector| detector.is_ready())
 }
 
 pub(super) async fn model_ready(State(service): State<Arc<Service>>, path: ModelPath) -> Result<Response, Problem> {

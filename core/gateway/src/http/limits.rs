@@ -1,7 +1,7 @@
 //! The limits of a request, layer by layer: by its address before it is known whose it is, by its caller after. In between, whatever a
 //! route does counts for the request that it does it for, without a word from the route: none can forget to say so.
 
-use super::{Problem, Service};
+use super::{Live, Problem, Service};
 use crate::access::Caller;
 use crate::limiting::{Call, Closed, Key, Proxies, Refused, fields};
 use crate::listening::Audience;
@@ -20,7 +20,8 @@ tokio::task_local! {
 }
 
 /// Finds out from which address a request comes, and refuses it if that asks too often. `Proxies` are trusted on both listeners.
-pub(super) async fn by_address(State((service, audience)): State<(Arc<Service>, Audience)>, mut request: Request, next: Next) -> Response {
+pub(super) async fn by_address(State((live, audience)): State<(Live, Audience)>, mut request: Request, next: Next) -> Response {
+    let service = live.service();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
     let address = service.proxies.client(peer, request.headers());
     request.extensions_mut().insert(address);

@@ -45,7 +45,7 @@ impl Document {
 
 /// Answers with the document, or says that the client has it already.
 pub(super) async fn document(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
-    let Document { bytes, tag } = &service.document;
+    let Document { bytes, tag } = &*service.document;
     let plain = [
         (header::ETAG, tag.clone()),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),

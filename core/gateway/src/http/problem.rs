@@ -340,6 +340,21 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "no_such_breaker", "No such breaker", "there is no breaker with this id")
     }
 
+    /// No such version of a model.
+    pub fn no_model_version(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no_such_version", "No such version", detail)
+    }
+
+    /// Other models cannot judge; those of before go on.
+    pub fn cannot_load(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "cannot_load", "Cannot be loaded", detail)
+    }
+
+    /// Somebody else has to do it.
+    pub fn needs_another(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "needs_another", "Needs somebody else", detail)
+    }
+
     /// No such API key, or another tenant's.
     pub fn no_key() -> Self {
         Self::new(StatusCode::NOT_FOUND, "no_such_key", "No such key", "there is no API key with this id")

@@ -3,12 +3,11 @@
 
 use super::guard::{Needs, guarded};
 use super::openapi::{self, pages};
-use super::{Service, audit, breakers, console, decisions, detectors, entities, health, inference, keys, oauth, score, status};
+use super::{Live, audit, breakers, console, decisions, detectors, entities, health, inference, keys, models, oauth, score, status};
 use crate::access::Permission as P;
 use crate::listening::Audience;
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get, post};
-use std::sync::Arc;
 
 /// A route.
 #[derive(Debug)]
@@ -21,16 +20,10 @@ pub struct Entry {
     pub path: &'static str,
     /// What its callers need.
     pub needs: Needs,
-    handler: fn() -> MethodRouter<Arc<Service>>,
+    handler: fn() -> MethodRouter<Live>,
 }
 
-const fn entry(
-    audience: Audience,
-    method: &'static str,
-    path: &'static str,
-    needs: Needs,
-    handler: fn() -> MethodRouter<Arc<Service>>,
-) -> Entry {
+const fn entry(audience: Audience, method: &'static str, path: &'static str, needs: Needs, handler: fn() -> MethodRouter<Live>) -> Entry {
     Entry { audience, method, path, needs, handler }
 }
 
@@ -43,6 +36,16 @@ pub static ROUTES: &[Entry] = &[
     entry(DATA, "POST", "/v1/score", Needs::The(P::ScorePolicy), || post(score::score)),
     entry(DATA, "GET", "/v1/detectors", Needs::The(P::ReadDetectors), || get(detectors::list)),
     entry(DATA, "POST", "/v1/detectors/{detector}/score", Needs::ScoreOfNamedDetector, || post(score::score_by_one)),
+    entry(DATA, "GET", "/v1/detectors/{detector}/versions", Needs::The(P::ReadDetectors), || get(models::list)),
+    entry(DATA, "POST", "/v1/detectors/{detector}/versions", Needs::The(P::ManageModels), || post(models::upload)),
+    entry(DATA, "GET", "/v1/detectors/{detector}/versions/{version}", Needs::The(P::ReadDetectors), || get(models::one)),
+    entry(DATA, "GET", "/v1/detectors/{detector}/versions/{version}/card", Needs::The(P::ReadDetectors), || get(models::model_card)),
+    entry(DATA, "POST", "/v1/detectors/{detector}/versions/{version}/propose", Needs::The(P::ManageModels), || post(models::propose)),
+    entry(DATA, "POST", "/v1/detectors/{detector}/versions/{version}/promote", Needs::The(P::ManageModels), || post(models::promote_one)),
+    entry(DATA, "POST", "/v1/models/promote", Needs::The(P::ManageModels), || post(models::promote)),
+    // To take back is for whoever is called at night.
+    entry(DATA, "POST", "/v1/models/rollback", Needs::The(P::OperateService), || post(models::rollback)),
+    entry(DATA, "POST", "/v1/configuration/reload", Needs::The(P::OperateService), || post(models::reload)),
     entry(DATA, "GET", "/v1/decisions", Needs::The(P::ReadDecisions), || get(decisions::list)),
     entry(DATA, "GET", "/v1/decisions/{id}", Needs::The(P::ReadDecisions), || get(decisions::one)),
     entry(DATA, "GET", "/v1/decisions/{id}/explanation", Needs::The(P::ReadExplanations), || get(decisions::explanation::explanation)),
@@ -117,7 +120,7 @@ pub static ROUTES: &[Entry] = &[
 ];
 
 /// The routes of a listener.
-pub(super) fn of(audience: Audience) -> Router<Arc<Service>> {
+pub(super) fn of(audience: Audience) -> Router<Live> {
     let own = ROUTES.iter().filter(|entry| entry.audience == audience);
     own.fold(Router::new(), |router, entry| router.route(entry.path, guarded((entry.handler)(), entry.needs.clone())))
 }

@@ -97,7 +97,7 @@ pub(super) async fn decide(service: &Arc<Service>, batch: Batch, asked: Asked) -
     let work = move |engine: &Engine| {
         let deciding = deciding::decide(engine, &ledger, Some(&breakers), &configuration, &batch, &asked);
         // Here, for a decision that nobody waits for any more is one all the same, and many rows take their time.
-        deciding.inspect(|deciding| counted.metrics.judged(&deciding.judged, &deciding.calls, &deciding.features))
+        deciding.inspect(|deciding| counted.metrics.judged(&counted.watching, &deciding.judged, &deciding.calls, &deciding.features))
     };
     let deciding = service.scoring(Need::All, rows, expected, work).await?.map_err(|error| refused(&error))?;
     let Deciding { rows, decisions, storing, receipt, .. } = deciding;
@@ -185,12 +185,12 @@ pub(super) async fn vote(
         (engine.vote(detector, &batch, &past), batch)
     };
     let ((ballots, call), batch) = service.scoring(Need::One(detector), rows, expected, work).await?;
-    service.metrics.voted(detector, &ballots, &call);
+    service.metrics.voted(&service.watching, detector, &ballots, &call);
     Ok((ballots, call, batch))
 }
 
 pub(super) fn find(service: &Service, name: &str) -> Result<usize, Problem> {
-    let known = || service.engine.detectors().iter().map(crate::engine::Detector::name).collect::<Vec<_>>();
+    let known = || service.engine.detectors().iter().map(|detector| detector.name()).collect::<Vec<_>>();
     service.engine.detector(name).ok_or_else(|| Problem::no_detector(name, &known()))
 }
 

@@ -4,7 +4,7 @@
 //! What is told in part is a list of what may be told: what a record gets later is withheld until it is added here.
 
 use super::guard;
-use super::{Problem, Service};
+use super::{Live, Problem};
 use crate::access::{Caller, Permission};
 use crate::decision::{AbstentionOf, Decision, Degraded, LabelRecord, RequestKey, Standing, Verdict, VoteOf};
 use crate::kibana::Kibana;
@@ -15,7 +15,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-use std::sync::Arc;
 use synod_detection::{Outcome, Rule};
 use synod_store::Whose;
 use utoipa::openapi::schema::{AnyOfBuilder, Schema};
@@ -31,10 +30,10 @@ pub(super) struct Shown {
     explanations: bool,
 }
 
-impl FromRequestParts<Arc<Service>> for Shown {
+impl FromRequestParts<Live> for Shown {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Service>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &Live) -> Result<Self, Problem> {
         // Each request has a caller; one that had none would be shown nothing.
         parts.extensions.get::<Caller>().map(Self::to).ok_or_else(Problem::internal)
     }

@@ -112,7 +112,7 @@ pub(super) async fn status(State(service): State<Arc<Service>>) -> Result<Respon
         started: service.started.0,
         uptime: service.started.1.elapsed().as_secs_f64(),
         configuration: &service.configuration,
-        detectors: service.engine.detectors().iter().map(detector).collect(),
+        detectors: service.engine.detectors().iter().map(|each| detector(each)).collect(),
         counts: counts(&service, &facts, &breakers),
         log: facts.log.as_ref().map(|log| Log {
             bytes: log.bytes_on_disk,

@@ -3,7 +3,7 @@
 mod tenants;
 mod withheld;
 
-use super::{Service, clients};
+use super::{Live, Service, clients};
 use crate::access::{Caller, Permission, Roles};
 use crate::breaking::Breakers;
 use crate::cli::Cli;
@@ -12,6 +12,7 @@ use crate::config::{self, Config};
 use crate::engine::{Engine, live_models};
 use crate::identity::Identity;
 use crate::ledger::{Ledger, Opened};
+use crate::loading::Models;
 use axum::Extension;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -188,7 +189,7 @@ impl Bench {
     }
 
     fn call(&self, caller: &Caller, request: Request<Body>) -> Told {
-        let router = clients(&self.service).layer(Extension(caller.clone())).with_state(Arc::clone(&self.service));
+        let router = clients(&self.service).layer(Extension(caller.clone())).with_state(Live::new(Arc::clone(&self.service)));
         self.runtime.block_on(async {
             let Ok(response) = TowerToHyperService::new(router).call(request).await;
             let (parts, body) = response.into_parts();
@@ -230,7 +231,10 @@ fn open(folder: &Path) -> (Arc<Service>, Opened) {
     let configuration = Archive::open(&directory).unwrap().put(config.source.as_bytes()).unwrap();
     let identity = Identity::open(config, &directory).unwrap();
     let breakers = Arc::new(Breakers::open(config.breaker, &directory).unwrap());
-    (Service::new(config.clone(), configuration, Arc::clone(engine), Arc::clone(&opened.ledger), None, breakers, identity), opened)
+    let (models, _) = Models::new(Registry::open(&directory).unwrap(), Archive::open(&directory).unwrap());
+    let service =
+        Service::new(config.clone(), configuration, Arc::clone(engine), Arc::clone(&opened.ledger), None, breakers, identity, models);
+    (service, opened)
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -49,7 +49,7 @@ impl Model {
     fn detector(self, engine: &Engine) -> Option<&Detector> {
         match self {
             Self::Policy => None,
-            Self::Detector(place) => engine.detectors().get(place),
+            Self::Detector(place) => engine.detectors().get(place).map(AsRef::as_ref),
         }
     }
 

@@ -1,6 +1,7 @@
 //! How often models were asked by this protocol, and how long they took.
 
-use super::Model;
+use super::{Model, POLICY};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ pub struct Took {
 #[derive(Debug)]
 pub struct Statistics {
     /// The policy, then the detectors.
-    models: Vec<OfModel>,
+    models: Vec<(String, Arc<OfModel>)>,
 }
 
 #[derive(Debug, Default)]
@@ -79,21 +80,30 @@ impl Summing {
 }
 
 impl Statistics {
-    /// Of the policy and so many detectors.
-    pub fn new(detectors: usize) -> Self {
-        Self { models: (0..=detectors).map(|_| OfModel::default()).collect() }
+    /// Of the policy and the detectors of these names.
+    pub fn new<'a>(detectors: impl Iterator<Item = &'a str>) -> Self {
+        Self { models: Vec::new() }.of(detectors)
     }
 
-    fn of(&self, model: Model) -> Option<&OfModel> {
+    /// Of the policy and the detectors of these names; those that were there before go on.
+    #[must_use]
+    pub fn of<'a>(&self, detectors: impl Iterator<Item = &'a str>) -> Self {
+        let counted = |name: &str| self.models.iter().find(|(known, _)| known == name).map(|(_, of)| Arc::clone(of));
+        let of = |name: &str| (name.to_owned(), counted(name).unwrap_or_default());
+        Self { models: std::iter::once(POLICY).chain(detectors).map(of).collect() }
+    }
+
+    fn place(&self, model: Model) -> Option<&OfModel> {
         match model {
             Model::Policy => self.models.first(),
             Model::Detector(place) => self.models.get(place + 1),
         }
+        .map(|(_, of)| of.as_ref())
     }
 
     /// Notes an answer; `now` is in milliseconds since 1970.
     pub fn answered(&self, model: Model, rows: usize, took: Took, now: u64) {
-        if let Some(of) = self.of(model) {
+        if let Some(of) = self.place(model) {
             of.last.store(now, Ordering::Relaxed);
             of.rows.fetch_add(rows as u64, Ordering::Relaxed);
             of.succeeded.add(took.input + took.inference + took.output);
@@ -105,14 +115,14 @@ impl Statistics {
 
     /// Notes a refusal.
     pub fn refused(&self, model: Model, took: Duration) {
-        if let Some(of) = self.of(model) {
+        if let Some(of) = self.place(model) {
             of.failed.add(took);
         }
     }
 
     /// What was counted so far.
     pub fn counted(&self, model: Model) -> Counted {
-        self.of(model).map_or_else(Counted::default, |of| Counted {
+        self.place(model).map_or_else(Counted::default, |of| Counted {
             last: of.last.load(Ordering::Relaxed),
             rows: of.rows.load(Ordering::Relaxed),
             succeeded: of.succeeded.sum(),
@@ -130,7 +140,7 @@ mod tests {
 
     #[test]
     fn each_model_is_counted_by_itself() {
-        let statistics = Statistics::new(2);
+        let statistics = Statistics::new(["a", "b"].into_iter());
         let micros = Duration::from_micros;
         statistics.answered(Model::Detector(1), 7, Took { input: micros(1), inference: micros(2), output: micros(3) }, 99);
         statistics.refused(Model::Policy, micros(5));
@@ -139,5 +149,7 @@ mod tests {
         assert_eq!((counted.succeeded, counted.inference), (Sum { count: 1, nanoseconds: 6000 }, Sum { count: 1, nanoseconds: 2000 }));
         assert_eq!(statistics.counted(Model::Policy).failed, Sum { count: 1, nanoseconds: 5000 });
         assert_eq!(statistics.counted(Model::Detector(0)), Counted::default());
+        let later = statistics.of(["b", "c"].into_iter());
+        assert_eq!((later.counted(Model::Detector(0)), later.counted(Model::Detector(1))), (counted, Counted::default()));
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn judge_again(engine: &Engine, decisions: &[Decision]) -> Vec<Result
 
 /// The recorded vote of each detector, in their order; none where it abstained.
 fn votes<'a>(engine: &Engine, decision: &'a Decision) -> Result<Vec<Option<&'a VoteOf>>, String> {
-    let vote = |detector: &crate::engine::Detector| {
+    let vote = |detector: &std::sync::Arc<crate::engine::Detector>| {
         let (name, identity) = (detector.name(), detector.identity());
         let Some(vote) = decision.votes.iter().find(|vote| vote.detector == name) else { return Ok(None) };
         if vote.model_digest != identity.model {

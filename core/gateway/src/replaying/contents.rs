@@ -7,7 +7,7 @@ use crate::command::chain;
 use crate::decision::{Decision, LabelRecord, RecordKind};
 use crate::ledger::{RecoveryError, newest, segments};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use synod_store::{Archive, DataDirectory, LogReader, Record, Registry, RegistryError};
 
 /// What was found in the records of a log.
@@ -103,6 +103,29 @@ pub fn check_contents(
     registry: &Registry,
     progress: Progress<'_>,
 ) -> Result<ContentsReport, ReplayError> {
+    let (mut report, named) = read_all(directory, progress)?;
+    let missing = |(named, uses): (Named, Uses)| {
+        let why = named.look_for(archive, registry).err()?;
+        Some(Missing { what: named.to_string(), why, decisions: uses.decisions, first: uses.first })
+    };
+    report.missing = merged(named).into_iter().filter_map(missing).collect();
+    Ok(report)
+}
+
+/// The versions of models that kept decisions rest on, by detector. Reads all records, also beside a running server.
+///
+/// # Errors
+/// When a folder cannot be read, or not every record can: then it is not known what they rest on.
+pub fn models_in_use(directory: &DataDirectory, progress: Progress<'_>) -> Result<HashSet<(String, u64)>, ReplayError> {
+    let (report, named) = read_all(directory, progress)?;
+    if !report.unread.is_empty() || !report.unreadable.is_empty() {
+        return Err(ReplayError::Unread);
+    }
+    let model = |named: Named| if let Named::Model(detector, version, _) = named { Some((detector, version)) } else { None };
+    Ok(named.into_keys().filter_map(model).collect())
+}
+
+fn read_all(directory: &DataDirectory, progress: Progress<'_>) -> Result<(ContentsReport, BTreeMap<Named, Uses>), ReplayError> {
     let (mut report, mut named) = (ContentsReport::default(), BTreeMap::new());
     let reader = LogReader::open(directory)?;
     let segments = segments(directory).map_err(RecoveryError::from)?;
@@ -113,12 +136,7 @@ pub fn check_contents(
             progress(sequence.saturating_sub(first), (all + 1).saturating_sub(first));
         });
     }
-    let missing = |(named, uses): (Named, Uses)| {
-        let why = named.look_for(archive, registry).err()?;
-        Some(Missing { what: named.to_string(), why, decisions: uses.decisions, first: uses.first })
-    };
-    report.missing = merged(named).into_iter().filter_map(missing).collect();
-    Ok(report)
+    Ok((report, named))
 }
 
 /// The uses of a model by abstentions count among those by votes, which name its digest, if there are any.

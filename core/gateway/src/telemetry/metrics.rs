@@ -35,7 +35,7 @@ pub use spool::SpoolFacts;
 use super::names;
 use crate::breaking::BreakerFacts;
 use crate::config::Drift;
-use crate::engine::{Call, Detector, JudgedRow};
+use crate::engine::{Call, Detector, Engine, JudgedRow};
 use crate::events::EventQueue;
 use crate::ledger::{FollowerFacts, LedgerFacts};
 use agreement::OfAgreement;
@@ -47,7 +47,8 @@ use process::OfProcess;
 use registering::Registries;
 use sinks::OfSinks;
 use spool::OfSpool;
-use synod_detection::{Ballot, Matrix, Outcome, Seen};
+use std::sync::Arc;
+use synod_detection::{Ballot, Matrix, Outcome};
 use traces::OfTraces;
 use verdicts::OfVerdicts;
 
@@ -55,7 +56,9 @@ use verdicts::OfVerdicts;
 #[derive(Debug)]
 pub struct Others<'a> {
     /// By the detectors.
-    pub detectors: &'a [Detector],
+    pub detectors: &'a [Arc<Detector>],
+    /// What is counted of them.
+    pub watching: &'a Watching,
     /// By the ledger.
     pub ledger: LedgerFacts,
     /// By the breakers.
@@ -75,9 +78,9 @@ pub struct Metrics {
     /// Whether what is done for requests is counted.
     count: bool,
     verdicts: OfVerdicts,
-    detectors: OfDetectors,
-    agreement: OfAgreement,
-    drift: OfDrift,
+    detectors: detectors::Families,
+    agreement: agreement::Families,
+    drift: drift::Families,
     ledger: OfLedger,
     breakers: OfBreakers,
     sinks: OfSinks,
@@ -94,26 +97,33 @@ pub struct Metrics {
     pub identity: OfIdentity,
 }
 
+/// What is counted of the detectors and features of one engine, by their places in it.
+#[derive(Debug)]
+pub struct Watching {
+    detectors: OfDetectors,
+    agreement: OfAgreement,
+    drift: OfDrift,
+}
+
 impl Metrics {
-    /// Registers all metrics; those of the detectors are there from the start, at zero. Without `count` they stay there: what requests do is not
-    /// counted.
-    pub fn new(detectors: &[Detector], features: &[Seen], histories: &[String], drift: Drift, count: bool) -> Self {
+    /// Registers all metrics. Without `count` they stay at zero: what requests do is not counted.
+    pub fn new(histories: &[String], count: bool) -> Self {
         let mut registries = Registries::default();
         registries.info(&names::BUILD, &[("version", env!("CARGO_PKG_VERSION"))]);
         Connections::all().register(&mut registries);
         Reloads::all().register(&mut registries);
         Self {
             verdicts: OfVerdicts::new(&mut registries),
-            detectors: OfDetectors::new(&mut registries, detectors),
-            agreement: OfAgreement::new(&mut registries, detectors),
-            drift: OfDrift::new(&mut registries, detectors, features, drift),
+            detectors: detectors::Families::new(&mut registries),
+            agreement: agreement::Families::new(&mut registries),
+            drift: drift::Families::new(&mut registries),
             ledger: OfLedger::new(&mut registries, histories),
             breakers: OfBreakers::new(&mut registries),
             sinks: OfSinks::new(&mut registries),
             spool: OfSpool::new(&mut registries),
             traces: OfTraces::new(&mut registries),
             process: OfProcess::new(&mut registries),
-            labels: OfLabels::new(&mut registries, detectors),
+            labels: OfLabels::new(&mut registries),
             requests: OfRequests::new(&mut registries, count),
             limits: OfLimits::new(&mut registries),
             identity: OfIdentity::new(&mut registries),
@@ -122,9 +132,20 @@ impl Metrics {
         }
     }
 
-    /// Shows which share of the verdicts should be anomalous, if the held-out rows say it.
-    pub fn expect(&self, flag_rate: Option<f64>) {
-        self.verdicts.expect(flag_rate);
+    /// Begins to count what this engine does: its metrics are there from now on, at zero or at what was counted of detectors of the same name.
+    pub fn watch(&self, engine: &Engine, drift: Drift) -> Watching {
+        let (detectors, features) = (engine.detectors(), engine.plan().seen());
+        self.verdicts.expect(engine.policy().expected_flag_rate());
+        Watching {
+            detectors: self.detectors.of_all(detectors),
+            agreement: self.agreement.of_all(detectors),
+            drift: self.drift.of_all(detectors, features, drift),
+        }
+    }
+
+    /// Shows no state of detectors that are there no longer.
+    pub fn forget(&self, names: &[&str]) {
+        self.detectors.forget(names);
     }
 
     /// Notes rows that the schema refused.
@@ -133,26 +154,26 @@ impl Metrics {
     }
 
     /// Notes what a batch of new decisions came to, and the values of the features that it rests on.
-    pub fn judged(&self, rows: &[JudgedRow], calls: &[Call], features: &Matrix) {
+    pub fn judged(&self, of: &Watching, rows: &[JudgedRow], calls: &[Call], features: &Matrix) {
         if !self.count {
             return;
         }
         for row in rows {
             self.verdicts.judged(&row.verdict);
-            row.ballots.iter().enumerate().for_each(|(detector, ballot)| self.detectors.ballot(detector, ballot));
+            row.ballots.iter().enumerate().for_each(|(detector, ballot)| of.detectors.ballot(detector, ballot));
         }
-        self.agreement.judged(rows);
-        self.drift.judged(rows, features);
-        calls.iter().enumerate().for_each(|(detector, call)| self.detectors.call(detector, call));
+        of.agreement.judged(rows);
+        of.drift.judged(rows, features);
+        calls.iter().enumerate().for_each(|(detector, call)| of.detectors.call(detector, call));
     }
 
     /// Notes what one detector gave for a batch.
-    pub fn voted(&self, detector: usize, ballots: &[Ballot], call: &Call) {
+    pub fn voted(&self, of: &Watching, detector: usize, ballots: &[Ballot], call: &Call) {
         if !self.count {
             return;
         }
-        ballots.iter().for_each(|ballot| self.detectors.ballot(detector, ballot));
-        self.detectors.call(detector, call);
+        ballots.iter().for_each(|ballot| of.detectors.ballot(detector, ballot));
+        of.detectors.call(detector, call);
     }
 
     /// Rows that were judged since the start, by their outcomes.
@@ -171,9 +192,9 @@ impl Metrics {
         self.breakers.show(&others.breakers);
         self.sinks.show(&others.sinks);
         self.spool.show(&others.spools, others.events);
-        self.drift.show();
+        others.watching.drift.show();
         self.process.show();
-        self.detectors.show(others.detectors);
+        others.watching.detectors.show(others.detectors);
         self.traces.show();
         self.registries.encoded(exposition)
     }
@@ -185,7 +206,7 @@ mod tests {
 
     #[test]
     fn every_name_of_the_list_is_a_metric_once_and_nothing_else_is() {
-        let metrics = Metrics::new(&[], &[], &[], Drift::default(), true);
+        let metrics = Metrics::new(&[], true);
         let (mut registered, mut listed) =
             (metrics.registries.names().to_vec(), names::ALL.iter().map(|name| name.family).collect::<Vec<_>>());
         registered.sort_unstable();

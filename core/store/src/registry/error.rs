@@ -1,5 +1,6 @@
 //! What can go wrong in the registry.
 
+use crate::kept_list::KeptListError;
 use std::io;
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ pub enum RegistryError {
         name: String,
     },
     /// Nothing was published for this detector.
-    #[error("detector `{detector}` has no live model: fit it first")]
+    #[error("detector `{detector}` has no live model: fit it, or promote a version")]
     NoLive {
         /// Its name.
         detector: String,
@@ -27,6 +28,19 @@ pub enum RegistryError {
         /// The version that was asked for.
         version: u64,
     },
+    /// What a person wrote stands for no version.
+    #[error("detector `{detector}`, version `{reference}`: {why}")]
+    Reference {
+        /// Its name.
+        detector: String,
+        /// What was written, cut to a few characters.
+        reference: String,
+        /// Why it is none.
+        why: String,
+    },
+    /// The labels cannot be read or changed.
+    #[error(transparent)]
+    Labels(#[from] KeptListError),
     /// The manifest was written by another version of the program.
     #[error(
         "{path} has format {found}, and this version of Synod reads format {known}: use the version that wrote it, or fit the detector again"

@@ -15,8 +15,15 @@ impl Bench {
         Self { _folder: folder, registry }
     }
 
+    /// Publishes a version and makes it live.
     fn publish(&self, artifact: &[u8]) -> Published {
-        self.registry.publish("forest", artifact, |published| json!({ "called": published.version })).unwrap()
+        let published = self.registry.publish("forest", artifact, |published| json!({ "called": published.version })).unwrap();
+        self.registry.go_live(&[("forest", published.version)], "ann", "fit").unwrap();
+        published
+    }
+
+    fn blob(&self, digest: &str) -> PathBuf {
+        self.path(BLOBS).join(format!("{digest}.zst"))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -61,9 +68,9 @@ fn live_goes_back_and_forth_but_not_to_what_is_not_there() {
     let bench = Bench::new();
     bench.publish(b"one");
     bench.publish(b"two");
-    bench.registry.set_live("forest", 1).unwrap();
+    bench.registry.go_live(&[("forest", 1)], "ann", "promote").unwrap();
     assert_eq!(bench.load().unwrap().artifact, b"one");
-    assert!(matches!(bench.registry.set_live("forest", 3), Err(RegistryError::NoVersion { version: 3, .. })));
+    assert!(matches!(bench.registry.go_live(&[("forest", 3)], "ann", "promote"), Err(RegistryError::NoVersion { version: 3, .. })));
     assert_eq!(bench.registry.live_version("forest").unwrap(), Some(1));
     assert_eq!(bench.publish(b"three").version, 3, "versions count on from the last one, not from the live one");
 }
@@ -73,9 +80,9 @@ fn a_damaged_artifact_is_named_with_both_digests_and_cannot_go_live() {
     let bench = Bench::new();
     let first = bench.publish(b"one");
     bench.publish(b"two");
-    let path = bench.path(BLOBS).join(&first.digest);
-    fs::write(&path, b"onE").unwrap();
-    let error = bench.registry.set_live("forest", 1).unwrap_err().to_string();
+    let path = bench.blob(&first.digest);
+    fs::write(&path, zstd::encode_all(&b"onE"[..], 0).unwrap()).unwrap();
+    let error = bench.registry.go_live(&[("forest", 1)], "ann", "promote").unwrap_err().to_string();
     for part in [path.display().to_string(), first.digest, sha256(b"onE")] {
         assert!(error.contains(&part), "{error} names {part}");
     }
@@ -102,8 +109,8 @@ fn damaged_files_are_errors_with_their_path() {
         let error = bench.load().expect_err(&text).to_string();
         assert!(error.contains(&bench.registry.models.display().to_string()), "{error}");
     }
-    fs::write(bench.path("forest/live"), "one").unwrap();
-    assert!(matches!(bench.load(), Err(RegistryError::Malformed { .. })));
+    fs::write(bench.registry.labels.path(), "one").unwrap();
+    assert!(matches!(bench.load(), Err(RegistryError::Labels(_))));
 }
 
 #[test]
@@ -137,7 +144,7 @@ fn links_are_not_followed() {
     symlink(elsewhere.path(), bench.path("linked")).unwrap();
     assert!(bench.registry.publish("linked", b"one", |_| ()).is_err());
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
-    let blob = bench.path(BLOBS).join(bench.publish(b"one").digest);
+    let blob = bench.blob(&bench.publish(b"one").digest);
     let outside = elsewhere.path().join("outside");
     fs::rename(&blob, &outside).unwrap();
     symlink(&outside, &blob).unwrap();
@@ -163,7 +170,8 @@ fn threads_that_publish_at_once_get_versions_of_their_own() {
     for (version, artifact) in published {
         assert_eq!(bench.registry.load::<Value>("forest", Some(version)).unwrap().artifact, artifact.as_bytes());
     }
-    assert_eq!(bench.registry.live_version("forest").unwrap(), Some(THREADS * EACH));
+    assert!(bench.registry.live_version("forest").unwrap().is_some_and(|version| version <= THREADS * EACH));
+    assert_eq!(bench.registry.acts().unwrap().len() as u64, THREADS * EACH, "every act is told");
 }
 
 #[test]
@@ -181,7 +189,6 @@ fn leftovers_are_ignored_and_cleaned() {
     let bench = Bench::new();
     bench.publish(b"one");
     fs::write(bench.path("forest/.2.json.9-0.tmp"), "{\"form").unwrap();
-    fs::write(bench.path("forest/.live.9-1.tmp"), "").unwrap();
     fs::write(bench.path("blobs/.abc.9-2.tmp"), "half").unwrap();
     // A publication that got as far as its manifest is a version, but not the live one.
     let manifest = fs::read_to_string(bench.path("forest/1.json")).unwrap().replace("\"version\": 1", "\"version\": 2");
@@ -189,5 +196,101 @@ fn leftovers_are_ignored_and_cleaned() {
     assert_eq!(bench.load().unwrap().version, 1);
     assert_eq!(bench.registry.versions("forest").unwrap(), [1, 2]);
     assert_eq!(bench.publish(b"three").version, 3);
-    assert_eq!(bench.files(), 3 + 1 + 2, "three manifests, the pointer, two blobs");
+    assert_eq!(bench.files(), 3 + 2, "three manifests, two blobs");
+}
+
+#[test]
+fn labels_move_together_and_back() {
+    let bench = Bench::new();
+    for detector in ["forest", "lof"] {
+        for artifact in [b"one", b"two"] {
+            bench.registry.publish(detector, artifact, |_| ()).unwrap();
+        }
+    }
+    bench.registry.go_live(&[("forest", 1), ("lof", 1)], "ann", "fit").unwrap();
+    bench.registry.propose("forest", Some(2), "bob").unwrap();
+    let labels = bench.registry.labels_of("forest").unwrap();
+    assert_eq!((labels.live, labels.candidate, labels.proposed_by.as_deref()), (Some(1), Some(2), Some("bob")));
+    assert!(bench.registry.go_live(&[("forest", 2), ("lof", 3)], "ann", "promote").is_err());
+    assert_eq!(bench.registry.live_version("forest").unwrap(), Some(1), "all or none");
+    bench.registry.go_live(&[("forest", 2), ("lof", 2)], "ann", "promote").unwrap();
+    let labels = bench.registry.labels_of("forest").unwrap();
+    assert_eq!((labels.live, labels.previous, labels.candidate, labels.proposed_by), (Some(2), Some(1), None, None));
+    bench.registry.go_live(&[("forest", 1), ("lof", 1)], "eve", "rollback").unwrap();
+    assert_eq!((bench.registry.live_version("forest").unwrap(), bench.registry.live_version("lof").unwrap()), (Some(1), Some(1)));
+    let acts = bench.registry.acts().unwrap();
+    let told: Vec<_> =
+        acts.iter().filter(|(of, _)| of == "forest").map(|(_, act)| (act.by.as_str(), act.act.as_str(), act.from, act.to)).collect();
+    let expected = [
+        ("ann", "fit", None, Some(1)),
+        ("bob", "propose", None, Some(2)),
+        ("ann", "promote", Some(1), Some(2)),
+        ("eve", "rollback", Some(2), Some(1)),
+    ];
+    assert_eq!(told, expected);
+    bench.registry.forget_acts(&acts[..1]).unwrap();
+    assert_eq!(bench.registry.acts().unwrap(), acts[1..]);
+}
+
+#[test]
+fn what_was_written_before_there_were_labels_is_read() {
+    let bench = Bench::new();
+    let published = bench.registry.publish("forest", b"one", |_| json!({ "called": 1 })).unwrap();
+    fs::remove_file(bench.blob(&published.digest)).unwrap();
+    fs::write(bench.path(BLOBS).join(&published.digest), b"one").unwrap();
+    fs::write(bench.path("forest/live"), "1\n").unwrap();
+    assert_eq!(bench.load().unwrap().artifact, b"one");
+    assert_eq!(bench.publish(b"two").version, 2);
+    let labels = bench.registry.labels_of("forest").unwrap();
+    assert_eq!((labels.live, labels.previous), (Some(2), Some(1)));
+    fs::remove_file(bench.registry.labels.path()).unwrap();
+    fs::write(bench.path("forest/live"), "one").unwrap();
+    assert!(matches!(bench.load(), Err(RegistryError::Malformed { .. })));
+}
+
+#[test]
+fn a_version_is_found_by_number_label_and_digest() {
+    let bench = Bench::new();
+    let first = bench.publish(b"one");
+    bench.publish(b"two");
+    bench.publish(b"one");
+    let resolve = |reference: &str| bench.registry.resolve("forest", reference);
+    assert_eq!([resolve("2").unwrap(), resolve("live").unwrap(), resolve("previous").unwrap()], [2, 3, 2]);
+    assert_eq!(resolve(&first.digest[..8]).unwrap(), 3, "the latest version with that artifact");
+    assert_eq!(resolve(&format!("sha256:{}", first.digest)).unwrap(), 3);
+    for reference in ["4", "0", "candidate", "", "latest", &first.digest[..7], "00000000", "../live"] {
+        assert!(matches!(resolve(reference), Err(RegistryError::Reference { .. })), "{reference}");
+    }
+}
+
+#[test]
+fn collecting_removes_what_nobody_needs_and_nothing_else() {
+    let bench = Bench::new();
+    let shared = bench.publish(b"shared");
+    let old = bench.publish(b"old");
+    for artifact in [&b"kept"[..], b"shared", b"previous", b"live"] {
+        bench.publish(artifact);
+    }
+    let keep = |_: &str, version: u64| version == 3;
+    let seen = bench.registry.collect(&keep, true).unwrap();
+    assert_eq!(bench.registry.versions("forest").unwrap().len(), 6, "looking removes nothing");
+    let collected = bench.registry.collect(&keep, false).unwrap();
+    assert_eq!(seen, collected);
+    assert_eq!(collected.versions, [1, 2, 4].map(|version| ("forest".to_owned(), version)));
+    let mut gone = [shared.digest, old.digest];
+    gone.sort_unstable();
+    let mut artifacts = collected.artifacts.clone();
+    artifacts.sort_unstable();
+    assert_eq!(artifacts, gone);
+    assert_eq!(bench.load().unwrap().artifact, b"live");
+    assert_eq!(bench.registry.load::<Value>("forest", Some(3)).unwrap().artifact, b"kept");
+    assert_eq!(bench.publish(b"next").version, 7, "a number is never used again");
+}
+
+#[test]
+fn a_blob_that_unpacks_to_more_than_it_should_is_damage() {
+    let bench = Bench::new();
+    let published = bench.publish(b"one");
+    fs::write(bench.blob(&published.digest), zstd::encode_all(&vec![0; 1 << 26][..], 0).unwrap()).unwrap();
+    assert!(matches!(bench.load(), Err(RegistryError::Damaged { .. })));
 }

@@ -1,8 +1,7 @@
 //! How well the policy and the detectors did, by the labels of the last 30 days: read beside requests, and not when metrics are asked for.
 
-use crate::http::Service;
+use crate::http::Live;
 use jiff::Timestamp;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The decisions that count.
@@ -14,13 +13,13 @@ const SHORTEST_REST: Duration = Duration::from_secs(5);
 const LONGEST_REST: Duration = Duration::from_mins(10);
 
 /// Measures until the service stops.
-pub(super) async fn measure(service: Arc<Service>) {
+pub(super) async fn measure(live: Live) {
     let mut failing = false;
     loop {
         let started = Instant::now();
         let since = Timestamp::now().as_microsecond().saturating_sub(i64::try_from(PERIOD.as_micros()).unwrap_or(i64::MAX));
         let measured = tokio::task::spawn_blocking({
-            let service = service.clone();
+            let service = live.service();
             move || service.measure_quality(since)
         });
         match measured.await {

@@ -8,6 +8,7 @@ mod decisions;
 pub(super) mod declared;
 pub(super) mod inference;
 mod keys;
+mod models;
 mod oauth;
 mod scoring;
 mod service;
@@ -34,6 +35,7 @@ const KEYS: &str = "API keys";
 const AUTHORISATION: &str = "Authorisation server";
 const AUDIT: &str = "Audit";
 const BREAKERS: &str = "Breakers";
+const MODELS: &str = "Models";
 const CONSOLE: &str = "Console";
 const SERVICE: &str = "Service";
 const DECLARED: &str = "Declared routes";
@@ -61,6 +63,15 @@ pub(super) fn describe(config: &Config, method: &str, path: &str) -> Option<Desc
         ("GET", "/v1/audit") => audit::list(config),
         ("GET", "/v1/breakers") => breakers::list(),
         ("POST", "/v1/breakers/{id}/reset") => breakers::reset(),
+        ("GET", "/v1/detectors/{detector}/versions") => models::versions(config),
+        ("POST", "/v1/detectors/{detector}/versions") => models::upload(config),
+        ("GET", "/v1/detectors/{detector}/versions/{version}") => models::one(config),
+        ("GET", "/v1/detectors/{detector}/versions/{version}/card") => models::card(config),
+        ("POST", "/v1/detectors/{detector}/versions/{version}/propose") => models::propose(config),
+        ("POST", "/v1/detectors/{detector}/versions/{version}/promote") => models::promote_one(config),
+        ("POST", "/v1/models/promote") => models::promote(),
+        ("POST", "/v1/models/rollback") => models::rollback(),
+        ("POST", "/v1/configuration/reload") => models::reload(),
         ("GET", "/v1/status") => service::status(),
         ("GET", "/console/login") => console::login(config),
         ("GET", "/console/callback") => console::callback(config),
@@ -109,6 +120,7 @@ pub(super) fn tags() -> Vec<Tag> {
         (AUTHORISATION, "Short-lived access tokens for API keys."),
         (AUDIT, "Who did what that is no decision."),
         (BREAKERS, "What keeps a policy from blocking too much."),
+        (MODELS, "Which versions of models there are, which of them judge, and which may be next."),
         (CONSOLE, "People log in by the identity provider, if one is configured for it; if not, there is nothing at these paths."),
         (SERVICE, "Whether it lives, and how it is called."),
         (DECLARED, "Routes that this installation declares, so that other services' clients work unchanged."),
@@ -119,6 +131,16 @@ pub(super) fn tags() -> Vec<Tag> {
 /// An answer in JSON.
 fn json(words: &str, schema: impl Into<RefOr<Schema>>) -> ResponseBuilder {
     ResponseBuilder::new().description(words).content("application/json", ContentBuilder::new().schema(Some(schema)).build())
+}
+
+/// An answer in plain text of a kind.
+fn plain(words: &str, kind: &str) -> ResponseBuilder {
+    ResponseBuilder::new().description(words).content(kind, anything())
+}
+
+/// Any text.
+fn anything() -> utoipa::openapi::Content {
+    ContentBuilder::new().schema(Some(text())).build()
 }
 
 fn parameter(place: ParameterIn, name: &str, words: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {

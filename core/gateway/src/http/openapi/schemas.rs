@@ -5,7 +5,9 @@ use super::{operations, row};
 use crate::config::Config;
 use crate::decision::LabelRecord;
 use crate::http::problem::Problem;
-use crate::http::{answer, audit, breakers, console, decisions, detectors, entities, health, inference, keys, oauth, shown, status};
+use crate::http::{
+    answer, audit, breakers, console, decisions, detectors, entities, health, inference, keys, models, oauth, shown, status,
+};
 use crate::identity::keys::KeyView;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Schema;
@@ -37,6 +39,11 @@ pub(super) fn all(config: &Config) -> ComponentsBuilder {
     schemas.add::<oauth::Refusal>();
     schemas.add::<audit::Page>();
     schemas.add::<breakers::Listed>();
+    schemas.add::<models::InFull>();
+    schemas.add::<crate::model_versions::Version>();
+    schemas.add::<models::Promote>();
+    schemas.add::<models::Rollback>();
+    schemas.add::<models::InForce>();
     schemas.add::<console::WhoAmI<'_>>();
     schemas.add::<inference::IndexOf>();
     schemas.add::<inference::InferenceRequest<'_>>();

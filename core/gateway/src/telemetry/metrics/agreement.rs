@@ -5,6 +5,7 @@ use crate::engine::{Detector, JudgedRow};
 use crate::telemetry::names;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family};
+use std::sync::Arc;
 use synod_detection::Ballot;
 
 /// Detectors whose pairs are counted: 28 pairs are as many as a table can show.
@@ -24,6 +25,14 @@ struct VerdictLabels {
 }
 
 /// What is counted of agreement.
+/// What is counted of agreement, whichever detectors there are.
+#[derive(Debug)]
+pub(super) struct Families {
+    pairs: Family<PairLabels, Counter>,
+    verdicts: Family<VerdictLabels, Counter>,
+}
+
+/// What is counted of the agreement of the detectors of one engine.
 #[derive(Debug)]
 pub(super) struct OfAgreement {
     /// With the places of both detectors.
@@ -58,12 +67,15 @@ impl Agreement {
     }
 }
 
-impl OfAgreement {
-    /// All counters are there from the start, at zero.
-    pub(super) fn new(registries: &mut Registries, detectors: &[Detector]) -> Self {
+impl Families {
+    pub(super) fn new(registries: &mut Registries) -> Self {
+        Self { pairs: registries.counters(&names::DETECTOR_PAIRS), verdicts: registries.counters(&names::DETECTOR_VERDICT_AGREEMENT) }
+    }
+
+    /// Those of these detectors: there from the start, at zero.
+    pub(super) fn of_all(&self, detectors: &[Arc<Detector>]) -> OfAgreement {
         let names: Vec<String> = detectors.iter().map(|detector| detector.name().to_owned()).collect();
-        let pairs: Family<PairLabels, Counter> = registries.counters(&names::DETECTOR_PAIRS);
-        let verdicts: Family<VerdictLabels, Counter> = registries.counters(&names::DETECTOR_VERDICT_AGREEMENT);
+        let Self { pairs, verdicts } = self;
         let paired = names.len().min(PAIRED);
         let places = (0..paired).flat_map(|one| (one + 1..paired).map(move |other| [one, other]));
         let pair = |places: [usize; 2]| {
@@ -73,9 +85,11 @@ impl OfAgreement {
         };
         let verdict =
             |detector: &String| Agreement::new(|votes| verdicts.get_or_create_owned(&VerdictLabels { detector: detector.clone(), votes }));
-        Self { pairs: places.map(pair).collect(), verdicts: names.iter().map(verdict).collect() }
+        OfAgreement { pairs: places.map(pair).collect(), verdicts: names.iter().map(verdict).collect() }
     }
+}
 
+impl OfAgreement {
     pub(super) fn judged(&self, rows: &[JudgedRow]) {
         for ([one, other], agreement) in &self.pairs {
             agreement.count(rows.iter().map(|row| (vote(&row.ballots[*one]), vote(&row.ballots[*other]))));

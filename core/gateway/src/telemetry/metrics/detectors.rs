@@ -6,6 +6,7 @@ use crate::telemetry::names;
 use crate::telemetry::tracing::sampled_trace_id;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use synod_detection::Ballot;
 use synod_host::{Failure, Retired};
@@ -40,6 +41,7 @@ struct ReasonLabels {
 }
 
 /// The metrics of all detectors.
+/// What is counted of the detectors of one engine.
 #[derive(Debug)]
 pub(super) struct OfDetectors {
     abstentions: Family<ReasonLabels, Counter>,
@@ -70,7 +72,10 @@ fn reasons() -> impl Iterator<Item = &'static str> {
 }
 
 /// The families that a detector takes its metrics from.
-struct Families {
+/// What is counted of detectors, whichever there are.
+#[derive(Debug)]
+pub(super) struct Families {
+    abstentions: Family<ReasonLabels, Counter>,
     votes: Family<VoteLabels, Counter>,
     scores: Family<DetectorLabels, Histogram, fn() -> Histogram>,
     phases: Timings<PhaseLabels>,
@@ -81,8 +86,9 @@ struct Families {
 }
 
 impl Families {
-    fn new(registries: &mut Registries) -> Self {
+    pub(super) fn new(registries: &mut Registries) -> Self {
         Self {
+            abstentions: registries.counters(&names::DETECTOR_ABSTENTIONS),
             votes: registries.counters(&names::DETECTOR_VOTES),
             scores: registries.histograms(&names::DETECTOR_SCORE, scores),
             phases: registries.timings(&names::DETECTOR_DURATION),
@@ -117,18 +123,29 @@ impl Families {
     }
 }
 
-impl OfDetectors {
-    /// Those of the detectors are there from the start, at zero.
-    pub(super) fn new(registries: &mut Registries, detectors: &[Detector]) -> Self {
-        let families = Families::new(registries);
-        let abstentions: Family<ReasonLabels, Counter> = registries.counters(&names::DETECTOR_ABSTENTIONS);
+impl Families {
+    /// Those of these detectors: there from the start, at zero.
+    pub(super) fn of_all(&self, detectors: &[Arc<Detector>]) -> OfDetectors {
         for (detector, reason) in detectors.iter().flat_map(|detector| reasons().map(|reason| (detector.name(), reason))) {
             // A counter that is there from the start shows its first increase too.
-            drop(abstentions.get_or_create(&ReasonLabels { detector: detector.to_owned(), reason }));
+            drop(self.abstentions.get_or_create(&ReasonLabels { detector: detector.to_owned(), reason }));
         }
-        Self { abstentions, each: detectors.iter().map(|detector| families.of(detector)).collect() }
+        OfDetectors { abstentions: self.abstentions.clone(), each: detectors.iter().map(|detector| self.of(detector)).collect() }
     }
 
+    /// Shows nothing more of the state of detectors that are there no longer. What was counted of them stays.
+    pub(super) fn forget(&self, names: &[&str]) {
+        for name in names.iter().copied().map(str::to_owned) {
+            self.ready.remove(&DetectorLabels { detector: name.clone() });
+            self.memory.remove(&DetectorLabels { detector: name.clone() });
+            for state in ["idle", "live"] {
+                self.instances.remove(&InstanceLabels { detector: name.clone(), state });
+            }
+        }
+    }
+}
+
+impl OfDetectors {
     pub(super) fn ballot(&self, detector: usize, ballot: &Ballot) {
         let of = &self.each[detector];
         match ballot {
@@ -154,7 +171,7 @@ impl OfDetectors {
     }
 
     /// Shows what the host counts.
-    pub(super) fn show(&self, detectors: &[Detector]) {
+    pub(super) fn show(&self, detectors: &[Arc<Detector>]) {
         for (of, detector) in self.each.iter().zip(detectors) {
             of.ready.set(i64::from(detector.is_ready()));
             let Some(facts) = detector.pool().map(|pool| pool.facts()) else { continue };

@@ -7,7 +7,7 @@ use crate::telemetry::names;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use synod_detection::drift::{ABSENT, Reference, Window};
 use synod_detection::{Ballot, Matrix, Seen};
 
@@ -36,6 +36,17 @@ struct DetectorLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FeatureLabels {
     feature: String,
+}
+
+/// What is shown of drift, whatever is measured.
+#[derive(Debug)]
+pub(super) struct Families {
+    missing: Family<FeatureLabels, Counter>,
+    feature_psi: Gauges<FeatureLabels>,
+    feature_distance: Gauges<FeatureLabels>,
+    score_psi: Gauges<DetectorLabels>,
+    score_distance: Gauges<DetectorLabels>,
+    rows: Gauge,
 }
 
 /// What is measured of drift, and what is counted of features that are missing.
@@ -71,11 +82,19 @@ impl<L: Labels> Measured<L> {
     }
 }
 
-impl OfDrift {
-    pub(super) fn new(registries: &mut Registries, detectors: &[Detector], features: &[Seen], drift: Drift) -> Self {
-        let missing: Family<FeatureLabels, Counter> = registries.counters(&names::FEATURES_MISSING);
+impl Families {
+    pub(super) fn new(registries: &mut Registries) -> Self {
         let [feature_psi, feature_distance] = [&names::FEATURE_PSI, &names::FEATURE_KS].map(|name| registries.float_gauges(name));
         let [score_psi, score_distance] = [&names::DETECTOR_SCORE_PSI, &names::DETECTOR_SCORE_KS].map(|name| registries.float_gauges(name));
+        let (missing, rows) = (registries.counters(&names::FEATURES_MISSING), registries.gauge(&names::DRIFT_ROWS));
+        Self { missing, feature_psi, feature_distance, score_psi, score_distance, rows }
+    }
+
+    /// Begins to measure against what these detectors were fitted on. What was shown before is shown no longer.
+    pub(super) fn of_all(&self, detectors: &[Arc<Detector>], features: &[Seen], drift: Drift) -> OfDrift {
+        let Self { missing, feature_psi, feature_distance, score_psi, score_distance, rows } = self;
+        [feature_psi, feature_distance].map(Family::clear);
+        [score_psi, score_distance].map(Family::clear);
         let labels = |seen: &Seen| FeatureLabels { feature: seen.name.clone() };
         // A text that had no category in the training rows has no column.
         let features: Vec<&Seen> = features.iter().filter(|seen| !seen.columns.is_empty()).take(MOST_FEATURES).collect();
@@ -84,7 +103,7 @@ impl OfDrift {
             let (reference, psi, distance) = (seen.reference.clone()?, feature_psi.clone(), feature_distance.clone());
             Some((seen.columns.clone(), Measured { reference, labels: labels(seen), psi, distance }))
         };
-        let score = |detector: &Detector| {
+        let score = |detector: &Arc<Detector>| {
             let labels = DetectorLabels { detector: detector.name().to_owned() };
             let reference = Reference::of_values(detector.calibration().held_out());
             Measured { reference, labels, psi: score_psi.clone(), distance: score_distance.clone() }
@@ -93,9 +112,11 @@ impl OfDrift {
         let scores: Vec<_> = detectors.iter().map(score).collect();
         let bins = features.iter().map(|(_, measured)| measured.reference.bins()).chain(scores.iter().map(|score| score.reference.bins()));
         let window = (drift.window > 0).then(|| Mutex::new(Window::new(bins, drift.window)));
-        Self { missing, features, scores, window, minimum: drift.minimum.into(), rows: registries.gauge(&names::DRIFT_ROWS) }
+        OfDrift { missing, features, scores, window, minimum: drift.minimum.into(), rows: rows.clone() }
     }
+}
 
+impl OfDrift {
     /// Notes rows by what the detectors gave, and by the values of their features.
     pub(super) fn judged(&self, rows: &[JudgedRow], features: &Matrix) {
         for row in (0..rows.len()).map(|row| features.row(row)) {

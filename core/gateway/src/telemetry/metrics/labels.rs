@@ -6,6 +6,7 @@ use crate::engine::Detector;
 use crate::telemetry::names;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
+use std::sync::Arc;
 use synod_store::{Confusion, Quality};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -33,11 +34,10 @@ pub struct OfLabels {
     precision: Gauges<Nothing>,
     recall: Gauges<Nothing>,
     of_detectors: [Gauges<DetectorLabels>; 2],
-    detectors: Vec<DetectorLabels>,
 }
 
 impl OfLabels {
-    pub(super) fn new(registries: &mut Registries, detectors: &[Detector]) -> Self {
+    pub(super) fn new(registries: &mut Registries) -> Self {
         let set: Family<LabelLabels, Counter> = registries.counters(&names::LABELS);
         Self {
             set: [Label::Fraud, Label::Legitimate, Label::Unsure]
@@ -46,7 +46,6 @@ impl OfLabels {
             precision: registries.float_gauges(&names::POLICY_PRECISION),
             recall: registries.float_gauges(&names::POLICY_RECALL),
             of_detectors: [&names::DETECTOR_PRECISION, &names::DETECTOR_RECALL].map(|name| registries.float_gauges(name)),
-            detectors: detectors.iter().map(|detector| DetectorLabels { detector: detector.name().to_owned() }).collect(),
         }
     }
 
@@ -56,7 +55,7 @@ impl OfLabels {
     }
 
     /// Shows how well the policy and the detectors did on decisions that have a label. What is not defined is not shown.
-    pub fn show(&self, quality: &Quality) {
+    pub fn show(&self, quality: &Quality, detectors: &[Arc<Detector>]) {
         let Confusion { true_positive, false_positive, true_negative, false_negative } = quality.policy;
         for (verdict, label, count) in [
             ("anomalous", "fraud", true_positive),
@@ -68,12 +67,13 @@ impl OfLabels {
         }
         show(&self.precision, &[], quality.policy.precision());
         show(&self.recall, &[], quality.policy.recall());
-        for labels in &self.detectors {
+        self.of_detectors.each_ref().map(Family::clear);
+        for labels in detectors.iter().map(|detector| DetectorLabels { detector: detector.name().to_owned() }) {
             // A detector of an earlier configuration is none of these, so that there are never more than are configured.
             let votes = quality.detectors.iter().find(|(name, ..)| *name == labels.detector).map(|(_, votes, _)| votes);
             let [precision, recall] = &self.of_detectors;
-            show(precision, labels, votes.and_then(Confusion::precision));
-            show(recall, labels, votes.and_then(Confusion::recall));
+            show(precision, &labels, votes.and_then(Confusion::precision));
+            show(recall, &labels, votes.and_then(Confusion::recall));
         }
     }
 }

@@ -19,10 +19,15 @@ pub enum Reload {
     SigningKeys,
     /// Files with what Synod shows to those whom it calls.
     Secrets,
+    /// The configuration.
+    Configuration,
+    /// The models that judge.
+    Models,
 }
 
 impl Reload {
-    const ALL: [Self; 5] = [Self::Certificate, Self::Authorities, Self::Keys, Self::SigningKeys, Self::Secrets];
+    const ALL: [Self; 7] =
+        [Self::Certificate, Self::Authorities, Self::Keys, Self::SigningKeys, Self::Secrets, Self::Configuration, Self::Models];
 
     fn name(self) -> &'static str {
         match self {
@@ -31,6 +36,8 @@ impl Reload {
             Self::Keys => "keys",
             Self::SigningKeys => "signing_keys",
             Self::Secrets => "secrets",
+            Self::Configuration => "configuration",
+            Self::Models => "models",
         }
     }
 }

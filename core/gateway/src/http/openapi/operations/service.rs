@@ -1,6 +1,6 @@
 //! Who votes, whether the service lives, and how it is called.
 
-use super::{DETECTORS, SERVICE, header, json, parameter};
+use super::{DETECTORS, SERVICE, anything, header, json, parameter, plain};
 use crate::access::Permission;
 use crate::http::Problem;
 use crate::http::openapi::operation::Description;
@@ -67,12 +67,4 @@ pub(super) fn file(id: &str, name: &str, files: &[(&str, &str)]) -> Description 
     kinds.dedup();
     let answer = kinds.into_iter().fold(ResponseBuilder::new().description("The file."), |answer, kind| answer.content(kind, anything()));
     Description::new(id, SERVICE, name, "").parameters([which]).answer(200, answer)
-}
-
-fn plain(words: &str, kind: &str) -> ResponseBuilder {
-    ResponseBuilder::new().description(words).content(kind, anything())
-}
-
-fn anything() -> utoipa::openapi::Content {
-    ContentBuilder::new().schema(Some(text())).build()
 }

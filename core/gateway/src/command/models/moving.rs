@@ -1,0 +1,107 @@
+//! `synod models promote`, `rollback` and `propose`.
+
+use crate::card::author_and_proposer;
+use crate::cli::{OneVersion, PromoteModels, RollbackModels};
+use crate::command::CommandError;
+use crate::command::installation::Installation;
+use crate::command::publishing::user;
+use crate::engine::{Engine, Sources, Versions, models};
+use synod_store::Archive;
+
+pub(super) fn promote(arguments: &PromoteModels) -> Result<(), CommandError> {
+    let mut at = Installation::open(&arguments.common)?;
+    let mut versions = Versions::new();
+    if arguments.versions.is_empty() {
+        for detector in &at.config.detectors {
+            versions.extend(at.registry.labels_of(&detector.name)?.candidate.map(|version| (detector.name.clone(), version)));
+        }
+        if versions.is_empty() {
+            return Err(CommandError::Usage("there is no candidate: name versions, as isolation-forest=4".into()));
+        }
+    }
+    for (detector, version) in &arguments.versions {
+        configured(&at, detector)?;
+        versions.insert(detector.clone(), at.registry.resolve(detector, version)?);
+    }
+    let by = user();
+    if at.config.models.four_eyes {
+        refuse_own(&at, &versions, &by)?;
+    }
+    go_live(&mut at, &versions, &by, "promote")
+}
+
+pub(super) fn rollback(arguments: &RollbackModels) -> Result<(), CommandError> {
+    let mut at = Installation::open(&arguments.common)?;
+    let mut versions = Versions::new();
+    for detector in &arguments.detectors {
+        configured(&at, detector)?;
+        versions.insert(detector.clone(), at.registry.resolve(detector, "previous")?);
+    }
+    if arguments.detectors.is_empty() {
+        for detector in &at.config.detectors {
+            versions.extend(at.registry.labels_of(&detector.name)?.previous.map(|version| (detector.name.clone(), version)));
+        }
+    }
+    if versions.is_empty() {
+        return Err(CommandError::Usage("no detector has judged by another version before".into()));
+    }
+    // Taking back is never a matter of two: it must not wait for anybody.
+    go_live(&mut at, &versions, &user(), "rollback")
+}
+
+pub(super) fn propose(which: &OneVersion) -> Result<(), CommandError> {
+    let at = Installation::open(&which.common)?;
+    let version = match which.version.as_str() {
+        "none" => None,
+        version => Some(at.registry.resolve(&which.detector, version)?),
+    };
+    at.registry.propose(&which.detector, version, &user())?;
+    println!(
+        "{}: {}",
+        which.detector,
+        version.map_or("there is no candidate".into(), |version| format!("version {version} is the candidate"))
+    );
+    Ok(())
+}
+
+fn configured(at: &Installation, detector: &str) -> Result<(), CommandError> {
+    let known: Vec<&str> = at.config.detectors.iter().map(|detector| detector.name.as_str()).collect();
+    match known.contains(&detector) {
+        true => Ok(()),
+        false => {
+            Err(CommandError::Usage(format!("there is no detector `{detector}` in the configuration; there are {}", known.join(", "))))
+        }
+    }
+}
+
+/// Who made or proposed a version does not promote it.
+fn refuse_own(at: &Installation, versions: &Versions, by: &str) -> Result<(), CommandError> {
+    for (detector, version) in versions {
+        if author_and_proposer(&at.registry, detector, *version)?.iter().any(|name| name == by) {
+            let text = format!("{detector}, version {version}: {by} made or proposed it, and `models.four_eyes` asks for somebody else");
+            return Err(CommandError::Usage(text));
+        }
+    }
+    Ok(())
+}
+
+/// Loads all models as they would judge, scores their golden rows, and moves the labels if that goes well.
+fn go_live(at: &mut Installation, versions: &Versions, by: &str, act: &str) -> Result<(), CommandError> {
+    let mut all = crate::engine::live_versions(&at.config, &at.registry).unwrap_or_default();
+    all.extend(versions.clone());
+    at.config.be_patient();
+    let archive = Archive::open(&at.directory)?;
+    let sources = Sources { archive: Some(&archive), ..Sources::of(&at.host) };
+    let engine = Engine::from(&at.config, sources, models(&at.config, &at.registry, &all, &|_, _| {})?, &|_, _| {})?;
+    if let Some(detector) = engine.detectors().iter().find(|detector| !detector.is_ready()) {
+        let why = detector.trouble().map_or_else(String::new, |trouble| format!("{}: {}", trouble.reason, trouble.detail));
+        return Err(CommandError::Failed(format!("{}, version {}: {why}", detector.name(), detector.identity().version)));
+    }
+    let moved: Vec<(&str, u64)> = versions.iter().map(|(detector, version)| (detector.as_str(), *version)).collect();
+    at.registry.go_live(&moved, by, act)?;
+    for (detector, version) in &moved {
+        println!("{detector}: version {version} is live");
+    }
+    println!("A running server judges by them within a second.");
+    Ok(())
+}
