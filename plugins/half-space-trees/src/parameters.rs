@@ -20,6 +20,9 @@ pub enum Splits {
     Random,
 }
 
+/// Most nodes that walks can come to, of all trees together: about 400 MB in an instance.
+const NODES: f64 = 16_777_216.0;
+
 /// What a tree says of a row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -61,6 +64,9 @@ impl Parameters {
     pub(crate) fn mistakes(&self) -> Vec<String> {
         let Self { trees, height, window, size_limit, .. } = *self;
         let rows = u64::from(trees) * u64::from(window);
+        // On each level so many nodes at most hold enough rows for a walk to go on.
+        let wide = (1.0 / size_limit).min(f64::from(window));
+        let nodes = 2.0 * f64::from(trees) * f64::from(height) * wide;
         let checks = [
             ((1..=1000).contains(&trees), format!("trees: {trees} is not between 1 and 1000")),
             ((1..=HIGHEST).contains(&height), format!("height: {height} is not between 1 and {HIGHEST}")),
@@ -70,6 +76,12 @@ impl Parameters {
                 format!("window: {trees} trees of {window} rows are {rows}, more than {ROWS}: take fewer trees or a smaller window"),
             ),
             ((0.0..=1.0).contains(&size_limit), format!("size_limit: {size_limit} is no share of the window, from 0 to 1")),
+            (
+                !(nodes > NODES && rows <= ROWS),
+                format!(
+                    "size_limit: walks may come to {nodes:.0} nodes, more than {NODES}: take a greater size_limit, or fewer or lower trees"
+                ),
+            ),
         ];
         checks.into_iter().filter_map(|(right, mistake)| (!right).then_some(mistake)).collect()
     }

@@ -129,6 +129,10 @@ fn mistakes_are_named() {
     assert_eq!(mistakes.len(), 4, "{mistakes:?}");
     let large = Parameters { trees: 1000, window: 100_000, ..Parameters::default() };
     assert!(HalfSpaceTrees::check(&large)[0].contains("more than 16777216"));
+    let deep = Parameters { trees: 16, height: 30, window: 1_000_000, size_limit: 0.0, ..Parameters::default() };
+    assert!(matches!(&HalfSpaceTrees::check(&deep)[..], [text] if text.starts_with("size_limit: walks may come to 960000000 nodes")));
+    assert!(HalfSpaceTrees::check(&Parameters { size_limit: 1e-5, window: 1_000_000, trees: 5, ..deep }).len() == 1);
+    assert!(HalfSpaceTrees::check(&Parameters { size_limit: 0.0, ..Parameters::default() }).is_empty());
     for value in [f64::NAN, f64::INFINITY] {
         let rows = array![[1.0, 2.0], [3.0, value]];
         let refused = HalfSpaceTrees::fit(&small(), &Training::new(rows.view(), 0)).unwrap_err();
