@@ -138,15 +138,19 @@ impl Forest {
         self.points = points;
     }
 
-    /// The mean over the trees of the expected collusive displacement of each row.
+    /// The mean over the trees of the expected collusive displacement of each row. Tree by tree, so that a tree is at hand for all rows; the
+    /// sum of a row is the same in any batch.
     pub(crate) fn score(&self, rows: ArrayView2<'_, f64>) -> Vec<f64> {
         let rows = lay_out(rows, &self.features);
+        let mut scores = vec![0.0; rows.count()];
+        for keeper in &self.keepers {
+            for (row, score) in (0..).zip(&mut scores) {
+                *score += keeper.walk.displacement(&self.points, rows.get(row));
+            }
+        }
         let count = self.keepers.len() as f64;
-        let score = |row: u32| {
-            let row = rows.get(row);
-            self.keepers.iter().map(|keeper| keeper.walk.displacement(&self.points, row)).sum::<f64>() / count
-        };
-        (0..rows.count() as u32).map(score).collect()
+        scores.iter_mut().for_each(|score| *score /= count);
+        scores
     }
 
     /// Each feature's part of the scores.
