@@ -176,7 +176,8 @@ fn limits(training: &Training<'_>, feature: usize) -> Result<(f64, f64), Error> 
     let greatest = column.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let span = if greatest > least { greatest - least } else { 1.0 };
     if reaches(least, span) {
-        return Ok((least, span));
+        // Zero has two forms, of which systems may pick either as the lesser.
+        return Ok((least + 0.0, span));
     }
     let name = training.features.get(feature).map_or_else(|| feature.to_string(), |feature| feature.name.clone());
     Err(Error::Data(format!("feature {name}: from {least} to {greatest} is too far to be divided, give smaller numbers")))

@@ -123,6 +123,13 @@ fn categories_count_for_nothing() {
 }
 
 #[test]
+fn zero_has_one_form() {
+    let signed = |first: f64, second: f64| fit(&small(), &array![[first], [second], [1.0]]).to_bytes();
+    assert_eq!(signed(0.0, -0.0), signed(-0.0, 0.0));
+    assert_eq!(signed(-0.0, -0.0), signed(0.0, 0.0));
+}
+
+#[test]
 fn mistakes_are_named() {
     let wrong = Parameters { trees: 0, height: 31, window: 0, size_limit: f64::NAN, ..Parameters::default() };
     let mistakes = HalfSpaceTrees::check(&wrong);
