@@ -423,3 +423,32 @@ fn a_model_keeps_the_plugin_that_fitted_it() {
     assert_eq!(votes(&server), expected, "by the plugin of the archive");
     server.stop();
 }
+
+#[test]
+fn a_plugin_that_is_too_dear_to_compile_stalls_nothing() {
+    let template = guests().join("template.wasm").display().to_string();
+    let hostile = guests().join("hostile.wasm").display().to_string();
+    let one = format!("  robust:\n    plugin: {template}\n");
+    let both = patient(&three_numbers(&format!("{one}  second:\n    plugin: {hostile}\n")));
+    let at = Installation::new(&both);
+    at.write("rows.csv", three_numbers_csv(300));
+    at.run("fit --data rows.csv").ok();
+    at.write("synod.yaml", patient(&three_numbers(&one)));
+    let server = Server::start_with(&at, &[("SYNOD_PLUGINS__COMPILE__MEMORY", "1MiB")]);
+    assert_eq!(judged_by(&server), [1]);
+    for entry in fs::read_dir(at.path("data/cache")).unwrap().map(Result::unwrap) {
+        if entry.path().extension().is_some_and(|ending| ending == "code") {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    at.write("synod.yaml", both);
+    let problem = server.post("/v1/configuration/reload", "").problem(422, "cannot_load");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("detector second") && detail.contains("`plugins.compile`"), "{detail}");
+    assert_eq!(judged_by(&server), [1]);
+    server.stop();
+    // With the memory that it needs it is compiled, in a process of its own as well.
+    let server = Server::start(&at);
+    assert_eq!(judged_by(&server), [1, 1]);
+    server.stop();
+}
