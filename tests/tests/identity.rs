@@ -41,6 +41,7 @@ const WHO: [(&str, &[&str]); 12] = [
     ("read:audit", &["operator", "admin"]),
     ("label:decisions", &["analyst", "admin"]),
     ("manage:keys", &["admin"]),
+    ("manage:models", &["admin"]),
     ("operate:service", &["operator", "admin"]),
 ];
 

@@ -90,7 +90,7 @@ fn damage(path: PathBuf, place: usize) -> impl FnOnce() {
 
 fn live_blob(at: &Installation, detector: &str, version: u32) -> PathBuf {
     let manifest: Value = serde_json::from_str(&at.read(&format!("data/models/{detector}/{version}.json"))).unwrap();
-    at.path(&format!("data/models/blobs/{}", manifest["artifact"]["sha256"].as_str().unwrap()))
+    at.path(&format!("data/models/blobs/{}.zst", manifest["artifact"]["sha256"].as_str().unwrap()))
 }
 
 #[test]

@@ -145,7 +145,11 @@ impl<'a> Sources<'a> {
             return self.host.load(&component?).map_err(failed);
         }
         match self.archive.and_then(|archive| archive.get(wanted).ok()) {
-            Some(archived) => self.host.load(&archived).map_err(failed),
+            Some(archived) => {
+                let plugin = detector.plugin.display();
+                tracing::warn!(detector = %detector.name, %plugin, "the plugin is another build by now: the model goes on with the one that fitted it");
+                self.host.load(&archived).map_err(failed)
+            }
             None => self.host.load(&component?).map_err(failed),
         }
     }

@@ -173,7 +173,7 @@ fn fit(at: &Installation, past: &mut Past, training: Vec<usize>) -> Result<Resul
     let data = &mut past.loaded.dataset;
     let flagged = if past.exclude_flagged { fitting::leave_out_flagged(&at.config, &at.host, data, None, &show).map(drop) } else { Ok(()) };
     match flagged.and_then(|()| fitting::fit(&at.config, &at.host, &detectors, data, &show)) {
-        Ok(models) => Ok(Ok(Engine::assemble(&at.config, &at.host, models)?)),
+        Ok(models) => Ok(Ok(at.engine(models)?)),
         Err(FitError::Rows(why)) => Ok(Err(why)),
         // A plugin may ask for more rows than the platform does.
         Err(error @ FitError::Plugin { source: Failure::Refused { kind: Refusal::Data, .. }, .. }) => Ok(Err(super::chain(&error))),

@@ -5,7 +5,7 @@ use super::audit::print_json;
 use super::dataset::{self, Wanted};
 use super::installation::Installation;
 use crate::cli::{Bench, Format};
-use crate::engine::{Detector, Engine, live_models};
+use crate::engine::{Detector, Engine};
 use indexmap::IndexMap;
 use serde::Serialize;
 use std::hint::black_box;
@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &Bench) -> Result<(), CommandError> {
         return Err(CommandError::Usage("--rows takes numbers from 1, --seconds a time above 0 and up to 3600".into()));
     }
     let at = Installation::open(&arguments.common)?;
-    let engine = Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?;
+    let engine = at.live_engine()?;
     let (features, from) = features(&at, &engine, arguments)?;
     let inputs = engine.plan().inputs(&features);
     let round = Duration::from_secs_f64(arguments.seconds);

@@ -4,7 +4,7 @@ use super::CommandError;
 use super::installation::Installation;
 use crate::cli::Common;
 use crate::config::DetectorConfig;
-use crate::engine::{Engine, live_models, load_plugin, short};
+use crate::engine::{load_plugin, short};
 use crate::fitting::{artifact, parameter_mistakes};
 use crate::listening::{Tls, TlsSettings};
 use crate::telemetry::metrics::unwatched;
@@ -66,7 +66,7 @@ fn of_models(at: &Installation) -> Result<(), CommandError> {
             return Ok(());
         }
     }
-    let engine = Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?;
+    let engine = at.live_engine()?;
     for detector in engine.detectors() {
         let identity = detector.identity();
         let rows = identity.training_rows;

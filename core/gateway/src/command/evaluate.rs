@@ -6,7 +6,7 @@ use super::dataset::{self, Loaded, Wanted};
 use super::installation::Installation;
 use super::{CommandError, progress};
 use crate::cli::{Evaluate, Format};
-use crate::engine::{Engine, JudgedRow, live_models};
+use crate::engine::{Engine, JudgedRow};
 use crate::fitting;
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -83,7 +83,7 @@ pub(super) fn run(arguments: &Evaluate) -> Result<(), CommandError> {
     let engine = match arguments.split {
         Some(share) if share > 0.0 && share < 1.0 => fitted_on_a_part(&at, &mut loaded, share, arguments.learn.exclude_flagged)?,
         Some(share) => return Err(CommandError::Usage(format!("--split: {share} is not a share between 0 and 1"))),
-        None => Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?,
+        None => at.live_engine()?,
     };
     let Loaded { dataset, labels, groups, judged: rows, lines, .. } = loaded;
     let labels: Vec<bool> = rows.iter().map(|row| labels[*row]).collect();
@@ -127,7 +127,7 @@ fn fitted_on_a_part(at: &Installation, loaded: &mut Loaded, share: f64, exclude_
     }
     let detectors: Vec<_> = at.config.detectors.iter().collect();
     let models = fitting::fit(&at.config, &at.host, &detectors, &loaded.dataset, &show)?;
-    Ok(Engine::assemble(&at.config, &at.host, models)?)
+    Ok(at.engine(models)?)
 }
 
 fn report(engine: &Engine, rows: &[JudgedRow], labels: &[bool], groups: &[&str], share: f64) -> Report {

@@ -3,6 +3,8 @@
 use super::CommandError;
 use crate::cli::Common;
 use crate::config::{self, Config, ConfigError};
+use crate::engine::{Engine, Sources, live_models};
+use crate::fitting::Model;
 use crate::loading::archive;
 use std::sync::Arc;
 use synod_host::{CodeCache, CodeKey, Host, HostSettings};
@@ -46,6 +48,18 @@ impl Installation {
 }
 
 impl Installation {
+    /// What judges rows by these models.
+    pub(super) fn engine(&self, models: Vec<Model>) -> Result<Engine, CommandError> {
+        let archive = Archive::open(&self.directory)?;
+        let sources = Sources { archive: Some(&archive), ..Sources::of(&self.host) };
+        Ok(Engine::from(&self.config, sources, models, &|_, _| {})?)
+    }
+
+    /// What judges rows by the live models.
+    pub(super) fn live_engine(&self) -> Result<Engine, CommandError> {
+        self.engine(live_models(&self.config, &self.registry)?)
+    }
+
     /// Keeps what decisions rest on and that may be changed later: the configuration, whose digest is answered, and the plugins.
     pub(super) fn archive(&self) -> Result<String, CommandError> {
         Ok(archive(&Archive::open(&self.directory)?, &self.config)?)

@@ -6,7 +6,7 @@ use super::installation::Installation;
 /// Who works at this command line, as manifests and audit records name them.
 pub(super) fn user() -> String {
     let name = ["SUDO_USER", "USER", "LOGNAME"].iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
-    format!("os:{}", name.unwrap_or_else(|| "unknown".into()))
+    format!("os:{}", name.unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw())))
 }
 
 /// Makes versions live, or candidates if that is wished or nobody may do it alone, and says which.

@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Recalibrate) -> Result<(), CommandError> {
     let mut at = Installation::open(&arguments.common)?;
     at.config.be_patient();
     let models = live_models(&at.config, &at.registry)?;
-    let engine = Engine::assemble(&at.config, &at.host, models.clone())?;
+    let engine = at.engine(models.clone())?;
     let mut recent = match &arguments.data {
         Some(data) => of_file(&at, &engine, data, arguments)?,
         None => of_decisions(&at, &engine, arguments)?,

@@ -7,7 +7,7 @@ use super::{CommandError, progress};
 use crate::cli::{Format, Replay};
 use crate::config::{self, Config, Storing};
 use crate::decision::Decision;
-use crate::engine::{Engine, live_models, short};
+use crate::engine::{live_models, short};
 use crate::ledger::StoredForm;
 use crate::replaying::{self, Candidate, CandidateReport, Contributions, Makers, Recorded, Report, Selection, Versions, Way};
 use serde::Serialize;
@@ -119,7 +119,7 @@ fn by_candidate(
 ) -> Result<CandidateReport, CommandError> {
     let models = live_models(&at.config, &at.registry)?;
     let views: Vec<View> = models.iter().map(|model| model.manifest.view.clone()).collect();
-    let engine = Engine::assemble(&at.config, &at.host, models)?;
+    let engine = at.engine(models)?;
     let candidate = Candidate { config: &at.config, engine: &engine, views: &views };
     let bar = progress::reading("judging");
     let mut told = |done, all| progress::update(&bar, (done, all));

@@ -6,7 +6,7 @@ use super::dataset::{self, Line, Loaded, Wanted};
 use super::installation::Installation;
 use super::{CommandError, progress, votes};
 use crate::cli::Score;
-use crate::engine::{Engine, JudgedRow, live_models};
+use crate::engine::{Engine, JudgedRow};
 use crate::past::Repeated;
 use crate::rows::RowReader;
 use std::time::Instant;
@@ -19,7 +19,7 @@ const ROWS_AT_A_TIME: usize = 2048;
 
 pub(super) fn run(arguments: &Score) -> Result<(), CommandError> {
     let at = Installation::open(&arguments.common)?;
-    let engine = Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?;
+    let engine = at.live_engine()?;
     if arguments.record {
         return record::run(arguments, &at, &engine);
     }

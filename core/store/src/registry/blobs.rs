@@ -37,7 +37,11 @@ impl Registry {
         let [path, plain] = self.blob_paths(digest);
         let (path, artifact) = match read(&path)? {
             Some(bytes) => {
-                let artifact = unpacked(&bytes, size).map_err(|source| RegistryError::Read { path: path.clone(), source })?;
+                let damaged = |error: std::io::Error| RegistryError::Malformed {
+                    path: path.clone(),
+                    problem: format!("it cannot be unpacked: {error}"),
+                };
+                let artifact = unpacked(&bytes, size).map_err(damaged)?;
                 (path, artifact)
             }
             None => match read(&plain)? {

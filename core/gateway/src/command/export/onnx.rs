@@ -3,7 +3,6 @@
 use super::super::CommandError;
 use super::super::installation::Installation;
 use crate::cli::ExportOnnx;
-use crate::engine::{Engine, live_models};
 use crate::hexadecimal::hexadecimal;
 use sha2::{Digest, Sha256};
 
@@ -13,7 +12,7 @@ pub(super) fn run(arguments: &ExportOnnx) -> Result<(), CommandError> {
     if at.config.detectors.is_empty() {
         return Err(CommandError::Usage(format!("--detector: there is no detector `{}`", arguments.detector)));
     }
-    let engine = Engine::assemble(&at.config, &at.host, live_models(&at.config, &at.registry)?)?;
+    let engine = at.live_engine()?;
     let detector = &engine.detectors()[0];
     let pool = detector.pool().ok_or_else(|| CommandError::Failed(format!("detector {} does not start", detector.name())))?;
     let onnx = pool.export_onnx().map_err(|failure| CommandError::Failed(format!("detector {}: {failure}", detector.name())))?;

@@ -5,8 +5,7 @@ use crate::cli::{OneVersion, PromoteModels, RollbackModels};
 use crate::command::CommandError;
 use crate::command::installation::Installation;
 use crate::command::publishing::user;
-use crate::engine::{Engine, Sources, Versions, models};
-use synod_store::Archive;
+use crate::engine::{Versions, models};
 
 pub(super) fn promote(arguments: &PromoteModels) -> Result<(), CommandError> {
     let mut at = Installation::open(&arguments.common)?;
@@ -90,9 +89,7 @@ fn go_live(at: &mut Installation, versions: &Versions, by: &str, act: &str) -> R
     let mut all = crate::engine::live_versions(&at.config, &at.registry).unwrap_or_default();
     all.extend(versions.clone());
     at.config.be_patient();
-    let archive = Archive::open(&at.directory)?;
-    let sources = Sources { archive: Some(&archive), ..Sources::of(&at.host) };
-    let engine = Engine::from(&at.config, sources, models(&at.config, &at.registry, &all, &|_, _| {})?, &|_, _| {})?;
+    let engine = at.engine(models(&at.config, &at.registry, &all, &|_, _| {})?)?;
     if let Some(detector) = engine.detectors().iter().find(|detector| !detector.is_ready()) {
         let why = detector.trouble().map_or_else(String::new, |trouble| format!("{}: {}", trouble.reason, trouble.detail));
         return Err(CommandError::Failed(format!("{}, version {}: {why}", detector.name(), detector.identity().version)));
