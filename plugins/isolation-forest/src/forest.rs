@@ -1,5 +1,7 @@
 //! The fitted forest: all nodes in one array, and what follows from them. `walk` makes scores of it, `bytes` reads and writes it.
 
+use crate::bundle::Bundles;
+use crate::lanes::FAST;
 use crate::number::exp2;
 use crate::parameters::DEEPEST;
 use crate::plane::Planes;
@@ -38,6 +40,8 @@ pub(crate) struct Forest {
     pub(crate) kind: Kind,
     /// c(psi) of the paper: how long the path of a row is where nothing sets it apart.
     pub(crate) search_length: f64,
+    /// The same nodes, ready for a faster walk, where there is one.
+    pub(crate) bundles: Option<Bundles>,
 }
 
 /// Up to [`LANES`] trees that are walked together. Lanes without a tree repeat the last one, and do not count.
@@ -86,6 +90,7 @@ impl Forest {
             groups: Vec::new(),
             kind: Kind::Numbers,
             search_length: 0.0,
+            bundles: None,
         }
     }
 
@@ -139,6 +144,11 @@ impl Forest {
         self.groups = groups.collect();
         self.kind = self.kind();
         self.search_length = average_path_length(self.shape.sample);
+    }
+
+    /// Makes it ready for many scores, once it is measured.
+    pub(crate) fn prepare(&mut self) {
+        self.bundles = if FAST { Bundles::new(self) } else { None };
     }
 
     /// The depth of a tree's deepest leaf.

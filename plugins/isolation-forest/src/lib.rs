@@ -3,12 +3,14 @@
 //! for what it may be split by; `walk` makes scores of the `forest`; `shapley` and `attribution` explain them; `bytes` is the model's format.
 
 mod attribution;
+mod bundle;
 mod bytes;
 mod category;
 mod criterion;
 mod forest;
 mod growth;
 mod hyperplane;
+mod lanes;
 mod number;
 mod parameters;
 #[cfg(test)]
@@ -16,6 +18,7 @@ mod parity;
 mod plane;
 mod quadrature;
 mod random;
+mod ranks;
 mod sample;
 mod shapley;
 mod tree;
