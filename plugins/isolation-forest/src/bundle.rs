@@ -3,7 +3,7 @@
 //! SIGMOD 2010, section 4, for trees whose nodes compare different features.
 
 use crate::forest::{Forest, Group, Kind, LANES};
-use crate::lanes::{EIGHT, Eight, Places, above};
+use crate::lanes::{EIGHT, Eight, Places, Row, above};
 use crate::ranks::Ranks;
 use crate::walk::in_blocks;
 
@@ -16,7 +16,7 @@ const TOP_LEVELS: u32 = 2;
 /// Most features of a row: four registers of ranks.
 const WIDTH: usize = 4 * EIGHT;
 
-/// Most places of all trees: 32 MB of bundles and path lengths.
+/// Most places of all trees: up to 40 MB of bundles and path lengths.
 const PLACES: usize = 1 << 20;
 
 /// For the comparisons of a bundle's nodes, the lowest bit the first node's, to which of its eight exits they lead. The eighth bit means nothing.
@@ -60,6 +60,11 @@ struct Octet {
     rounds: u32,
 }
 
+/// How many registers hold the ranks of a row.
+fn eights(width: usize) -> usize {
+    width.div_ceil(EIGHT).next_power_of_two()
+}
+
 /// The forest.
 #[derive(Debug)]
 pub(crate) struct Bundles {
@@ -91,9 +96,9 @@ impl Bundles {
 
     /// Path lengths, summed over the trees, of rows of `width` values.
     pub(crate) fn lengths(&self, rows: &[f64], width: usize) -> Vec<f64> {
-        match width {
-            ..=8 => self.lengths_of::<1>(rows, width),
-            9..=16 => self.lengths_of::<2>(rows, width),
+        match eights(width) {
+            1 => self.lengths_of::<1>(rows, width),
+            2 => self.lengths_of::<2>(rows, width),
             _ => self.lengths_of::<4>(rows, width),
         }
     }
@@ -109,10 +114,11 @@ impl Octet {
         let root = |lane: usize| (lane < group.trees).then(|| group.roots[lane] as usize);
         let tops: [_; LANES] = std::array::from_fn(|lane| Nodes::<3, 4>::new(forest, ranks, root(lane)));
         let mut nodes: Vec<Option<usize>> = tops.iter().flat_map(|top| top.exits).collect();
+        let eights = eights(forest.shape.width);
         let tops = std::array::from_fn(|pair| {
             let place = |lane: usize| tops[2 * pair + lane / 4].places.get(lane % 4).copied().unwrap_or(0);
             let limit = |lane: usize| tops[2 * pair + lane / 4].limits.get(lane % 4).copied().unwrap_or(Ranks::NEVER);
-            (Places::new(std::array::from_fn(place)), Eight::new(std::array::from_fn(limit)))
+            (Places::new(std::array::from_fn(place), eights), Eight::new(std::array::from_fn(limit)))
         });
         let rounds = group.levels.saturating_sub(TOP_LEVELS).div_ceil(LEVELS);
         let mut bundles = Vec::new();
@@ -133,21 +139,38 @@ impl Octet {
 
     /// A row's path length, summed over the trees.
     #[inline(always)]
-    fn length<const N: usize>(&self, row: &[Eight; N]) -> f64 {
+    fn length<const N: usize>(&self, row: &Row<N>) -> f64 {
+        // All places are there. Were a missing one to be named by a panic, each would need a branch of its own, and those that are taken cost
+        // a call up to twice the time.
+        self.length_of_places(row).unwrap_or(f64::NAN)
+    }
+
+    /// The same, if all places are there.
+    #[inline(always)]
+    fn length_of_places<const N: usize>(&self, row: &Row<N>) -> Option<f64> {
         let [a, b, c, d] = self.tops;
         let tops = [above(row, a, b), above(row, c, d)];
-        let mut at: [u32; LANES] =
-            std::array::from_fn(|lane| 4 * lane as u32 + u32::from(TOP_EXITS[usize::from(tops[lane / 4] >> (4 * (lane % 4)) & 15)]));
+        let mut at: [u32; LANES] = std::array::from_fn(|lane| {
+            let bits = tops[lane / 4] >> (4 * (lane % 4)) & 15;
+            4 * lane as u32 + u32::from(TOP_EXITS[usize::from(bits)])
+        });
         for _ in 0..self.rounds {
-            for lane in [0, 2, 4, 6] {
-                let (one, other) = (&self.bundles[at[lane] as usize], &self.bundles[at[lane + 1] as usize]);
-                let bits = above(row, (one.places, one.limits), (other.places, other.limits));
-                at[lane] = one.exit(bits & 255);
-                at[lane + 1] = other.exit(bits >> 8);
-            }
+            // Not a loop: one of so much work would be kept, and with it the places in memory.
+            (at[0], at[1]) = self.advance(row, at[0], at[1])?;
+            (at[2], at[3]) = self.advance(row, at[2], at[3])?;
+            (at[4], at[5]) = self.advance(row, at[4], at[5])?;
+            (at[6], at[7]) = self.advance(row, at[6], at[7])?;
         }
         // Starts at +0: the sum of nothing is -0.
-        at.iter().fold(0.0, |sum, place| sum + self.lengths[*place as usize])
+        at.iter().try_fold(0.0, |sum, place| Some(sum + self.lengths.get(*place as usize)?))
+    }
+
+    /// From two trees' places to the next ones.
+    #[inline(always)]
+    fn advance<const N: usize>(&self, row: &Row<N>, one: u32, other: u32) -> Option<(u32, u32)> {
+        let (one, other) = (self.bundles.get(one as usize)?, self.bundles.get(other as usize)?);
+        let bits = above(row, (one.places, one.limits), (other.places, other.limits));
+        Some((one.exit(bits & 255), other.exit(bits >> 8)))
     }
 }
 
@@ -163,7 +186,10 @@ impl Bundle {
         let Nodes { places: [a, b, c, d, e, f, g], limits: [h, i, j, k, l, m, n], exits } = Nodes::<7, 8>::new(forest, ranks, node);
         let goes_on = node.is_some_and(|node| !forest.nodes[node].is_leaf(node));
         let first = if goes_on { next } else { own } as u16 as i16;
-        let bundle = Self { places: Places::new([a, b, c, d, e, f, g, 0]), limits: Eight::new([h, i, j, k, l, m, n, first]) };
+        let bundle = Self {
+            places: Places::new([a, b, c, d, e, f, g, 0], eights(forest.shape.width)),
+            limits: Eight::new([h, i, j, k, l, m, n, first]),
+        };
         (bundle, goes_on.then_some(exits))
     }
 }

@@ -11,6 +11,9 @@ use synod_sdk::Error;
 /// Trees that are walked at a time: a step in one tree waits for memory, and the others' steps fill the wait.
 pub(crate) const LANES: usize = 8;
 
+/// Fewest trees that are walked in bundles.
+const FEWEST: usize = 24;
+
 /// Most features of a row: a block of rows still has a length that 32 bits hold.
 pub(crate) const WIDTH: usize = 1 << 20;
 
@@ -148,7 +151,9 @@ impl Forest {
 
     /// Makes it ready for many scores, once it is measured.
     pub(crate) fn prepare(&mut self) {
-        self.bundles = if FAST { Bundles::new(self) } else { None };
+        // To rank a row's values takes as long as to walk it down so many trees.
+        let worthwhile = self.roots.len() >= FEWEST.max(2 * self.shape.width);
+        self.bundles = if FAST && worthwhile { Bundles::new(self) } else { None };
     }
 
     /// The depth of a tree's deepest leaf.
