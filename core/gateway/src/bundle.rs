@@ -176,6 +176,7 @@ mod tests {
             author: None,
             owner: Some("desk | <b>".into()),
             purpose: None,
+            continued_from: None,
             recalibrated: None,
         };
         Bundle { manifest, model: vec![7; 1000], plugin }

@@ -46,7 +46,8 @@ pub enum Command {
     Check(Common),
     /// Fit the detectors on rows and publish their models.
     #[command(after_help = "Examples:\n  synod fit --config synod.yaml --data transactions.csv.gz\n  \
-        synod fit --config synod.yaml --data labelled.parquet --exclude fraud=1")]
+        synod fit --config synod.yaml --data labelled.parquet --exclude fraud=1\n  \
+        synod fit --config synod.yaml --data yesterday.csv --continue --candidate")]
     Fit(Fit),
     /// Score the rows of a file: a line out for every row in.
     #[command(after_help = "Examples:\n  synod score --config synod.yaml --data new.csv --output verdicts.csv\n  \
@@ -306,6 +307,10 @@ pub struct Fit {
     /// Which rows are learnt from.
     #[command(flatten)]
     pub learn: Learn,
+    /// Go on from the live models: those whose plugin can learn on from these rows do, the others stay as they are, and what all scores mean is
+    /// learnt again from the rows that are held out.
+    #[arg(long, conflicts_with = "exclude_flagged")]
+    pub r#continue: bool,
     /// Make the new versions candidates, which judge nothing until they are promoted.
     #[arg(long)]
     pub candidate: bool,

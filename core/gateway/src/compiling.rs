@@ -98,11 +98,12 @@ impl InProcess {
     fn why(&self, status: Option<ExitStatus>, said: &str) -> String {
         let CompileLimits { timeout, memory } = self.limits;
         let of_limits = format!("compiling takes more than {timeout:?} or {memory} bytes (`plugins.compile`)");
+        // Whoever is refused memory panics or aborts, and beyond its processors' time it is killed. What is wrong with the component is an error.
         match status {
-            None => of_limits,
-            // Without memory it aborts; beyond its processors' time it is killed.
-            Some(status) if status.signal().is_some() => of_limits,
-            Some(_) => said.trim().chars().take(LONGEST).collect(),
+            Some(status) if status.signal().is_none() && !said.contains("panicked") => {
+                said.trim().trim_start_matches("synod: ").chars().take(LONGEST).collect()
+            }
+            _ => of_limits,
         }
     }
 }

@@ -425,7 +425,8 @@ fn check_discoveries(config: &Config, detectors: &[Arc<Detector>]) -> Result<(),
     Ok(())
 }
 
-fn difference(config: &Config, detector: &DetectorConfig, plugin: &Plugin, model: &Model) -> Option<String> {
+/// What keeps a model from being used with a plugin and this configuration.
+pub(crate) fn difference(config: &Config, detector: &DetectorConfig, plugin: &Plugin, model: &Model) -> Option<String> {
     let fitted = &model.manifest.plugin;
     if fitted.sha256 != plugin.digest() {
         let (name, version) = (&plugin.description().name, &plugin.description().version);
