@@ -43,6 +43,7 @@ impl Forest {
         let mut forest = Self { roots, nodes, reached, planes, ..Self::empty(shape, 0) };
         forest.check()?;
         forest.measure();
+        forest.prepare();
         Ok(forest)
     }
 

@@ -1,5 +1,7 @@
 //! The fitted forest: all nodes in one array, and what follows from them. `walk` makes scores of it, `bytes` reads and writes it.
 
+use crate::bundle::Bundles;
+use crate::lanes::FAST;
 use crate::number::exp2;
 use crate::parameters::DEEPEST;
 use crate::plane::Planes;
@@ -8,6 +10,9 @@ use synod_sdk::Error;
 
 /// Trees that are walked at a time: a step in one tree waits for memory, and the others' steps fill the wait.
 pub(crate) const LANES: usize = 8;
+
+/// Fewest trees that are walked in bundles.
+const FEWEST: usize = 24;
 
 /// Most features of a row: a block of rows still has a length that 32 bits hold.
 pub(crate) const WIDTH: usize = 1 << 20;
@@ -38,6 +43,8 @@ pub(crate) struct Forest {
     pub(crate) kind: Kind,
     /// c(psi) of the paper: how long the path of a row is where nothing sets it apart.
     pub(crate) search_length: f64,
+    /// The same nodes, ready for a faster walk, where there is one.
+    pub(crate) bundles: Option<Bundles>,
 }
 
 /// Up to [`LANES`] trees that are walked together. Lanes without a tree repeat the last one, and do not count.
@@ -86,6 +93,7 @@ impl Forest {
             groups: Vec::new(),
             kind: Kind::Numbers,
             search_length: 0.0,
+            bundles: None,
         }
     }
 
@@ -139,6 +147,13 @@ impl Forest {
         self.groups = groups.collect();
         self.kind = self.kind();
         self.search_length = average_path_length(self.shape.sample);
+    }
+
+    /// Makes it ready for many scores, once it is measured.
+    pub(crate) fn prepare(&mut self) {
+        // To rank a row's values takes as long as to walk it down so many trees.
+        let worthwhile = self.roots.len() >= FEWEST.max(2 * self.shape.width);
+        self.bundles = if FAST && worthwhile { Bundles::new(self) } else { None };
     }
 
     /// The depth of a tree's deepest leaf.

@@ -1,14 +1,17 @@
 //! Isolation Forest (Liu, Ting and Zhou, "Isolation Forest", ICDM 2008) and its kinds: random splits isolate an anomaly after fewer steps than
 //! a row among many of its kind. [`IsolationForest`] is the detector. `growth` grows one tree, with `hyperplane`, `criterion` and `category`
-//! for what it may be split by; `walk` makes scores of the `forest`; `shapley` and `attribution` explain them; `bytes` is the model's format.
+//! for what it may be split by; `walk` makes scores of the `forest`, `bundle` does it faster in the sandbox, with `ranks` and `lanes`; `shapley` and
+//! `attribution` explain them; `bytes` is the model's format.
 
 mod attribution;
+mod bundle;
 mod bytes;
 mod category;
 mod criterion;
 mod forest;
 mod growth;
 mod hyperplane;
+mod lanes;
 mod number;
 mod parameters;
 #[cfg(test)]
@@ -16,6 +19,7 @@ mod parity;
 mod plane;
 mod quadrature;
 mod random;
+mod ranks;
 mod sample;
 mod shapley;
 mod tree;

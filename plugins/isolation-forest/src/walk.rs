@@ -14,19 +14,27 @@ impl Forest {
     /// Raw scores of whole rows that lie one behind the other.
     pub(crate) fn score(&self, rows: &[f64]) -> Vec<f64> {
         let rows = &*grouped(rows, &self.shape.categories);
-        let mut lengths = match self.shape.width {
-            _ if matches!(self.kind, Kind::Subsets | Kind::Mixed) => self.blocks(rows, |row| row, |group, row| self.by_any(group, row)),
-            ..=8 => self.lengths_padded::<8>(rows),
-            9..=16 => self.lengths_padded::<16>(rows),
-            17..=32 => self.lengths_padded::<32>(rows),
-            33..=64 => self.lengths_padded::<64>(rows),
-            _ => self.lengths(rows, |row| row, |row: &&[f64], feature| row[feature as usize]),
+        let mut lengths = match &self.bundles {
+            Some(bundles) => bundles.lengths(rows, self.shape.width),
+            None => self.walked(rows),
         };
         if has(rows, f64::is_nan) {
             self.divide_rows(rows, &mut lengths);
         }
         lengths.iter_mut().for_each(|length| *length = self.raw_score(*length / self.roots.len() as f64));
         lengths
+    }
+
+    /// Path lengths of rows, summed over the trees, a node at a time.
+    pub(crate) fn walked(&self, rows: &[f64]) -> Vec<f64> {
+        match self.shape.width {
+            _ if matches!(self.kind, Kind::Subsets | Kind::Mixed) => self.blocks(rows, |row| row, |group, row| self.by_any(group, row)),
+            ..=8 => self.lengths_padded::<8>(rows),
+            9..=16 => self.lengths_padded::<16>(rows),
+            17..=32 => self.lengths_padded::<32>(rows),
+            33..=64 => self.lengths_padded::<64>(rows),
+            _ => self.lengths(rows, |row| row, |row: &&[f64], feature| row[feature as usize]),
+        }
     }
 
     /// Path lengths of rows of up to `N` features, a power of two. A row is copied into an array of that length, because the remainder by
@@ -48,19 +56,7 @@ impl Forest {
     }
 
     fn blocks<'a, R>(&self, rows: &'a [f64], copy: impl Fn(&'a [f64]) -> R, length: impl Fn(&Group, &R) -> f64) -> Vec<f64> {
-        let width = self.shape.width;
-        let mut lengths = Vec::with_capacity(rows.len() / width);
-        for block in rows.chunks(width * BLOCK) {
-            let first = lengths.len();
-            lengths.resize(first + block.len() / width, 0.0);
-            let copies: Vec<R> = block.chunks_exact(width).map(&copy).collect();
-            for group in &self.groups {
-                for (row, sum) in copies.iter().zip(&mut lengths[first..]) {
-                    *sum += length(group, row);
-                }
-            }
-        }
-        lengths
+        in_blocks(rows, self.shape.width, &self.groups, copy, length)
     }
 
     /// A row's path length, summed over the trees of a group whose nodes all compare one number.
@@ -165,6 +161,29 @@ impl Forest {
     pub(crate) fn share(&self, child: usize, node: usize) -> f64 {
         f64::from(self.reached[child]) / f64::from(self.reached[node])
     }
+}
+
+/// For each row of `width` values the sum of `length` over all groups of trees, from a `copy` that is made once for a row.
+#[inline(always)]
+pub(crate) fn in_blocks<'a, G, R>(
+    rows: &'a [f64],
+    width: usize,
+    groups: &[G],
+    copy: impl Fn(&'a [f64]) -> R,
+    length: impl Fn(&G, &R) -> f64,
+) -> Vec<f64> {
+    let mut lengths = Vec::with_capacity(rows.len() / width);
+    for block in rows.chunks(width * BLOCK) {
+        let first = lengths.len();
+        lengths.resize(first + block.len() / width, 0.0);
+        let copies: Vec<R> = block.chunks_exact(width).map(&copy).collect();
+        for group in groups {
+            for (row, sum) in copies.iter().zip(&mut lengths[first..]) {
+                *sum += length(group, row);
+            }
+        }
+    }
+    lengths
 }
 
 #[cfg(test)]
