@@ -14,7 +14,7 @@ target=wasm32-unknown-unknown
 dist=${SYNOD_PLUGINS_DIST:-$root/plugins/dist}
 target_dir=${CARGO_TARGET_DIR:-$root/target}
 crates=("$@")
-[ ${#crates[@]} -gt 0 ] || crates=(isolation-forest local-outlier-factor k-nearest-neighbours autoencoder ecod robust-z-score onnx)
+[ ${#crates[@]} -gt 0 ] || crates=(isolation-forest local-outlier-factor k-nearest-neighbours autoencoder ecod hbos half-space-trees robust-random-cut-forest robust-z-score onnx)
 
 say() { printf 'plugins: %s\n' "$*" >&2; }
 

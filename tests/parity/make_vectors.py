@@ -26,6 +26,7 @@ def main():
     write("robust_z_score.json", robust_z_score(np.random.default_rng(20240613)), "scipy")
     # From a seed of its own, so that what stands above stays what it is.
     write("neighbours.json", neighbours(np.random.default_rng(20261126)))
+    write("hbos.json", hbos(np.random.default_rng(20261127)), "pyod")
 
 
 def write(name, vectors, library="scikit-learn"):
@@ -286,6 +287,49 @@ def neighbours_case(name, rows, queries, k, metric, p):
         "p": p,
         "lof": {"new": (-lof(True).score_samples(queries)).tolist(), "own": (-lof(False).negative_outlier_factor_).tolist()},
         "knn": knn,
+    }
+
+
+def hbos(random):
+    clustered = np.round(clusters(random, 200, 4, 10), 6)
+    # Few values, which lie on no edge between two bins of the numbers below but the first and the last; a constant; units far from 1.
+    tied = np.column_stack([random.integers(0, 6, 150), np.full(150, 2.5), random.random(150) < 0.05, np.round(random.normal(size=150), 6) * 1e5])
+    few = np.round(random.normal(size=(5, 2)), 6)
+    sets = {"clustered": clustered, "tied": tied.astype(float), "few": few}
+    outside = lambda rows: np.vstack([rows[:20] * 1.07, rows.max(axis=0) + 3, rows.min(axis=0) - 3, rows.max(axis=0) * 1.02, rows.min(axis=0) * 1.02])
+    queries = {name: np.vstack([np.round(outside(rows), 6), rows[:20]]) for name, rows in sets.items()}
+    return {
+        "sets": {name: {"rows": rows.tolist(), "queries": queries[name].tolist()} for name, rows in sets.items()},
+        "cases": [hbos_case(name, sets[name], queries[name], *own) for name, *own in HBOS_CASES],
+    }
+
+
+# Set, bins, alpha, tolerance.
+HBOS_CASES = [
+    ("clustered", 10, 0.1, 0.5),
+    ("clustered", "auto", 0.1, 0.5),
+    ("clustered", 37, 0.01, 0.9),
+    ("clustered", 4, 0.9, 0.05),
+    ("tied", 7, 0.1, 0.5),
+    ("tied", 9, 0.02, 0.2),
+    ("few", 10, 0.1, 0.5),
+    ("few", "auto", 0.1, 0.5),
+]
+
+
+def hbos_case(name, rows, queries, bins, alpha, tolerance):
+    from pyod.models.hbos import HBOS
+
+    model = HBOS(n_bins=bins, alpha=alpha, tol=tolerance).fit(rows)
+    number = [len(counts) for counts in model.hist_] if bins == "auto" else [bins] * rows.shape[1]
+    return {
+        "set": name,
+        "bins": bins,
+        "alpha": alpha,
+        "tolerance": tolerance,
+        "number": number,
+        "own": model.decision_scores_.tolist(),
+        "new": model.decision_function(queries).tolist(),
     }
 
 

@@ -52,7 +52,7 @@ pub fn binary() -> PathBuf {
 /// When they are not built.
 #[must_use]
 pub fn plugins() -> PathBuf {
-    let names = ["isolation-forest", "local-outlier-factor", "autoencoder"];
+    let names = ["isolation-forest", "local-outlier-factor", "autoencoder", "hbos", "half-space-trees", "robust-random-cut-forest"];
     built("SYNOD_PLUGINS_DIST", "plugins/dist", &names, "scripts/plugins.sh")
 }
 

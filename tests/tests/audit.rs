@@ -96,10 +96,10 @@ fn starts_stops_and_labels_are_events_and_the_index_can_be_built_anew() {
 
     let all = events(&at, "");
     let actions: Vec<&str> = all.iter().map(|event| event["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["configuration.loaded", "service.started", "label.set", "service.stopping"]);
-    assert!(all[0]["target"].as_str().is_some_and(|digest| digest.len() == 64), "{}", all[0]);
-    assert_eq!((&all[2]["actor"], &all[2]["target"], &all[2]["outcome"]), (&json!("anonymous"), &json!(decision), &json!("allowed")));
-    let newest_first: Vec<Value> = all[..3].iter().rev().cloned().collect();
+    assert_eq!(actions, ["model.moved", "configuration.loaded", "service.started", "label.set", "service.stopping"]);
+    assert!(all[1]["target"].as_str().is_some_and(|digest| digest.len() == 64), "{}", all[1]);
+    assert_eq!((&all[3]["actor"], &all[3]["target"], &all[3]["outcome"]), (&json!("anonymous"), &json!(decision), &json!("allowed")));
+    let newest_first: Vec<Value> = all[..4].iter().rev().cloned().collect();
     assert_eq!(before["events"], Value::Array(newest_first.clone()));
 
     at.run("index rebuild").ok();
@@ -150,7 +150,7 @@ fn a_flood_of_bad_credentials_leaves_few_records_and_an_exact_count() {
         "a line for each record, and no more"
     );
     let verified: Value = serde_json::from_str(&at.run("audit verify --format json").ok().output).unwrap();
-    assert_eq!((&verified["contents"]["audits"], &verified["contents"]["unreadable"]), (&json!(all.len() + 3), &json!([])), "{verified}");
+    assert_eq!((&verified["contents"]["audits"], &verified["contents"]["unreadable"]), (&json!(all.len() + 4), &json!([])), "{verified}");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn an_event_that_was_changed_is_found_out() {
     send(server.data, "GET", "/v1/detectors", &[("authorization", "Bearer x")], b"").problem(401, "invalid_credential");
     server.stop();
     let said = at.run("audit verify").ok().output;
-    assert!(said.contains("0 decisions, 0 labels, 4 audit events"), "{said}");
+    assert!(said.contains("0 decisions, 0 labels, 5 audit events"), "{said}");
     let log = at.path("data/log/00000000000000000001.log");
     let whole = fs::read(&log).unwrap();
     let place = whole.windows(9).position(|part| part == b"127.0.0.1").unwrap();
@@ -179,11 +179,11 @@ fn events_are_found_by_what_they_are_and_page_by_page() {
     for credential in ["Basic YTpi", "x", "Bearer x", "Bearer y"] {
         send(server.data, "GET", "/v1/score", &[("authorization", credential)], b"").problem(401, "invalid_credential");
     }
-    await_events(&server, "", 6);
+    await_events(&server, "", 7);
     let all = events(&at, "");
-    assert_eq!(all.len(), 6);
+    assert_eq!(all.len(), 7);
     let newest_first: Vec<Value> = all.iter().rev().cloned().collect();
-    for limit in [1, 4, 6, 7] {
+    for limit in [1, 4, 7, 8] {
         let (mut found, mut path) = (Vec::new(), format!("/v1/audit?limit={limit}"));
         loop {
             let answer = server.get(&path);
@@ -197,15 +197,15 @@ fn events_are_found_by_what_they_are_and_page_by_page() {
         }
         assert_eq!(found, newest_first, "{limit} at a time");
     }
-    let third = all[2]["at"].as_str().unwrap();
+    let fourth = all[3]["at"].as_str().unwrap();
     for (filter, query, expected) in [
         ("--action credential.refused", "action=credential.refused", 4),
         ("--action service.started", "action=service.started", 1),
         ("--action key.created", "action=key.created", 0),
         ("--actor anonymous", "actor=anonymous", 0),
-        (&*format!("--from {third}"), &*format!("from={third}"), 4),
-        (&*format!("--until {third}"), &*format!("until={third}"), 2),
-        (&*format!("--from {third} --action service.started"), &*format!("from={third}&action=service.started"), 0),
+        (&*format!("--from {fourth}"), &*format!("from={fourth}"), 4),
+        (&*format!("--until {fourth}"), &*format!("until={fourth}"), 3),
+        (&*format!("--from {fourth} --action service.started"), &*format!("from={fourth}&action=service.started"), 0),
     ] {
         assert_eq!(events(&at, filter).len(), expected, "{filter}");
         assert_eq!(server.get(&format!("/v1/audit?{query}")).ok()["events"].as_array().unwrap().len(), expected, "{query}");
@@ -217,11 +217,11 @@ fn events_are_found_by_what_they_are_and_page_by_page() {
     let next = server.get("/v1/audit?limit=1").ok()["next"].as_str().unwrap().to_owned();
     server.get(&format!("/v1/audit?limit=1&cursor={next}&actor=ana")).problem(400, "bad_cursor");
     let table = at.run("audit list").ok().output;
-    assert_eq!(table.lines().count(), 6, "{table}");
+    assert_eq!(table.lines().count(), 7, "{table}");
     assert!(
         table
             .lines()
-            .nth(2)
+            .nth(3)
             .unwrap()
             .contains("  credential.refused    denied   from=127.0.0.1  because=other_scheme  on=/v1/score  request=")
     );
@@ -250,7 +250,7 @@ fn nobody_forges_an_event() {
     let lines = server.stop();
     let all = events(&at, "");
     let refused = of_action(&all, "credential.refused");
-    assert!(refused.len() >= 6 && refused.len() + 3 == all.len(), "{all:?}");
+    assert!(refused.len() >= 6 && refused.len() + 4 == all.len(), "{all:?}");
     assert!(refused.iter().all(|event| event.as_object().unwrap().len() == 8 && event["outcome"] == "denied"), "{refused:?}");
     assert!(refused.iter().any(|event| event["request_id"] == hostile[0]), "the text is there, as a text");
     assert_eq!(lines.iter().filter(|line| line["action"] == "key.created").count(), 0);

@@ -5,7 +5,7 @@
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::Write;
 use synod_tests::table::{self, Plain, PlainRow};
 use synod_tests::{Installation, plugins};
@@ -87,7 +87,9 @@ fn the_same_rows_make_the_same_model() {
         assert!(digest(1) == digest(2) && digest(1) == digest(3), "{detector}: the file's format makes no difference");
         assert_ne!(digest(1), digest(4), "{detector}: another seed draws other rows");
     }
-    assert_eq!(at.read("data/models/isolation_forest/live").trim(), "4");
+    let labels: Value = serde_json::from_str(&at.read("data/models.json")).unwrap();
+    let of_forest = labels["entries"].as_array().unwrap().iter().find(|labels| labels["detector"] == "isolation_forest").unwrap();
+    assert_eq!((&of_forest["live"], &of_forest["previous"]), (&json!(4), &json!(3)));
 }
 
 #[test]

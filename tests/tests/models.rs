@@ -123,6 +123,46 @@ fn two_hundred_swaps_under_load_fail_no_request_and_mix_no_answer() {
     at.run("replay").ok();
 }
 
+/// Bytes of memory that a process has.
+fn resident(server: &Server) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.process())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
+}
+
+#[test]
+fn a_thousand_reloads_leave_memory_as_it_was() {
+    const EACH: usize = 100;
+    let at = twice_fitted();
+    let server = Server::start(&at);
+    let memory: Vec<f64> = (0..10)
+        .map(|_| {
+            for reload in 0..EACH {
+                promote(&server, if reload % 2 == 0 { "2" } else { "1" }).ok();
+            }
+            judged_by(&server);
+            resident(&server)
+        })
+        .collect();
+    // After the first hundreds, what is kept for later is there.
+    let late = &memory[4..];
+    let middle = (late.len() - 1) as f64 / 2.0;
+    let mean = late.iter().sum::<f64>() / late.len() as f64;
+    let (mut above, mut below) = (0.0, 0.0);
+    for (place, bytes) in late.iter().enumerate() {
+        above += (place as f64 - middle) * (bytes - mean);
+        below += (place as f64 - middle).powi(2);
+    }
+    let slope = above / below / EACH as f64;
+    println!(
+        "memory after each {EACH} reloads, MiB: {:.1?}; slope {slope:.0} bytes a reload",
+        memory.iter().map(|bytes| bytes / 1048576.0).collect::<Vec<_>>()
+    );
+    // Of each model and its sandboxes there are some megabytes.
+    assert!(slope < 8192.0, "memory grows by {slope} bytes a reload: {memory:?}");
+    server.stop();
+}
+
 #[test]
 fn what_a_command_moves_is_followed_and_what_a_request_moves_judges_when_it_is_answered() {
     let at = twice_fitted();
@@ -382,4 +422,69 @@ fn a_model_keeps_the_plugin_that_fitted_it() {
     let server = Server::start(&at);
     assert_eq!(votes(&server), expected, "by the plugin of the archive");
     server.stop();
+}
+
+#[test]
+fn a_plugin_that_is_too_dear_to_compile_stalls_nothing() {
+    let template = guests().join("template.wasm").display().to_string();
+    let hostile = guests().join("hostile.wasm").display().to_string();
+    let one = format!("  robust:\n    plugin: {template}\n");
+    let both = patient(&three_numbers(&format!("{one}  second:\n    plugin: {hostile}\n")));
+    let at = Installation::new(&both);
+    at.write("rows.csv", three_numbers_csv(300));
+    at.run("fit --data rows.csv").ok();
+    at.write("synod.yaml", patient(&three_numbers(&one)));
+    let server = Server::start_with(&at, &[("SYNOD_PLUGINS__COMPILE__MEMORY", "1MiB")]);
+    assert_eq!(judged_by(&server), [1]);
+    for entry in fs::read_dir(at.path("data/cache")).unwrap().map(Result::unwrap) {
+        if entry.path().extension().is_some_and(|ending| ending == "code") {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    at.write("synod.yaml", both);
+    let problem = server.post("/v1/configuration/reload", "").problem(422, "cannot_load");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("detector second") && detail.contains("`plugins.compile`"), "{detail}");
+    assert_eq!(judged_by(&server), [1]);
+    server.stop();
+    // With the memory that it needs it is compiled, in a process of its own as well.
+    let server = Server::start(&at);
+    assert_eq!(judged_by(&server), [1, 1]);
+    server.stop();
+}
+
+#[test]
+fn detectors_that_can_learn_on_do_and_the_others_stay_the_same_models() {
+    let plugins = synod_tests::plugins();
+    let names = ["half-space-trees", "robust-random-cut-forest", "hbos"];
+    let of = |name: &&str| format!("  {name}:\n    plugin: {}\n", plugins.join(format!("{name}.wasm")).display());
+    let at = Installation::new(&patient(&three_numbers(&names.iter().map(of).collect::<String>())));
+    at.write("rows.csv", three_numbers_csv(600));
+    at.write("more.csv", three_numbers_csv(900));
+    at.run("fit --data rows.csv").ok();
+    at.run("fit --data more.csv --continue").ok();
+    at.run("fit --data more.csv --continue").ok();
+    let known = registry(&at);
+    let manifest = |name: &str, version| known.manifest::<Value>(name, Some(version)).unwrap();
+    for name in &names[..2] {
+        let (one, two, three) = (manifest(name, 1), manifest(name, 2), manifest(name, 3));
+        assert_eq!((&two.1["continued_from"], &three.1["continued_from"]), (&json!(1), &json!(2)), "{name}");
+        assert!(one.0.digest != two.0.digest && two.0.digest != three.0.digest, "{name} has learnt");
+        assert_eq!(one.1["view"], three.1["view"], "features stay");
+        assert!(three.0.size < 2 * one.0.size, "{name} does not grow without end: {} and {} bytes", one.0.size, three.0.size);
+    }
+    let (one, two) = (manifest("hbos", 1), manifest("hbos", 2));
+    assert_eq!((&one.0.digest, &two.1["recalibrated"]["of_version"]), (&two.0.digest, &json!(1)), "the same model, calibrated again");
+    assert_eq!(manifest("hbos", 2).1["held_out"]["digest"], manifest(names[0], 2).1["held_out"]["digest"], "on the same rows");
+
+    let server = Server::start(&at);
+    let odd = server.post("/v1/score", ODD).ok();
+    assert_eq!((versions(&odd), &odd["verdict"]["anomalous"]), (vec![3, 3, 3], &json!(true)), "{odd}");
+    assert_eq!(server.post("/v1/score", CALM).ok()["verdict"]["anomalous"], json!(false));
+    let id = odd["decision"].as_str().unwrap();
+    let explained = server.get(&format!("/v1/decisions/{id}/explanation")).ok();
+    assert!(explained["detectors"].as_array().unwrap().iter().all(|detector| detector["base"].is_f64()), "{explained}");
+    server.stop();
+    at.run("replay").ok();
+    at.run("fit --data more.csv --continue --exclude-flagged").failed(2, &["--exclude-flagged"]);
 }

@@ -19,7 +19,7 @@ const FORBIDDEN: [(&str, &[&str]); 5] = [
 const PLUGINS_MAY_USE: [&str; 2] = ["synod-sdk", "synod-neighbours"];
 
 /// The names that detectors have.
-const DETECTORS: [&str; 10] = [
+const DETECTORS: [&str; 15] = [
     "isolation",
     "outlier factor",
     "outlier_factor",
@@ -30,6 +30,11 @@ const DETECTORS: [&str; 10] = [
     "nearest-neighbours",
     "robust_z",
     "robust-z",
+    "hbos",
+    "half_space",
+    "half-space",
+    "random_cut",
+    "random-cut",
 ];
 
 /// Hosts of package registries, in two halves, or this file would mention them.

@@ -62,6 +62,14 @@ impl Ballot {
             Self::Abstention(_) => None,
         }
     }
+
+    /// Why it did not vote, if it did not.
+    pub fn abstention(&self) -> Option<&Abstention> {
+        match self {
+            Self::Vote(_) => None,
+            Self::Abstention(abstention) => Some(abstention),
+        }
+    }
 }
 
 /// How votes become a verdict.
@@ -218,6 +226,8 @@ pub struct Policy {
     pub minimum_votes: usize,
     /// The mildest outcome that a row with too few votes can have.
     pub on_missing: Outcome,
+    /// One for each detector: whether without its vote a row is one with too few votes, however many there are. Empty for none.
+    pub needed: Vec<bool>,
     /// From which score on a row is reviewed even if it is not anomalous.
     pub review: Option<f64>,
     /// From which score on a row is blocked.
@@ -254,6 +264,7 @@ impl Policy {
             threshold: Threshold::FlagRate(contamination),
             minimum_votes: detectors,
             on_missing: Outcome::Review,
+            needed: Vec::new(),
             review: None,
             block: None,
             reference: Reference::default(),
@@ -341,7 +352,7 @@ impl Policy {
         let voters = votes.iter().enumerate().fold(0_u64, |set, (index, vote)| set | u64::from(vote.is_some()) << index);
         let count = voters.count_ones() as usize;
         if count == 0 {
-            return self.verdict(false, 0.0, 0.0, 0, self.threshold_alone());
+            return self.verdict(false, 0.0, 0.0, 0, self.threshold_alone(), true);
         }
         let combined = self.combine(voters, |detector| votes[detector].map_or(0.0, |vote| vote.score));
         let meaning = self.reference.by_voters.get(&voters);
@@ -352,7 +363,8 @@ impl Policy {
             Some(quorum) => yes >= quorum,
             None => score >= threshold,
         };
-        self.verdict(anomalous, score, combined, count, threshold)
+        let lacks_needed = self.needed.iter().zip(&votes).any(|(needed, vote)| *needed && vote.is_none());
+        self.verdict(anomalous, score, combined, count, threshold, lacks_needed)
     }
 
     /// The threshold where no held-out rows say more.
@@ -360,14 +372,14 @@ impl Policy {
         self.threshold.score(&Calibration::default(), &[])
     }
 
-    fn verdict(&self, anomalous: bool, score: f64, combined: f64, votes: usize, threshold: f64) -> Verdict {
+    fn verdict(&self, anomalous: bool, score: f64, combined: f64, votes: usize, threshold: f64, lacks_needed: bool) -> Verdict {
         let reaches = |step: Option<f64>| votes > 0 && step.is_some_and(|step| score >= step);
         let judged = match () {
             () if reaches(self.block) => Outcome::Block,
             () if anomalous || reaches(self.review) => Outcome::Review,
             () => Outcome::Approve,
         };
-        let too_few_votes = votes < self.minimum_votes;
+        let too_few_votes = votes < self.minimum_votes || lacks_needed;
         let outcome = if too_few_votes { judged.max(self.on_missing) } else { judged };
         let threshold = self.rule.quorum(votes).is_none().then_some(threshold);
         Verdict { anomalous, score, combined, threshold, outcome, votes, too_few_votes }
@@ -411,6 +423,15 @@ mod tests {
         let mut policy = Policy::new(Rule::WeightedMean, 2, 0.01);
         policy.weights = vec![3.0, 1.0];
         assert_eq!(judge(&policy, &[vote(0.8), vote(0.0)]).score, 0.6000000000000001);
+    }
+
+    #[test]
+    fn without_the_vote_of_a_detector_that_is_needed_nothing_is_approved() {
+        let policy = Policy { minimum_votes: 1, needed: vec![false, true], ..Policy::new(Rule::Mean, 2, 0.01) };
+        let outcome = |ballots: [Ballot; 2]| judge(&policy, &ballots).outcome;
+        assert_eq!(outcome([none(), vote(0.0)]), Outcome::Approve);
+        assert_eq!(outcome([vote(0.0), none()]), Outcome::Review);
+        assert!(judge(&policy, &[vote(0.0), none()]).too_few_votes);
     }
 
     #[test]

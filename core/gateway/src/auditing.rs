@@ -64,6 +64,8 @@ actions! {
     CONFIGURATION_RELOADED = "configuration.reloaded";
     /// Models were fitted, proposed, promoted, taken back or removed. `target` is `DETECTOR/VERSION`, `reason` what was done.
     MODEL_MOVED = "model.moved";
+    /// A detector that was paused or in quarantine is asked again. `target` is its name.
+    DETECTOR_RELEASED = "detector.released";
     /// Other models judge from now on. `target` names each detector with its version.
     MODELS_LOADED = "models.loaded";
     /// Models that should judge could not be loaded, and those of before go on; `reason` says why.

@@ -139,3 +139,119 @@ impl Bundle {
         Ok(Self { manifest: head.manifest, model, plugin })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Split;
+    use crate::manifest::{DataLineage, Golden, HeldOut, PluginIdentity};
+    use serde_json::json;
+
+    fn bundle() -> Bundle {
+        let plugin = b"a component".to_vec();
+        let manifest = Manifest {
+            detector: "forest".into(),
+            created: "2026-11-27T00:00:00Z".into(),
+            synod: "0.1.0".into(),
+            plugin: PluginIdentity { name: "forest".into(), version: "1.0.0".into(), sha256: digest_of_bytes(&plugin) },
+            parameters: json!({"trees": 100}),
+            artifact: None,
+            seed: 1,
+            data: DataLineage {
+                file: "rows.csv".into(),
+                sha256: String::new(),
+                rows: 1,
+                excluded: 0,
+                flagged: 0,
+                weighted: false,
+                invalid: 0,
+                training: 1,
+                incomplete: 0,
+                period: None,
+            },
+            held_out: HeldOut { split: Split::Random, digest: String::new(), clean: false, left_out: Vec::new() },
+            view: serde_json::from_value(json!({"features": [], "fields": []})).unwrap(),
+            calibration: vec![0.1, 0.2].into(),
+            golden: Golden { rows: vec![vec![Some(1.0), None]], scores: vec![0.1] },
+            author: None,
+            owner: Some("desk | <b>".into()),
+            purpose: None,
+            continued_from: None,
+            recalibrated: None,
+        };
+        Bundle { manifest, model: vec![7; 1000], plugin }
+    }
+
+    fn written(bundle: &Bundle) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bundle.write(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// An archive of these entries.
+    fn archive(entries: &[(&str, tar::EntryType, &[u8])]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, kind, bytes) in entries {
+            let mut header = tar::Header::new_ustar();
+            header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_size(bytes.len() as u64);
+            header.set_entry_type(*kind);
+            header.set_cksum();
+            tar.append(&header, *bytes).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let bundle = bundle();
+        let read = Bundle::read(written(&bundle).as_slice()).unwrap();
+        assert_eq!((read.model, read.plugin), (bundle.model, bundle.plugin));
+        assert_eq!(serde_json::to_value(read.manifest).unwrap(), serde_json::to_value(bundle.manifest).unwrap());
+    }
+
+    #[test]
+    fn nothing_but_a_bundle_is_read() {
+        use tar::EntryType::{Regular, Symlink};
+        let other = Bundle { plugin: b"another component".to_vec(), ..bundle() };
+        let cases: [(Vec<u8>, &str); 8] = [
+            (Vec::new(), "`synod.json` is missing"),
+            (b"no archive".repeat(100), "archive"),
+            (archive(&[("../../etc/passwd", Regular, b"x")]), "where the file `synod.json` should be"),
+            (archive(&[("/synod.json", Regular, b"{}")]), "where the file `synod.json` should be"),
+            (archive(&[("synod.json", Symlink, b"")]), "where the file `synod.json` should be"),
+            (archive(&[("synod.json", Regular, b"{}")]), "format"),
+            (archive(&[("synod.json", Regular, br#"{"format": 2, "more": 1}"#)]), "format 2"),
+            (written(&other), "the model was fitted by the plugin"),
+        ];
+        for (bytes, why) in cases {
+            let error = Bundle::read(bytes.as_slice()).unwrap_err().to_string();
+            assert!(error.contains(why), "{why}: {error}");
+        }
+        let whole = written(&bundle());
+        for length in (0..whole.len() - 1024).step_by(97) {
+            assert!(Bundle::read(&whole[..length]).is_err(), "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_claims_to_be_endless_is_not_read() {
+        let mut header = tar::Header::new_ustar();
+        header.set_path("synod.json").unwrap();
+        header.set_size(1 << 40);
+        header.set_entry_type(tar::EntryType::Regular);
+        header.set_cksum();
+        let error = Bundle::read(std::io::Cursor::new(header.as_bytes().to_vec()).chain(std::io::repeat(b'x'))).unwrap_err();
+        assert!(error.to_string().contains("more than"), "{error}");
+    }
+
+    #[test]
+    fn a_card_has_what_people_wrote_as_text() {
+        let manifest = bundle().manifest;
+        let published = synod_store::Published { version: 3, digest: "ab".repeat(32), size: 1000 };
+        let labels = synod_store::Labels { live: Some(3), ..synod_store::Labels::default() };
+        let text = crate::card::card(&published, &manifest, &labels);
+        assert!(text.starts_with("# forest, version 3\n"), "{text}");
+        assert!(text.contains("| Owner | desk \\| \\<b\\> |") && text.contains("| Labels | live |"), "{text}");
+    }
+}

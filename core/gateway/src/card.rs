@@ -86,6 +86,9 @@ fn calibration(text: &mut String, manifest: &Manifest) {
             measure::aucpr(&scores, &truth)
         );
     }
+    if let Some(version) = manifest.continued_from {
+        let _ = writeln!(text, "- it has learnt on from version {version}: what is said of data is what it has learnt since");
+    }
     if let Some(again) = &manifest.recalibrated {
         let _ = writeln!(
             text,

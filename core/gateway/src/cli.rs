@@ -46,7 +46,8 @@ pub enum Command {
     Check(Common),
     /// Fit the detectors on rows and publish their models.
     #[command(after_help = "Examples:\n  synod fit --config synod.yaml --data transactions.csv.gz\n  \
-        synod fit --config synod.yaml --data labelled.parquet --exclude fraud=1")]
+        synod fit --config synod.yaml --data labelled.parquet --exclude fraud=1\n  \
+        synod fit --config synod.yaml --data yesterday.csv --continue --candidate")]
     Fit(Fit),
     /// Score the rows of a file: a line out for every row in.
     #[command(after_help = "Examples:\n  synod score --config synod.yaml --data new.csv --output verdicts.csv\n  \
@@ -134,11 +135,14 @@ pub enum Command {
     /// List, compare, promote and take back the versions of models, also beside a running server.
     #[command(
         subcommand,
-        after_help = "Examples:\n  synod models list\n  synod models promote isolation-forest=4\n  synod models rollback\n\n\
+        after_help = "Examples:\n  synod models list\n  synod models promote forest=4\n  synod models rollback\n\n\
         What judges is changed under traffic: a running server loads the new versions beside those that judge, scores their golden rows, and\n\
         switches at once. If that fails, those of before go on, and `synod health --verbose` says why."
     )]
     Models(Models),
+    /// Compile a component, for a server.
+    #[command(hide = true)]
+    Compile(Compile),
     /// List breakers that are open, and reset them.
     #[command(
         subcommand,
@@ -303,6 +307,10 @@ pub struct Fit {
     /// Which rows are learnt from.
     #[command(flatten)]
     pub learn: Learn,
+    /// Go on from the live models: those whose plugin can learn on from these rows do, the others stay as they are, and what all scores mean is
+    /// learnt again from the rows that are held out.
+    #[arg(long, conflicts_with = "exclude_flagged")]
+    pub r#continue: bool,
     /// Make the new versions candidates, which judge nothing until they are promoted.
     #[arg(long)]
     pub candidate: bool,
@@ -885,6 +893,29 @@ pub struct RotateSigning {
     /// After a leak: the new key signs at once, and the tokens of all others are refused.
     #[arg(long)]
     pub at_once: bool,
+}
+
+/// `synod compile`
+#[derive(Debug, Args)]
+pub struct Compile {
+    /// As of the server's host.
+    #[arg(long)]
+    pub instances: u32,
+    /// As of the server's host.
+    #[arg(long)]
+    pub memory: usize,
+    /// As of the server's host, in microseconds.
+    #[arg(long)]
+    pub tick: u64,
+    /// As of the server's host.
+    #[arg(long)]
+    pub stack: usize,
+    /// Seconds that each processor may work.
+    #[arg(long)]
+    pub processor_seconds: u64,
+    /// Bytes of memory.
+    #[arg(long)]
+    pub limit: u64,
 }
 
 /// `synod breaker`

@@ -5,6 +5,7 @@ mod backtest;
 mod bench;
 mod breaker;
 mod check;
+mod compile;
 mod dataset;
 mod doctor;
 mod elk;
@@ -181,6 +182,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Index(arguments) => index::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Breaker(arguments) => breaker::run(&arguments),
+        Command::Compile(arguments) => compile::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
         Command::Elk(arguments) => elk::run(&arguments),
         Command::Size(arguments) => size::run(&arguments),

@@ -15,7 +15,7 @@ pub use check::{
 pub(crate) use check::{LONGEST_TOKEN, is_name};
 pub use located::{Located, Mistake, Place};
 pub use notify::load_notify;
-pub use text::{Answer, BeginAt, Compression, Durability, EntityLabel, Level, ProxyField, Serves, Split, Storing, WhenFull};
+pub use text::{Answer, BeginAt, Compression, Durability, EntityLabel, Level, OnFailure, ProxyField, Serves, Split, Storing, WhenFull};
 
 use std::path::{Path, PathBuf};
 use thiserror::Error;

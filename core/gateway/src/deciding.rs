@@ -1,8 +1,9 @@
 //! From rows to decisions: the one way, whatever route the rows came by.
 
 use crate::breaking::{Breakers, CONSENSUS};
+use crate::config::OnFailure;
 use crate::decision::{Decision, Degraded, DegradedBy, Verdict, ballots};
-use crate::engine::{Call, Engine, JudgedRow};
+use crate::engine::{Call, Engine, JudgedRow, MISSING_FEATURE};
 use crate::ledger::{Admission, AdmitError, Admittance, Asked, Ledger, ReadError};
 use crate::telemetry::tracing::{Hop, Passing, key};
 use indexmap::IndexMap;
@@ -10,8 +11,25 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use synod_detection::{Batch, Matrix, Outcome, Passage};
 use synod_store::AppendError;
+use thiserror::Error;
 use tokio::sync::oneshot;
 use uuid::Uuid;
+
+/// Why rows are not decided.
+#[derive(Debug, Error)]
+pub enum DecideError {
+    /// They cannot be taken in.
+    #[error(transparent)]
+    Admit(#[from] AdmitError),
+    /// A detector failed, and its `on_failure` is `fail`.
+    #[error("detector {detector} does not vote ({reason}), and without it there is no verdict")]
+    Failed {
+        /// Which.
+        detector: String,
+        /// Why it did not vote.
+        reason: &'static str,
+    },
+}
 
 /// What became of a row.
 #[derive(Debug, Clone)]
@@ -51,7 +69,7 @@ pub struct Deciding {
 /// breaker opens. Without `breakers` every outcome is the policy's.
 ///
 /// # Errors
-/// When the rows cannot be taken in.
+/// When the rows cannot be taken in, or a detector fails without which there is to be no verdict.
 pub fn decide(
     engine: &Engine,
     ledger: &Arc<Ledger>,
@@ -59,13 +77,17 @@ pub fn decide(
     configuration: &str,
     batch: &Batch,
     asked: &Asked,
-) -> Result<Deciding, AdmitError> {
+) -> Result<Deciding, DecideError> {
     let admission = Hop::Past.during(|| ledger.admit(batch, asked))?;
     let all_fresh = admission.fresh.len() == batch.rows();
     let mut judged = match all_fresh {
         true => engine.judge(batch, &admission.past),
         false => engine.judge(&batch.select(&admission.fresh), &admission.past),
     };
+    if let Some(failed) = failed(engine, &judged.rows) {
+        // The admission ends here: the rows were never seen, and can be sent again.
+        return Err(failed);
+    }
     let degraded = degrade(breakers, asked.tenant.as_deref(), &mut judged.rows);
     let storing = Hop::Store.begin();
     let record =
@@ -76,6 +98,16 @@ pub fn decide(
     let receipt = storing.during(|| ledger.commit(admission, &decisions));
     storing.count(key::DECISIONS, decisions.len());
     Ok(Deciding { rows, decisions, judged: judged.rows, calls: judged.calls, features: judged.features, storing, receipt })
+}
+
+/// The first failure of a detector without which there is to be no verdict.
+fn failed(engine: &Engine, rows: &[JudgedRow]) -> Option<DecideError> {
+    let needed = engine.detectors().iter().enumerate().filter(|(_, detector)| detector.on_failure() == OnFailure::Fail);
+    needed.into_iter().find_map(|(place, detector)| {
+        let abstention =
+            rows.iter().find_map(|row| row.ballots[place].abstention().filter(|abstention| abstention.reason != MISSING_FEATURE))?;
+        Some(DecideError::Failed { detector: detector.name().to_owned(), reason: abstention.reason })
+    })
 }
 
 /// What an open breaker makes milder, of the rows of one request in their order.

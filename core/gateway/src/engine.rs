@@ -1,10 +1,11 @@
 //! The way of a batch through the platform: features, each detector in its sandbox, votes, verdict. Files and requests take this one way,
 //! so a row gets the same score from both.
 
+mod breaking;
 mod detector;
 mod spans;
 
-pub use detector::{Call, Detector, Identity, MISSING_FEATURE, NOT_READY, Trouble};
+pub use detector::{Call, Detector, Identity, MISSING_FEATURE, NOT_READY, PAUSED, Trouble};
 
 use crate::config::{Config, DetectorConfig};
 use crate::fitting::Model;
@@ -424,7 +425,8 @@ fn check_discoveries(config: &Config, detectors: &[Arc<Detector>]) -> Result<(),
     Ok(())
 }
 
-fn difference(config: &Config, detector: &DetectorConfig, plugin: &Plugin, model: &Model) -> Option<String> {
+/// What keeps a model from being used with a plugin and this configuration.
+pub(crate) fn difference(config: &Config, detector: &DetectorConfig, plugin: &Plugin, model: &Model) -> Option<String> {
     let fitted = &model.manifest.plugin;
     if fitted.sha256 != plugin.digest() {
         let (name, version) = (&plugin.description().name, &plugin.description().version);

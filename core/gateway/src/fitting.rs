@@ -6,10 +6,10 @@ mod learning;
 mod rows;
 mod work;
 
-use crate::config::{Config, DetectorConfig};
-use crate::engine::{EngineError, load_plugin};
+use crate::config::{Config, DetectorConfig, Split};
+use crate::engine::{EngineError, difference, load_plugin};
 use crate::hexadecimal::hexadecimal;
-use crate::manifest::{DataLineage, HeldOut, Manifest, PluginIdentity};
+use crate::manifest::{DataLineage, HeldOut, Manifest, PluginIdentity, Recalibration};
 pub use flagged::leave_out_flagged;
 use jiff::Timestamp;
 use learning::Learning;
@@ -120,11 +120,49 @@ pub fn fit(
     data: &Dataset,
     progress: Progress<'_>,
 ) -> Result<Vec<Model>, FitError> {
+    fit_from(config, host, detectors, &vec![None; detectors.len()], data, progress)
+}
+
+/// Has models learn on from these rows, one for each detector: those whose plugin can. Features and scalers stay as they are. The others stay the same
+/// models; what the scores of all mean is learnt again, from the same held-out rows.
+///
+/// # Errors
+/// As [`fit`], and when a model does not belong to the configuration.
+pub fn go_on(
+    config: &Config,
+    host: &Host,
+    detectors: &[&DetectorConfig],
+    earlier: Vec<Model>,
+    data: &Dataset,
+    progress: Progress<'_>,
+) -> Result<Vec<Model>, FitError> {
+    let mut config = config.clone();
+    if rows::usual(&config, data.rows.len()) == Split::Cross || config.fit.split == Some(Split::Cross) {
+        // Models for folds would have to learn on as well, and one that learns on has seen nothing of what is held out anyway.
+        config.fit.split = Some(Split::Random);
+    }
+    fit_from(&config, host, detectors, &earlier.into_iter().map(Some).collect::<Vec<_>>(), data, progress)
+}
+
+fn fit_from(
+    config: &Config,
+    host: &Host,
+    detectors: &[&DetectorConfig],
+    earlier: &[Option<Model>],
+    data: &Dataset,
+    progress: Progress<'_>,
+) -> Result<Vec<Model>, FitError> {
     let opened = detectors.iter().map(|detector| open(host, detector)).collect::<Result<Vec<_>, _>>()?;
     let mut rows = Rows::of(config, data)?;
     let mut prepared = Vec::new();
-    for (detector, opened) in detectors.iter().zip(&opened) {
-        prepared.push(learning::learning(config, data, detector, &opened.plugin, &rows.training)?);
+    for ((detector, opened), earlier) in detectors.iter().zip(&opened).zip(earlier) {
+        if let Some(earlier) = earlier
+            && let Some(difference) = difference(config, detector, &opened.plugin, earlier)
+        {
+            return Err(EngineError::Mismatch { detector: detector.name.clone(), version: earlier.version, difference }.into());
+        }
+        let view = earlier.as_ref().map(|earlier| &earlier.manifest.view);
+        prepared.push(learning::learning(config, data, detector, &opened.plugin, &rows.training, view)?);
     }
     rows.keep(|rows| {
         let of_all = prepared.iter().map(|prepared| prepared.whole(data, rows));
@@ -137,9 +175,17 @@ pub fn fit(
             rows.held_out().count()
         )));
     }
-    let fitted = work::run(config, data, detectors, &opened, &prepared, &rows, progress)?;
-    let models = detectors.iter().zip(&opened).zip(prepared).zip(fitted);
-    Ok(models.map(|(((detector, opened), prepared), fitted)| model(config, data, detector, opened, prepared, fitted, &rows)).collect())
+    let fitted = work::run(config, data, detectors, &opened, &prepared, earlier, &rows, progress)?;
+    let models = detectors.iter().zip(&opened).zip(prepared).zip(fitted).zip(earlier);
+    let made =
+        |((((detector, opened), prepared), fitted), earlier): ((((&&DetectorConfig, &Opened), Learning), Fitted), &Option<Model>)| {
+            let mut model = model(config, data, detector, opened, prepared, fitted, &rows);
+            if let Some(earlier) = earlier {
+                continued(&mut model.manifest, earlier, opened.plugin.description().continues);
+            }
+            model
+        };
+    Ok(models.map(made).collect())
 }
 
 /// Loads a plugin and checks all that can be checked before there are rows.
@@ -210,9 +256,27 @@ fn model(
         author: None,
         owner: detector.owner.clone(),
         purpose: detector.purpose.clone(),
+        continued_from: None,
         recalibrated: None,
     };
     Model { version: 0, digest: hexadecimal(&Sha256::digest(&fitted.bytes)), manifest, bytes: fitted.bytes }
+}
+
+/// Notes in a manifest from which version it comes.
+fn continued(manifest: &mut Manifest, earlier: &Model, has_learnt: bool) {
+    if has_learnt {
+        manifest.continued_from = Some(earlier.version);
+        return;
+    }
+    let lineage = std::mem::replace(&mut manifest.data, earlier.manifest.data.clone());
+    manifest.recalibrated = Some(Recalibration {
+        of_version: earlier.version,
+        created: manifest.created.clone(),
+        rows: lineage.file,
+        sha256: lineage.sha256,
+        period: lineage.period,
+    });
+    (manifest.created, manifest.seed) = (earlier.manifest.created.clone(), earlier.manifest.seed);
 }
 
 fn period(config: &Config, data: &Dataset, rows: &[usize]) -> Option<(String, String)> {

@@ -8,6 +8,7 @@ mod calling;
 pub mod card;
 pub mod cli;
 pub mod command;
+pub mod compiling;
 pub mod config;
 pub mod deciding;
 pub mod decision;

@@ -357,8 +357,8 @@ impl Loader {
         Reloads::all().read(Reload::Models, false);
     }
 
-    /// Has what was done to labels stand in the log. What cannot be stored is tried again.
-    async fn audit_acts(&self) {
+    /// Has what was done to labels stand in the log. What cannot be stored is tried again, when this is called again.
+    pub async fn audit_acts(&self) {
         let service = self.live.service();
         let registry = &service.models().registry;
         let acts = registry.acts().unwrap_or_default();

@@ -42,6 +42,9 @@ pub struct Manifest {
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
+    /// The version from which it has learnt on, by the rows that `data` tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_from: Option<u64>,
     /// Where the calibration comes from, if it was learnt again after the fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recalibrated: Option<Recalibration>,

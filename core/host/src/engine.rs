@@ -117,6 +117,18 @@ pub struct CodeKey {
     pub engine: String,
 }
 
+/// Compiles components elsewhere, so that one that is made to be dear to compile costs this process nothing.
+///
+/// # Safety of the whole process
+/// As with a [`CodeCache`]: what it gives is run outside of any sandbox. It must be what [`Host::compile`] of the same program made of these bytes.
+pub trait Compiler: Send + Sync {
+    /// The code of a component.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    fn compile(&self, component: &[u8]) -> Result<Vec<u8>, String>;
+}
+
 /// What plugins, and the instances of plugins, need of the host. It lives as long as one of them.
 pub(crate) struct Core {
     pub(crate) engine: Engine,
@@ -130,6 +142,7 @@ pub struct Host {
     core: Arc<Core>,
     linker: Linker<State>,
     cache: Option<Arc<dyn CodeCache>>,
+    compiler: Option<Arc<dyn Compiler>>,
     engine_digest: String,
 }
 
@@ -150,7 +163,28 @@ impl Host {
         let linker = instance::linker(&engine).map_err(|error| HostError::Engine(chain(&error)))?;
         let ticker = Ticker::start(engine.clone(), settings.tick).map_err(HostError::Ticker)?;
         let engine_digest = engine_digest(&engine);
-        Ok(Self { core: Arc::new(Core { engine, settings: *settings, _ticker: ticker }), linker, cache, engine_digest })
+        Ok(Self { core: Arc::new(Core { engine, settings: *settings, _ticker: ticker }), linker, cache, compiler: None, engine_digest })
+    }
+
+    /// Has components compiled elsewhere.
+    #[must_use]
+    pub fn compiled_by(self, compiler: Arc<dyn Compiler>) -> Self {
+        Self { compiler: Some(compiler), ..self }
+    }
+
+    /// What it was made with.
+    pub fn settings(&self) -> &HostSettings {
+        &self.core.settings
+    }
+
+    /// The code of a component, for a host with the same settings.
+    ///
+    /// # Errors
+    /// When the bytes are not a component.
+    pub fn compile(&self, component: &[u8]) -> Result<Vec<u8>, LoadError> {
+        check_header(component)?;
+        let code = Component::from_binary(&self.core.engine, component).map_err(|error| LoadError::Compile(chain(&error)))?;
+        code.serialize().map_err(|error| LoadError::Compile(chain(&error)))
     }
 
     /// Compiles a component, or takes its code from the cache; checks that it keeps the contract; and asks it to describe itself.
@@ -174,9 +208,12 @@ impl Host {
         if let Some(code) = self.cache.as_ref().and_then(|cache| cache.get(key)).and_then(|code| self.cached(&code)) {
             return Ok(code);
         }
-        let code = Component::from_binary(&self.core.engine, component).map_err(|error| LoadError::Compile(chain(&error)))?;
+        let bytes = match &self.compiler {
+            Some(compiler) => compiler.compile(component).map_err(LoadError::Compile)?,
+            None => self.compile(component)?,
+        };
+        let code = self.cached(&bytes).ok_or_else(|| LoadError::Compile("the compiled code is not for this runtime".into()))?;
         if let Some(cache) = &self.cache {
-            let bytes = code.serialize().map_err(|error| LoadError::Compile(chain(&error)))?;
             cache.put(key, &bytes);
         }
         Ok(code)
@@ -184,7 +221,8 @@ impl Host {
 
     fn cached(&self, code: &[u8]) -> Option<Component> {
         // SAFETY: `deserialize` trusts its bytes, as it must: they are machine code. The bytes come from a `CodeCache`, whose contract is
-        // to return only what the same installation compiled and put there, authenticated. The runtime itself refuses code of another
+        // to return only what the same installation compiled and put there, authenticated; or from a `Compiler`, whose contract is the same; or
+        // from this very function's caller, which has just compiled them. The runtime itself refuses code of another
         // version, of other settings, or for another processor; such code is compiled afresh.
         #[allow(unsafe_code)]
         let component = unsafe { Component::deserialize(&self.core.engine, code) };

@@ -29,7 +29,7 @@ mod wasi;
 
 pub use contract::VERSION as CONTRACT_VERSION;
 pub use description::Description;
-pub use engine::{CodeCache, CodeKey, Host, HostSettings};
+pub use engine::{CodeCache, CodeKey, Compiler, Host, HostSettings};
 pub use failure::{Failure, HostError, LoadError, Refusal};
 pub use limits::{Limits, PoolLimits};
 pub use logging::{LogLevel, LogLine};

@@ -21,7 +21,7 @@ fn registry(path: &str) -> Registry {
     Registry::open(&DataDirectory::open(path).unwrap()).unwrap()
 }
 
-/// Publishes until it is killed, and says each version once it is published. Does nothing unless the other test starts it.
+/// Publishes until it is killed, makes each version live, and says so. Does nothing unless the other test starts it.
 #[test]
 fn publisher() {
     let Ok(directory) = std::env::var(DIRECTORY) else { return };
@@ -29,6 +29,7 @@ fn publisher() {
     loop {
         let next = registry.versions("forest").unwrap().last().map_or(1, |last| last + 1);
         let published = registry.publish("forest", &artifact(next), |published| published.version).unwrap();
+        registry.go_live(&[("forest", published.version)], "test", "fit").unwrap();
         println!("published {}", published.version);
     }
 }
@@ -66,7 +67,8 @@ fn what_was_published_survives_kills_at_any_moment() {
         }
     }
     assert!(published > 5, "enough was published to be killed within: {published}");
-    registry.publish("forest", b"after", |published| published.version).unwrap();
+    let after = registry.publish("forest", b"after", |published| published.version).unwrap();
+    registry.go_live(&[("forest", after.version)], "test", "fit").unwrap();
     assert_eq!(registry.load::<u64>("forest", None).unwrap().artifact, b"after");
     let left = std::fs::read_dir(folder.path().join("models/forest")).unwrap();
     assert!(left.into_iter().all(|entry| !entry.unwrap().file_name().to_string_lossy().ends_with(".tmp")), "leftovers are cleaned");

@@ -1,7 +1,8 @@
 //! Adam (Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015, algorithm 1), with weight decay apart from the gradient
 //! (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019, algorithm 2).
 
-use crate::{network::Network, tiles::Quad};
+use crate::network::Network;
+use synod_dense::Quad;
 
 /// How fast the averages of the gradient and of its square forget, and what keeps the division from zero: the paper's defaults.
 const FORGET: f32 = 0.9;

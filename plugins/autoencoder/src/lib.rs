@@ -9,7 +9,6 @@ mod activation;
 mod adam;
 mod error;
 mod export;
-mod four;
 mod model;
 mod network;
 mod parameters;
@@ -17,7 +16,6 @@ mod protobuf;
 mod random;
 mod scale;
 mod scoring;
-mod tiles;
 mod training;
 
 pub use activation::Activation;

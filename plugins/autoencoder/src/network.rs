@@ -1,10 +1,7 @@
 //! The network, and the forward pass that training and scoring share.
 
-use crate::{
-    activation::Activation,
-    random::Random,
-    tiles::{Lane, Quad, ROWS, Tiles, padded, quads},
-};
+use crate::{activation::Activation, random::Random};
+use synod_dense::{Lane, Quad, ROWS, Tiles, padded, quads};
 
 /// One dense layer: `weights` from inputs to outputs, and one `bias` an output, in quads.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Standardising: each feature less its mean, in its standard deviations.
 
-use crate::tiles::{Lane, ROWS};
 use ndarray::{ArrayView1, ArrayView2};
+use synod_dense::{Lane, ROWS};
 
 /// Farther from the mean than this counts as this: it is beyond every judgement, and its square still fits single precision.
 pub(crate) const LIMIT: f32 = 1e12;

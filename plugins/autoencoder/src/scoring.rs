@@ -1,9 +1,7 @@
 //! Rows through a trained network: in blocks of eight, and the last few one by one. Which way a row goes does not change a bit of it.
 
-use crate::{
-    model::Autoencoder,
-    tiles::{Lane, ROWS, padded},
-};
+use crate::model::Autoencoder;
+use synod_dense::{Lane, ROWS, padded};
 
 /// Blocks that go through the network together: their numbers stay in the fastest memory.
 const BLOCKS: usize = 4;

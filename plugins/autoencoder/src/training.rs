@@ -1,13 +1,8 @@
 //! How a network learns to reproduce rows: batches in random order, backpropagation, and an end when a part of the rows that it does not
 //! learn from is no longer reproduced better.
 
-use crate::{
-    adam::Adam,
-    network::Network,
-    parameters::Parameters,
-    random::Random,
-    tiles::{Lane, Quad, ROWS, Tiles, padded, quads},
-};
+use crate::{adam::Adam, network::Network, parameters::Parameters, random::Random};
+use synod_dense::{Lane, Quad, ROWS, Tiles, padded, quads};
 use synod_sdk::{Error, log};
 
 /// How many times worse than no network at all a network may be at most. A wild one is worse by far more; an unlucky validation is not.

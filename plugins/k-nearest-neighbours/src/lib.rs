@@ -7,10 +7,10 @@ mod method;
 mod parity;
 
 pub use method::Method;
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView2;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use synod_neighbours::{Count, Duplicates, Found, Metric, Reference, Settings, check_values};
+use synod_neighbours::{Count, Duplicates, Found, Metric, Reference, Settings, explain_each, score_each};
 use synod_sdk::{Description, Detector, Error, Explanation, Reader, Training, Writer};
 
 /// The version of the model's bytes. Raise it whenever what is in them changes.
@@ -149,21 +149,13 @@ impl Detector for KNearestNeighbours {
     }
 
     fn score(&self, rows: ArrayView2<'_, f64>) -> Result<Vec<f64>, Error> {
-        check_values(rows)?;
         let mut search = self.reference.search();
-        let rows = rows.as_standard_layout();
-        let rows = rows.as_slice().unwrap_or_default().chunks_exact(self.width());
-        Ok(rows.map(|row| self.distance(&self.reference.neighbours_of(row, &mut search))).collect())
+        score_each(rows, |row| self.distance(&self.reference.neighbours_of(row, &mut search)))
     }
 
     fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Explanation, Error> {
-        check_values(rows)?;
         let mut search = self.reference.search();
-        let standard = rows.as_standard_layout();
-        let each = standard.as_slice().unwrap_or_default().chunks_exact(self.width());
-        let parts = each.flat_map(|row| self.split(row, &self.reference.neighbours_of(row, &mut search))).collect();
-        let contributions = Array2::from_shape_vec(rows.dim(), parts).map_err(|error| Error::Data(error.to_string()))?;
-        Ok(Explanation { base: 0.0, contributions })
+        explain_each(rows, |row| self.split(row, &self.reference.neighbours_of(row, &mut search)))
     }
 }
 

@@ -1,15 +1,15 @@
 //! Local Outlier Factor (Breunig, Kriegel, Ng and Sander, "LOF: Identifying Density-Based Local Outliers", SIGMOD 2000), for new rows
-//! against the training rows. [`LocalOutlierFactor`] is the detector, `tree` finds neighbours, `model` makes factors of them.
+//! against the training rows. [`LocalOutlierFactor`] is the detector; `synod-neighbours` finds neighbours, `model` makes factors of them.
 
 mod model;
 #[cfg(test)]
 mod parity;
 
 use model::Model;
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView2;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use synod_neighbours::{Count, Duplicates, Metric, Settings, check_values};
+use synod_neighbours::{Count, Duplicates, Metric, Settings, explain_each, score_each};
 use synod_sdk::{Description, Detector, Error, Explanation, Training};
 
 /// What a team can set in the configuration.
@@ -96,17 +96,13 @@ impl Detector for LocalOutlierFactor {
     }
 
     fn score(&self, rows: ArrayView2<'_, f64>) -> Result<Vec<f64>, Error> {
-        check_values(rows)?;
-        let rows = rows.as_standard_layout();
-        Ok(self.0.score(rows.as_slice().unwrap_or_default()))
+        let mut search = self.0.search();
+        score_each(rows, |row| self.0.score(row, &mut search))
     }
 
     fn explain(&self, rows: ArrayView2<'_, f64>) -> Result<Explanation, Error> {
-        check_values(rows)?;
-        let standard = rows.as_standard_layout();
-        let parts = self.0.explain(standard.as_slice().unwrap_or_default());
-        let contributions = Array2::from_shape_vec(rows.dim(), parts).map_err(|error| Error::Data(error.to_string()))?;
-        Ok(Explanation { base: 0.0, contributions })
+        let mut search = self.0.search();
+        explain_each(rows, |row| self.0.explain(row, &mut search))
     }
 }
 

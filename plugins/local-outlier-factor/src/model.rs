@@ -90,10 +90,14 @@ impl Model {
         self.reference.width()
     }
 
-    /// Raw scores of whole rows that lie one behind the other.
-    pub(crate) fn score(&self, rows: &[f64]) -> Vec<f64> {
-        let mut search = self.reference.search();
-        rows.chunks_exact(self.width()).map(|row| self.factor(row, &mut search).0).collect()
+    /// Memory for searches.
+    pub(crate) fn search(&self) -> Search {
+        self.reference.search()
+    }
+
+    /// The raw score of a row.
+    pub(crate) fn score(&self, row: &[f64], search: &mut Search) -> f64 {
+        self.factor(row, search).0
     }
 
     /// The local outlier factor of a row, its neighbours' mean density over its own, definition 7; and the neighbours.
@@ -114,14 +118,10 @@ impl Model {
         (mean.value().min(f64::MAX), found.neighbours)
     }
 
-    /// Raw scores, split by how much of the distance to the neighbours lies in each feature.
-    pub(crate) fn explain(&self, rows: &[f64]) -> Vec<f64> {
-        let mut search = self.reference.search();
-        let mut split = |row: &[f64]| {
-            let (score, neighbours) = self.factor(row, &mut search);
-            self.reference.shares(row, neighbours).into_iter().map(move |share| share * score)
-        };
-        rows.chunks_exact(self.width()).flat_map(|row| split(row).collect::<Vec<f64>>()).collect()
+    /// The raw score, split by how much of the distance to the neighbours lies in each feature.
+    pub(crate) fn explain(&self, row: &[f64], search: &mut Search) -> Vec<f64> {
+        let (score, neighbours) = self.factor(row, search);
+        self.reference.shares(row, neighbours).into_iter().map(|share| share * score).collect()
     }
 
     /// The model's bytes.
@@ -184,8 +184,8 @@ fn check(holds: bool, what: &str) -> Result<(), Error> {
 mod tests {
     use super::*;
     use crate::Parameters;
-    use crate::tests::{neighbours, rows};
-    use synod_neighbours::Metric;
+    use crate::tests::neighbours;
+    use synod_neighbours::{Metric, testing::rows};
 
     type Damage = fn(&mut Model);
 

@@ -1,20 +1,10 @@
 //! What the detector promises, on rows made here. Agreement with scikit-learn is in `parity`.
 
 use super::*;
-use ndarray::{Axis, array, concatenate, s};
+use ndarray::{Array2, Axis, array, concatenate, s};
 use proptest::prelude::*;
+use synod_neighbours::testing::rows;
 use synod_sdk::conformance;
-
-/// About normal rows, the same at every call.
-pub(crate) fn rows(count: usize, width: usize) -> Array2<f64> {
-    let mut state = 1_u64;
-    let mut share = || {
-        // Knuth's MMIX generator; its upper half is random enough for rows.
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 32) as f64 / (1_u64 << 32) as f64
-    };
-    Array2::from_shape_simple_fn((count, width), || (0..12).map(|_| share()).sum::<f64>() - 6.0)
-}
 
 fn try_fit(parameters: &Parameters, rows: &Array2<f64>) -> Result<LocalOutlierFactor, Error> {
     LocalOutlierFactor::fit(parameters, &Training::new(rows.view(), 0))

@@ -3,6 +3,7 @@
 //! Nothing here depends on the machine: a power is a product where the exponent is a whole number, and otherwise that of the crate `libm`,
 //! which is the same arithmetic everywhere.
 
+use crate::coarse::{Coarse, Magnitudes, Shortlist, Squares};
 use crate::pair::Pair;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,13 @@ pub(crate) trait Distance: Copy {
 
     /// The distance of two rows with this sum.
     fn root(self, sum: f64) -> f64;
+
+    /// Whether a coarse copy of the rows is of use; if so, [`Distance::list`] lists the rows that may be near by it, see [`Coarse::list`].
+    const COARSE: bool = false;
+
+    fn list(self, _: &Coarse, _: &[f64], _: usize, _: Option<u32>, _: &mut Shortlist) -> bool {
+        false
+    }
 }
 
 /// [`Metric::Euclidean`].
@@ -52,6 +60,8 @@ pub(crate) trait Distance: Copy {
 pub(crate) struct Euclidean;
 
 impl Distance for Euclidean {
+    const COARSE: bool = true;
+
     #[inline(always)]
     fn part(self, difference: f64) -> f64 {
         difference * difference
@@ -65,6 +75,10 @@ impl Distance for Euclidean {
     fn root(self, sum: f64) -> f64 {
         sum.sqrt()
     }
+
+    fn list(self, coarse: &Coarse, row: &[f64], wanted: usize, except: Option<u32>, list: &mut Shortlist) -> bool {
+        coarse.list::<Squares>(row, wanted, except, list)
+    }
 }
 
 /// [`Metric::Cosine`] of rows of length 1: half of their squared Euclidean distance.
@@ -72,6 +86,8 @@ impl Distance for Euclidean {
 pub(crate) struct Cosine;
 
 impl Distance for Cosine {
+    const COARSE: bool = true;
+
     #[inline(always)]
     fn part(self, difference: f64) -> f64 {
         difference * difference
@@ -85,6 +101,10 @@ impl Distance for Cosine {
     fn root(self, sum: f64) -> f64 {
         sum / 2.0
     }
+
+    fn list(self, coarse: &Coarse, row: &[f64], wanted: usize, except: Option<u32>, list: &mut Shortlist) -> bool {
+        coarse.list::<Squares>(row, wanted, except, list)
+    }
 }
 
 /// [`Metric::Manhattan`].
@@ -92,6 +112,8 @@ impl Distance for Cosine {
 pub(crate) struct Manhattan;
 
 impl Distance for Manhattan {
+    const COARSE: bool = true;
+
     #[inline(always)]
     fn part(self, difference: f64) -> f64 {
         difference.abs()
@@ -104,6 +126,10 @@ impl Distance for Manhattan {
 
     fn root(self, sum: f64) -> f64 {
         sum
+    }
+
+    fn list(self, coarse: &Coarse, row: &[f64], wanted: usize, except: Option<u32>, list: &mut Shortlist) -> bool {
+        coarse.list::<Magnitudes>(row, wanted, except, list)
     }
 }
 

@@ -56,6 +56,12 @@ impl Nearest {
             self.heap = mem::take(&mut self.sorted).into();
         }
         self.heap.clear();
+        self.sorted.clear();
+    }
+
+    /// How many candidates are kept.
+    pub(crate) fn wanted(&self) -> usize {
+        self.wanted
     }
 
     /// The sum beyond which no candidate is kept any more.
@@ -75,9 +81,22 @@ impl Nearest {
         self.limit()
     }
 
+    /// Keeps the nearest of these and of no others. That is faster where they are few more than wanted.
+    pub(crate) fn choose(&mut self, candidates: impl Iterator<Item = Candidate>) {
+        if self.sorted.capacity() == 0 {
+            self.sorted = mem::take(&mut self.heap).into_vec();
+        }
+        self.sorted.clear();
+        self.sorted.extend(candidates);
+        self.sorted.sort_unstable();
+        self.sorted.truncate(self.wanted);
+    }
+
     /// The candidates, nearest first, and forgets them.
     pub(crate) fn take(&mut self) -> &mut [Candidate] {
-        self.sorted = mem::take(&mut self.heap).into_sorted_vec();
+        if !self.heap.is_empty() {
+            self.sorted = mem::take(&mut self.heap).into_sorted_vec();
+        }
         &mut self.sorted
     }
 }

@@ -1,5 +1,7 @@
 //! The training rows that a model keeps, and the search among them.
 
+use crate::coarse::Shortlist;
+use crate::frame::check_values;
 use crate::metric::{Distance, Metric, with_distance};
 use crate::nearest::{Candidate, Nearest};
 use crate::prepare::{Kept, direct, directions};
@@ -47,6 +49,7 @@ pub struct Found<'a> {
 pub struct Search {
     nearest: Nearest,
     row: Vec<f64>,
+    list: Shortlist,
     found: Vec<Neighbour>,
 }
 
@@ -65,7 +68,7 @@ impl Reference {
         let Settings { metric, p, novelty, .. } = *settings;
         let prepared = if metric == Metric::Cosine { CowArray::from(directions(rows)) } else { CowArray::from(rows) };
         let kept = keep(prepared.view(), settings, seed)?;
-        let tree = Tree::build(prepared.view(), &kept.numbers);
+        let tree = Tree::build(prepared.view(), &kept.numbers, has_coarse(metric, p));
         let counts = tree.order().iter().map(|rank| kept.counts[*rank as usize]).collect();
         let neighbours = settings.neighbours_among(kept.numbers.len());
         Ok(Self { width: rows.ncols(), neighbours, metric, p, novelty, tree, counts })
@@ -94,7 +97,8 @@ impl Reference {
     /// Memory for searches.
     pub fn search(&self) -> Search {
         // One more: the row itself may be found, and left out then.
-        Search { nearest: Nearest::new(self.neighbours + 1), row: Vec::new(), found: Vec::new() }
+        let most = self.neighbours + 1;
+        Search { nearest: Nearest::new(most), row: Vec::new(), list: Shortlist::new(most), found: Vec::with_capacity(most) }
     }
 
     /// The neighbours of a row of finite values.
@@ -102,7 +106,7 @@ impl Reference {
         self.prepare(row, &mut search.row);
         search.nearest.clear(self.neighbours + usize::from(!self.novelty));
         with_distance!(self.metric, self.p, distance => {
-            self.tree.search(distance, &search.row, None, &mut search.nearest);
+            self.tree.search(distance, &search.row, &mut search.list, None, &mut search.nearest);
             let mut found = search.nearest.take();
             let own = if self.novelty { None } else { self.own(found, &search.row) };
             if let Some(place) = own {
@@ -121,17 +125,17 @@ impl Reference {
     /// The neighbours of the row at a position, itself left out.
     pub fn neighbours_at<'a>(&self, position: u32, search: &'a mut Search) -> &'a [Neighbour] {
         search.row.clear();
-        search.row.extend(self.tree.row(position as usize));
+        search.row.extend_from_slice(self.tree.row(position as usize));
         search.nearest.clear(self.neighbours);
         with_distance!(self.metric, self.p, distance => {
-            self.tree.search(distance, &search.row, Some(position), &mut search.nearest);
+            self.tree.search(distance, &search.row, &mut search.list, Some(position), &mut search.nearest);
             rooted(distance, search.nearest.take(), &mut search.found)
         })
     }
 
     /// How far the rows at two positions are from each other: what a search says, bit for bit.
     pub fn distance(&self, one: u32, other: u32) -> f64 {
-        let pairs = self.tree.row(other as usize).zip(self.tree.row(one as usize));
+        let pairs = self.tree.row(other as usize).iter().zip(self.tree.row(one as usize));
         with_distance!(self.metric, self.p, distance => {
             distance.root(pairs.fold(0.0, |sum, (one, other)| sum + distance.part(one - other)))
         })
@@ -139,7 +143,7 @@ impl Reference {
 
     /// The place of the first candidate that equals the row.
     fn own(&self, found: &[Candidate], row: &[f64]) -> Option<usize> {
-        let equal = |near: &&Candidate| self.tree.row(near.position as usize).eq(row.iter().copied());
+        let equal = |near: &&Candidate| self.tree.row(near.position as usize) == row;
         found.iter().take_while(|near| near.sum == 0.0).find(equal).and_then(|own| found.iter().position(|near| near == own))
     }
 
@@ -155,7 +159,7 @@ impl Reference {
         let mut prepared = Vec::with_capacity(self.width + 1);
         self.prepare(row, &mut prepared);
         let difference =
-            |near: &Neighbour, feature: usize| (prepared[feature] - self.tree.value(near.position as usize, feature)).abs().min(f64::MAX);
+            |near: &Neighbour, feature: usize| (prepared[feature] - self.tree.row(near.position as usize)[feature]).abs().min(f64::MAX);
         let features = || 0..self.width;
         // Differences in units of the greatest: their powers stay finite.
         let greatest = neighbours.iter().flat_map(|near| features().map(move |feature| difference(near, feature))).fold(0.0, f64::max);
@@ -172,9 +176,8 @@ impl Reference {
 
     /// Writes what [`Reference::read`] reads.
     pub fn write(&self, writer: &mut Writer) {
-        let rows: Vec<f64> = (0..self.rows()).flat_map(|position| self.tree.row(position)).collect();
         writer.number(self.width as u64).number(self.neighbours as u64).number(self.metric as u64).real(self.p);
-        writer.number(u64::from(self.novelty)).numbers(self.tree.order()).numbers(&self.counts).reals(&rows);
+        writer.number(u64::from(self.novelty)).numbers(self.tree.order()).numbers(&self.counts).reals(self.tree.rows());
     }
 
     /// Reads what [`Reference::write`] wrote.
@@ -195,8 +198,17 @@ impl Reference {
         check(is_permutation(&order), "order")?;
         check(counts.len() == order.len() && counts.iter().all(|count| *count > 0), "counts")?;
         check(rows.iter().all(|value| value.is_finite()), "rows")?;
-        Ok(Self { width, neighbours, metric, p, novelty: novelty == 1, tree: Tree::from_sorted(stored, order, &rows), counts })
+        let tree = Tree::from_sorted(stored, order, rows, has_coarse(metric, p));
+        Ok(Self { width, neighbours, metric, p, novelty: novelty == 1, tree, counts })
     }
+}
+
+/// Whether rows are searched by a coarse copy with this metric.
+fn has_coarse(metric: Metric, p: f64) -> bool {
+    fn of<D: Distance>(_: D) -> bool {
+        D::COARSE
+    }
+    with_distance!(metric, p, distance => of(distance))
 }
 
 /// Merges and thins.
@@ -221,19 +233,6 @@ fn rooted<'a, D: Distance>(distance: D, found: &[Candidate], into: &'a mut Vec<N
     into.clear();
     into.extend(found.iter().map(|near| Neighbour { distance: distance.root(near.sum), position: near.position }));
     into
-}
-
-/// There is no distance to an infinity or a missing value.
-///
-/// # Errors
-/// When there is one, with its row and feature.
-pub fn check_values(rows: ArrayView2<'_, f64>) -> Result<(), Error> {
-    if rows.iter().all(|value| value.is_finite()) {
-        return Ok(());
-    }
-    let found = rows.indexed_iter().find(|(_, value)| !value.is_finite());
-    let text = found.map(|((row, column), value)| format!("row {row}, feature {column}: {value} cannot be measured, give a finite number"));
-    Err(Error::Data(text.unwrap_or_default()))
 }
 
 fn is_permutation(order: &[u32]) -> bool {

@@ -1,22 +1,19 @@
 //! The training rows in a kd-tree with buckets (Friedman, Bentley and Finkel, "An Algorithm for Finding Best Matches in Logarithmic
 //! Expected Time", ACM TOMS 3, 1977), and the exact search for the nearest of them.
 //!
-//! The tree is complete, so it needs no pointers: node 1 is the root, the children of node `i` are `2i` and `2i + 1`, and the leaves are
-//! the last level. Rows lie in the order of the leaves, in groups of [`LANES`] that are stored feature by feature: one vector instruction
-//! works on several rows, and each row's sum is still added up in the order of its features. That makes distances, and with them ties, the
-//! same bit for bit whether the tree is searched or all rows are.
+//! Rows lie in the order of the leaves. One vector instruction works on two rows, and each row's sum is still added up in the order of its
+//! features. That makes distances, and with them ties, the same bit for bit whether the tree is searched, all rows are, or a coarse copy
+//! says which.
 
+use crate::coarse::{Coarse, Shortlist};
 use crate::metric::Distance;
 use crate::nearest::{Candidate, Nearest};
 use crate::pair::Pair;
+use crate::shape::{LANES, Shape};
 use ndarray::{ArrayView1, ArrayView2};
 
-/// Rows in a group, two in a pair.
-const LANES: usize = 8;
+/// Pairs of rows in a group.
 const PAIRS: usize = LANES / 2;
-
-/// Most groups in a leaf.
-const LEAF: usize = 4;
 
 /// From how many features on all rows are searched: boxes of so many sides are so large that few can be left out.
 const WIDE: usize = 48;
@@ -25,13 +22,15 @@ const WIDE: usize = 48;
 #[derive(Debug)]
 pub(crate) struct Tree {
     width: usize,
+    shape: Shape,
     /// For each position, the index of its row.
     order: Vec<u32>,
-    /// Feature `f` of the rows of group `g` is at `g * width + f`. What the last group lacks in rows are infinities.
-    groups: Vec<[Pair; PAIRS]>,
-    leaves: usize,
+    /// Row by row. What the last group lacks in rows are infinities.
+    rows: Vec<f64>,
     /// Of node `i`, feature `f`, at `i * width + f`.
     boxes: Vec<Halves>,
+    /// Where the metric has one.
+    coarse: Option<Coarse>,
 }
 
 /// Where two sibling boxes begin and end in one feature.
@@ -43,12 +42,12 @@ struct Halves {
 
 impl Tree {
     /// Sorts those of the rows into a tree whose numbers are given; a row's index is then its place among the numbers. Each part is halved
-    /// across its longest side.
-    pub(crate) fn build(rows: ArrayView2<'_, f64>, numbers: &[u32]) -> Self {
+    /// across its longest side. `coarse` says whether there is to be a coarse copy; see [`Distance::COARSE`].
+    pub(crate) fn build(rows: ArrayView2<'_, f64>, numbers: &[u32], coarse: bool) -> Self {
         let shape = Shape::new(numbers.len());
         let mut order: Vec<u32> = (0..numbers.len() as u32).collect();
         let row = |index: u32| rows.row(numbers[index as usize] as usize);
-        for node in 1..shape.leaves {
+        for node in 1..shape.leaves() {
             let (first, end) = shape.rows(node);
             let (_, middle) = shape.rows(2 * node);
             let part = &mut order[first..end];
@@ -57,45 +56,41 @@ impl Tree {
             part.select_nth_unstable_by(middle - first, |one, other| value(*one).total_cmp(&value(*other)).then(one.cmp(other)));
         }
         let sorted: Vec<f64> = order.iter().flat_map(|index| row(*index).to_vec()).collect();
-        Self::from_sorted(rows.ncols(), order, &sorted)
+        Self::from_sorted(rows.ncols(), order, sorted, coarse)
     }
 
     /// The tree of rows that [`Tree::build`] has sorted, row by row. Rows in any other order are found as well, but more slowly.
-    pub(crate) fn from_sorted(width: usize, order: Vec<u32>, rows: &[f64]) -> Self {
+    pub(crate) fn from_sorted(width: usize, order: Vec<u32>, mut rows: Vec<f64>, coarse: bool) -> Self {
         let shape = Shape::new(order.len());
-        let mut groups = vec![[Pair::both(f64::INFINITY); PAIRS]; shape.groups * width];
-        for (group, rows) in groups.chunks_exact_mut(width).zip(rows.chunks(LANES * width)) {
-            for (feature, pairs) in group.iter_mut().enumerate() {
-                let value = |lane: usize| rows.get(lane * width + feature).copied().unwrap_or(f64::INFINITY);
-                *pairs = std::array::from_fn(|pair| Pair::new(value(2 * pair), value(2 * pair + 1)));
-            }
-        }
-        let mut tree = Self { width, order, groups, leaves: shape.leaves, boxes: Vec::new() };
+        let coarse = coarse.then(|| Coarse::new(width, &rows, shape, width < WIDE));
+        rows.resize(shape.groups * LANES * width, f64::INFINITY);
+        let mut tree = Self { width, shape, order, rows, boxes: Vec::new(), coarse };
         if !tree.searches_all() {
-            tree.surround(&shape);
+            tree.surround();
         }
         tree
     }
 
     /// Measures the boxes, from the leaves to the root.
-    fn surround(&mut self, shape: &Shape) {
-        self.boxes = vec![Halves { least: Pair::both(f64::INFINITY), greatest: Pair::both(f64::NEG_INFINITY) }; shape.leaves * self.width];
-        for node in (1..shape.leaves).rev() {
+    fn surround(&mut self) {
+        let leaves = self.shape.leaves();
+        self.boxes = vec![Halves { least: Pair::both(f64::INFINITY), greatest: Pair::both(f64::NEG_INFINITY) }; leaves * self.width];
+        for node in (1..leaves).rev() {
             for feature in 0..self.width {
-                let (one, other) = (self.side(shape, 2 * node, feature), self.side(shape, 2 * node + 1, feature));
+                let (one, other) = (self.side(2 * node, feature), self.side(2 * node + 1, feature));
                 self.boxes[node * self.width + feature] = Halves { least: Pair::new(one.0, other.0), greatest: Pair::new(one.1, other.1) };
             }
         }
     }
 
-    fn side(&self, shape: &Shape, node: usize, feature: usize) -> (f64, f64) {
-        if node < shape.leaves {
+    fn side(&self, node: usize, feature: usize) -> (f64, f64) {
+        if node < self.shape.leaves() {
             let Halves { least, greatest } = self.boxes[node * self.width + feature];
             let ([one, other], [first, second]) = (least.numbers(), greatest.numbers());
             return (one.min(other), first.max(second));
         }
-        let (first, end) = shape.rows(node);
-        let values = (first..end).map(|position| self.value(position, feature));
+        let (first, end) = self.shape.rows(node);
+        let values = (first..end).map(|position| self.row(position)[feature]);
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, greatest), value| (least.min(value), greatest.max(value)))
     }
 
@@ -104,28 +99,52 @@ impl Tree {
         &self.order
     }
 
-    /// One value of the row at `position`.
-    pub(crate) fn value(&self, position: usize, feature: usize) -> f64 {
-        self.groups[position / LANES * self.width + feature][position % LANES / 2].numbers()[position % 2]
+    /// All rows, one behind the other, in the order of their positions.
+    pub(crate) fn rows(&self) -> &[f64] {
+        &self.rows[..self.order.len() * self.width]
     }
 
     /// The row at `position`.
-    pub(crate) fn row(&self, position: usize) -> impl Iterator<Item = f64> + '_ {
-        (0..self.width).map(move |feature| self.value(position, feature))
+    #[inline(always)]
+    pub(crate) fn row(&self, position: usize) -> &[f64] {
+        &self.rows[position * self.width..][..self.width]
     }
 
     /// Whether boxes would not pay.
     fn searches_all(&self) -> bool {
-        self.width >= WIDE || self.leaves == 1
+        self.width >= WIDE || self.shape.levels == 0
     }
 
-    /// Offers all rows that may be among the nearest to `query`, but for the one at the position `except`.
-    pub(crate) fn search<D: Distance>(&self, distance: D, query: &[f64], except: Option<u32>, nearest: &mut Nearest) {
-        if self.searches_all() {
-            self.offer(distance, query, 0..self.groups.len() / self.width, except, nearest);
-        } else {
-            self.descend(distance, query, except, nearest);
+    /// Offers all rows that may be among the nearest to `query`, but for the one at the position `except`. `list` is memory for it.
+    pub(crate) fn search<D: Distance>(&self, distance: D, query: &[f64], list: &mut Shortlist, except: Option<u32>, nearest: &mut Nearest) {
+        match &self.coarse {
+            Some(coarse) if distance.list(coarse, query, nearest.wanted(), except, list) => {
+                nearest.choose(list.positions().map(|position| Candidate {
+                    sum: self.sum(distance, query, position as usize),
+                    index: self.order[position as usize],
+                    position,
+                }));
+            }
+            _ if self.searches_all() => self.offer(distance, query, 0..self.shape.groups, except, nearest),
+            _ => self.descend(distance, query, except, nearest),
         }
+    }
+
+    /// The sum of one row.
+    #[inline(always)]
+    fn sum<D: Distance>(&self, distance: D, query: &[f64], position: usize) -> f64 {
+        let mut sum = 0.0;
+        let (eights, rest) = self.row(position).as_chunks::<8>();
+        let (values, last) = query.as_chunks::<8>();
+        for (row, values) in eights.iter().zip(values) {
+            for feature in 0..8 {
+                sum += distance.part(row[feature] - values[feature]);
+            }
+        }
+        for (row, value) in rest.iter().zip(last) {
+            sum += distance.part(row - value);
+        }
+        sum
     }
 
     /// Visits leaves, near ones first, and leaves out what lies behind the farthest of the nearest rows. A part at exactly that distance
@@ -137,7 +156,7 @@ impl Tree {
         while count > 0 {
             count -= 1;
             let (mut bound, mut node) = waiting[count];
-            while bound <= nearest.limit() && node < self.leaves {
+            while bound <= nearest.limit() && node < self.shape.leaves() {
                 let bounds = self.bounds(distance, query, node);
                 let near = usize::from(bounds[1] < bounds[0]);
                 waiting[count] = (bounds[1 - near], 2 * node + 1 - near);
@@ -145,13 +164,7 @@ impl Tree {
                 (bound, node) = (bounds[near], 2 * node + near);
             }
             if bound <= nearest.limit() {
-                self.offer(
-                    distance,
-                    query,
-                    groups_of_leaf(self.groups.len() / self.width, self.leaves, node - self.leaves),
-                    except,
-                    nearest,
-                );
+                self.offer(distance, query, self.shape.groups_of_leaf(node - self.shape.leaves()), except, nearest);
             }
         }
     }
@@ -200,25 +213,29 @@ impl Tree {
     /// The sums of a group's rows. Where all of them are beyond the limit they may be less than whole.
     #[inline(always)]
     fn sums<D: Distance>(&self, distance: D, query: &[f64], group: usize, limit: f64) -> [Pair; PAIRS] {
-        let with = |sums: [Pair; PAIRS], lanes: &[Pair; PAIRS], value: f64| {
-            let value = Pair::both(value);
-            let sum = |pair: usize| sums[pair].plus(distance.parts(lanes[pair].minus(value)));
-            [sum(0), sum(1), sum(2), sum(3)]
-        };
+        let rows = &self.rows[group * LANES * self.width..][..LANES * self.width];
+        let mut rows: [&[f64]; LANES] = std::array::from_fn(|lane| &rows[lane * self.width..][..self.width]);
         let mut sums = [Pair::both(0.0); PAIRS];
-        let (eights, rest) = self.groups[group * self.width..][..self.width].as_chunks::<8>();
-        let (values, last) = query.as_chunks::<8>();
-        for (lanes, values) in eights.iter().zip(values) {
-            (0..4).for_each(|feature| sums = with(sums, &lanes[feature], values[feature]));
+        let (fours, last) = query.as_chunks::<4>();
+        for values in fours {
+            let parts = rows.map(|row| row.first_chunk::<4>());
+            sums = std::array::from_fn(|pair| match (parts[2 * pair], parts[2 * pair + 1]) {
+                (Some(one), Some(other)) => (0..4).fold(sums[pair], |sum, feature| {
+                    sum.plus(distance.parts(Pair::new(one[feature], other[feature]).minus(Pair::both(values[feature]))))
+                }),
+                _ => sums[pair],
+            });
             if not_above(sums, limit) == 0 {
                 return sums;
             }
-            (4..8).for_each(|feature| sums = with(sums, &lanes[feature], values[feature]));
-            if not_above(sums, limit) == 0 {
-                return sums;
-            }
+            rows = rows.map(|row| &row[4..]);
         }
-        rest.iter().zip(last).for_each(|(lanes, value)| sums = with(sums, lanes, *value));
+        for (feature, value) in last.iter().enumerate() {
+            sums = std::array::from_fn(|pair| {
+                let both = Pair::new(rows[2 * pair][feature], rows[2 * pair + 1][feature]);
+                sums[pair].plus(distance.parts(both.minus(Pair::both(*value))))
+            });
+        }
         sums
     }
 }
@@ -228,36 +245,6 @@ impl Tree {
 fn not_above(sums: [Pair; PAIRS], limit: f64) -> u32 {
     let bits = |pair: usize| sums[pair].not_above(Pair::both(limit)) << (2 * pair);
     bits(0) | bits(1) | bits(2) | bits(3)
-}
-
-/// The groups of a leaf. In 64 bits, because the product leaves 32.
-fn groups_of_leaf(groups: usize, leaves: usize, leaf: usize) -> std::ops::Range<usize> {
-    let first = |leaf: usize| (leaf as u64 * groups as u64 / leaves as u64) as usize;
-    first(leaf)..first(leaf + 1)
-}
-
-/// Which rows belong to which node: a function of their number alone.
-struct Shape {
-    rows: usize,
-    groups: usize,
-    leaves: usize,
-}
-
-impl Shape {
-    fn new(rows: usize) -> Self {
-        let groups = rows.div_ceil(LANES);
-        Self { rows, groups, leaves: groups.div_ceil(LEAF).next_power_of_two() }
-    }
-
-    /// The first row of a node and the one behind its last.
-    fn rows(&self, node: usize) -> (usize, usize) {
-        let levels = self.leaves.ilog2() - node.ilog2();
-        let leaf = (node << levels) - self.leaves;
-        let last = leaf + (1 << levels) - 1;
-        let first = groups_of_leaf(self.groups, self.leaves, leaf).start * LANES;
-        let end = groups_of_leaf(self.groups, self.leaves, last).end * LANES;
-        (first, end.min(self.rows))
-    }
 }
 
 /// The feature in which these rows differ most.
@@ -274,4 +261,4 @@ fn longest_side<'a>(width: usize, rows: impl Iterator<Item = ArrayView1<'a, f64>
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,6 +4,7 @@
 //! Nothing is trained: `fit` checks that the graph and the rows fit together, learns the spread of the features, finds out whether the graph
 //! can take many rows at once, and keeps the file in the model.
 
+mod chain;
 mod interface;
 mod model;
 mod parameters;

@@ -1,6 +1,7 @@
 //! A graph made ready to run: optimised once, fed rows, answering the one output that the score is made of.
 
 use crate::{
+    chain::Chain,
     interface::read,
     parameters::{Parameters, Score},
 };
@@ -34,13 +35,26 @@ pub(crate) enum Block {
 /// A graph that can be run.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    way: Way,
+    double: bool,
+    /// Numbers that the output has for each row.
+    outputs: usize,
+}
+
+/// How a graph is run.
+#[derive(Debug)]
+enum Way {
+    Chain(Chain),
+    Tract(Box<Graph>),
+}
+
+/// A graph that tract runs.
+#[derive(Debug)]
+struct Graph {
     /// For any number of rows; absent if the graph is run row by row.
     many: Option<Running>,
     /// For one row.
     one: Option<Running>,
-    double: bool,
-    /// Numbers that the output has for each row.
-    outputs: usize,
 }
 
 /// An optimised graph, and the state of its last run: to set one up takes as long as a small graph.
@@ -68,6 +82,21 @@ impl Running {
     }
 }
 
+impl Graph {
+    /// Optimises the graph.
+    fn new(typed: TypedModel, block: Block) -> Result<Self, String> {
+        let failed = |error: TractError| format!("the graph cannot be run: {error:#}");
+        let one = match block {
+            Block::Many => None,
+            Block::One => Some(typed.clone()),
+            Block::Both => Some(for_one_row(&typed).map_err(failed)?),
+        };
+        let many = (block != Block::One).then_some(typed);
+        let running = |model: TypedModel| model.into_optimized().map_err(failed).and_then(Running::new);
+        Ok(Self { many: many.map(running).transpose()?, one: one.map(running).transpose()? })
+    }
+}
+
 impl Plan {
     /// Reads and optimises the graph for rows of `width` features. The text of an error names the graph's inputs and outputs.
     pub(crate) fn new(file: &[u8], parameters: &Parameters, width: usize, block: Block) -> Result<Self, String> {
@@ -83,23 +112,24 @@ impl Plan {
         let failed = |error: TractError| format!("the graph cannot be run: {error:#}. {interface}");
         let typed = typed(&proto, kind, width, output, block).map_err(failed)?;
         check_output(&typed, block, parameters.score, width).map_err(|text| format!("{text}. {interface}"))?;
-        let one = match block {
-            Block::Many => None,
-            Block::One => Some(typed.clone()),
-            Block::Both => Some(for_one_row(&typed).map_err(failed)?),
+        let way = match Chain::of(&typed, width) {
+            Some(chain) => Way::Chain(chain),
+            None => Way::Tract(Box::new(Graph::new(typed, block).map_err(|error| format!("{error}. {interface}"))?)),
         };
-        let many = (block != Block::One).then_some(typed);
-        let running = |model: TypedModel| model.into_optimized().map_err(failed).and_then(Running::new);
-        Ok(Self { many: many.map(running).transpose()?, one: one.map(running).transpose()?, double, outputs })
+        Ok(Self { way, double, outputs })
     }
 
     /// The output for each row, row-major.
     pub(crate) fn run(&self, rows: ArrayView2<'_, f64>) -> Result<Vec<f64>, String> {
-        let size = if self.many.is_some() { LARGEST_BLOCK } else { 1 };
+        let graph = match &self.way {
+            Way::Chain(chain) => return Ok(chain.run(rows)),
+            Way::Tract(graph) => graph,
+        };
+        let size = if graph.many.is_some() { LARGEST_BLOCK } else { 1 };
         let mut found = Vec::with_capacity(rows.nrows() * self.outputs);
         for block in rows.axis_chunks_iter(Axis(0), size) {
             let before = found.len();
-            self.run_block(block, &mut found).map_err(|error| format!("the graph failed: {error:#}"))?;
+            self.run_block(graph, block, &mut found).map_err(|error| format!("the graph failed: {error:#}"))?;
             if found.len() - before != block.nrows() * self.outputs {
                 return Err(format!("the graph gave {} numbers for {} rows", found.len() - before, block.nrows()));
             }
@@ -107,9 +137,9 @@ impl Plan {
         Ok(found)
     }
 
-    fn run_block(&self, rows: ArrayView2<'_, f64>, found: &mut Vec<f64>) -> TractResult<()> {
-        let alone = self.one.as_ref().filter(|_| rows.nrows() == 1);
-        let running = alone.or(self.many.as_ref()).ok_or_else(|| TractError::msg(format!("no graph takes {} rows", rows.nrows())))?;
+    fn run_block(&self, graph: &Graph, rows: ArrayView2<'_, f64>, found: &mut Vec<f64>) -> TractResult<()> {
+        let alone = graph.one.as_ref().filter(|_| rows.nrows() == 1);
+        let running = alone.or(graph.many.as_ref()).ok_or_else(|| TractError::msg(format!("no graph takes {} rows", rows.nrows())))?;
         let answer = running.run(self.tensor(rows)?)?;
         if answer[0].datum_type() == f32::datum_type() {
             found.extend(answer[0].try_as_plain_ram()?.as_slice::<f32>()?.iter().copied().map(f64::from));
@@ -149,7 +179,7 @@ impl Plan {
 }
 
 /// A value beyond the range of 32 bits becomes the largest: an infinity would make most graphs answer with no number at all.
-fn single(value: f64) -> f32 {
+pub(crate) fn single(value: f64) -> f32 {
     value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
 }
 
@@ -178,4 +208,47 @@ fn check_output(model: &TypedModel, block: Block, score: Score, width: usize) ->
     };
     let wanted = if score == Score::Output { "one number a row".into() } else { format!("{width} numbers a row, as the input has") };
     if fits { Ok(()) } else { Err(format!("the output must have {wanted}, but its shape is {:?}", fact.shape)) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod tests {
+    use super::*;
+    use ndarray::Array2;
+
+    const BLOCK: Block = Block::Both;
+
+    fn file(name: &str) -> Vec<u8> {
+        std::fs::read(format!("{}/../../tests/parity-networks/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
+    #[test]
+    fn a_chain_answers_as_tract_does() {
+        for (name, width) in [("autoencoder.onnx", 8), ("mlp.onnx", 6)] {
+            let parameters = Parameters::default();
+            let chain = Plan::new(&file(name), &parameters, width, BLOCK).unwrap();
+            assert!(matches!(chain.way, Way::Chain(_)), "{name} is no chain");
+            let graph = typed(&read(&file(name)).unwrap().0, f32::datum_type(), width, 0, BLOCK).unwrap();
+            let tract = Plan { way: Way::Tract(Box::new(Graph::new(graph, BLOCK).unwrap())), ..chain };
+            let chain = Plan::new(&file(name), &parameters, width, BLOCK).unwrap();
+            let rows = Array2::from_shape_fn((43, width), |(row, column)| f64::from((row * 29 + column * 13) as u32 % 31) / 5.0 - 3.0);
+            for (own, theirs) in chain.run(rows.view()).unwrap().iter().zip(tract.run(rows.view()).unwrap()) {
+                assert!((own - theirs).abs() <= 1e-5 * theirs.abs().max(1.0), "{name}: {own}, by tract {theirs}");
+            }
+            assert!(chain.keeps_rows_apart(rows.view()).unwrap(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_chain_is_left_to_tract() {
+        let output = Parameters { score: Score::Output, ..Parameters::default() };
+        for (name, parameters, width) in [
+            ("mixes_rows.onnx", Parameters::default(), 3),
+            ("scores_double.onnx", output, 3),
+            ("keras.onnx", Parameters::default(), 8),
+            ("pytorch.onnx", Parameters::default(), 8),
+        ] {
+            assert!(matches!(Plan::new(&file(name), &parameters, width, Block::Many).unwrap().way, Way::Tract(_)), "{name}");
+        }
+    }
 }

@@ -57,8 +57,7 @@ def contenders(options, plugin, parameters, training, queries, artifact=None, ex
         raise SystemExit(f"{plugin} could not be fitted")
     facts = json.loads(said)
     print(f"{plugin}: fitted in {facts['fit_ms']:.0f} ms, a model of {facts['model_bytes']} bytes", file=sys.stderr)
-    places = ["sandbox", "native"] if facts["native"] else ["sandbox"]
-    return [Own(f"{plugin}, {place}", process, place) for place in places]
+    return [Own("tract, native" if place == "tract" else f"{plugin}, {place}", process, place) for place in facts["places"]]
 
 
 class Own:

@@ -18,10 +18,10 @@ GOALS = [
     ("small network", "autoencoder, sandbox", "autoencoder, native", 1024, "at most", 1.35),
     ("small network", "autoencoder, sandbox", "onnxruntime", 1, "at most", 1),
     ("small network", "autoencoder, sandbox", "onnxruntime", 1024, "at most", 3),
-    ("small network", "onnx, sandbox", "onnx, native", 1, "at most", 1.5),
+    ("small network", "onnx, sandbox", "tract, native", 1, "at most", 1.5),
     ("large network", "autoencoder, sandbox", "autoencoder, native", 1024, "at most", 1.35),
     ("large network", "autoencoder, sandbox", "onnxruntime", 1024, "at most", 2),
-    ("large network", "onnx, sandbox", "onnx, native", 1, "at most", 1.5),
+    ("large network", "onnx, sandbox", "tract, native", 1, "at most", 1.5),
 ]
 
 # Case, whose time, rows in a call, and how many nanoseconds a row may take on a quiet machine.

@@ -8,33 +8,31 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub enum Models {
     /// List the versions of each detector, with their labels.
-    #[command(after_help = "Examples:\n  synod models list\n  synod models list isolation-forest --format json")]
+    #[command(after_help = "Examples:\n  synod models list\n  synod models list forest --format json")]
     List(ListModels),
     /// Show one version: what it has learnt from, its parameters, its calibration.
-    #[command(
-        after_help = "Examples:\n  synod models show isolation-forest\n  synod models show isolation-forest candidate --format json\n  \
-        synod models show isolation-forest 3f9a0c51d2e8"
-    )]
+    #[command(after_help = "Examples:\n  synod models show forest\n  synod models show forest candidate --format json\n  \
+        synod models show forest 3f9a0c51d2e8")]
     Show(OneModel),
     /// Write the model card of a version, in Markdown.
-    #[command(after_help = "Example:\n  synod models card isolation-forest > isolation-forest.md")]
+    #[command(after_help = "Example:\n  synod models card forest > forest.md")]
     Card(OneVersion),
     /// Say in what two versions differ.
-    #[command(after_help = "Example:\n  synod models diff isolation-forest live candidate")]
+    #[command(after_help = "Example:\n  synod models diff forest live candidate")]
     Diff(DiffModels),
     /// Have versions judge: the candidates of all detectors, or those that are named. A running server notices within a second.
     #[command(after_help = "Examples:\n  synod models promote                              (all candidates, at once)\n  \
-        synod models promote isolation-forest=4 autoencoder=candidate\n\n\
+        synod models promote forest=4 reconstruction=candidate\n\n\
         Before a label is moved the models are loaded, and their golden rows are scored. If that fails, nothing is moved.")]
     Promote(PromoteModels),
     /// Have the versions judge again that judged before: of all detectors, or of those that are named.
-    #[command(after_help = "Examples:\n  synod models rollback\n  synod models rollback isolation-forest")]
+    #[command(after_help = "Examples:\n  synod models rollback\n  synod models rollback forest")]
     Rollback(RollbackModels),
     /// Say that a version may be the next one, or (with none) that there is no such version any more.
-    #[command(after_help = "Examples:\n  synod models propose isolation-forest 4\n  synod models propose isolation-forest none")]
+    #[command(after_help = "Examples:\n  synod models propose forest 4\n  synod models propose forest none")]
     Propose(OneVersion),
     /// Write a version into one file: manifest, model and plugin.
-    #[command(after_help = "Example:\n  synod models export isolation-forest candidate --output forest.synod")]
+    #[command(after_help = "Example:\n  synod models export forest candidate --output forest.synod")]
     Export(ExportModel),
     /// Publish the version of a file as the next one here. It judges nothing until it is promoted.
     #[command(after_help = "Example:\n  synod models import forest.synod")]
@@ -159,6 +157,6 @@ pub struct CollectModels {
 }
 
 fn version(text: &str) -> Result<(String, String), String> {
-    let (detector, version) = text.split_once('=').ok_or("write DETECTOR=VERSION, as isolation-forest=4")?;
+    let (detector, version) = text.split_once('=').ok_or("write DETECTOR=VERSION, as forest=4")?;
     Ok((detector.to_owned(), version.to_owned()))
 }

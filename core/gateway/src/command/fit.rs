@@ -7,7 +7,7 @@ use super::{CommandError, progress};
 use crate::cli::Fit;
 use crate::config::{Config, DetectorConfig};
 use crate::engine::{EngineError, live_models, short};
-use crate::fitting;
+use crate::fitting::{self, Model};
 use synod_store::Published;
 
 pub(super) fn run(arguments: &Fit) -> Result<(), CommandError> {
@@ -33,7 +33,15 @@ pub(super) fn run(arguments: &Fit) -> Result<(), CommandError> {
         data.lineage.excluded,
         data.lineage.invalid
     );
-    let models = fitting::fit(&at.config, &at.host, &detectors, &data, &|name, message| lines.show(name, message))?;
+    let show = |name: &str, message: &str| lines.show(name, message);
+    let models = if arguments.r#continue {
+        let live = live_models(&at.config, &at.registry)?;
+        let named = |model: &Model| detectors.iter().any(|detector| detector.name == model.manifest.detector);
+        let earlier = live.into_iter().filter(named).collect();
+        fitting::go_on(&at.config, &at.host, &detectors, earlier, &data, &show)?
+    } else {
+        fitting::fit(&at.config, &at.host, &detectors, &data, &show)?
+    };
     at.archive()?;
     let author = user();
     let mut versions = Vec::new();

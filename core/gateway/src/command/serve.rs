@@ -7,6 +7,7 @@ use super::installation::{Installation, as_given, configuration};
 use crate::auditing::{Action, AuditOutcome, AuditRecord};
 use crate::breaking::Breakers;
 use crate::cli::Serve;
+use crate::compiling::InProcess;
 use crate::config::Config;
 use crate::doctor::{Gravity, findings};
 use crate::documents::Stream;
@@ -52,7 +53,9 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let target = if config.sinks.standard_output.is_some() { logging::Target::Errors } else { logging::Target::Output };
     let _guard = logging::start(config.level, target, traces.as_ref(), app);
     refuse_insecure(&config, arguments.dev)?;
-    let at = Installation::with(config)?;
+    let mut at = Installation::with(config)?;
+    let compiler = InProcess::new(*at.host.settings(), at.config.compile).map_err(|error| CommandError::Failed(error.to_string()))?;
+    at.host = at.host.compiled_by(Arc::new(compiler));
     let _lock = at.directory.lock_exclusive()?;
     let listen = at.config.listen.clone();
     let tls = listen.tls.map(|tls| Tls::open(tls, at.directory.path())).transpose().map_err(|error| CommandError::Failed(chain(&error)))?;
@@ -99,6 +102,8 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
         "ready"
     );
     let audit = |action, target: &str| service.audit(&AuditRecord::new(action, AuditOutcome::Allowed).to(target));
+    // What commands did while no service ran comes before what it does itself.
+    data.block_on(loader.audit_acts());
     audit(Action::CONFIGURATION_LOADED, service.configuration());
     audit(Action::SERVICE_STARTED, env!("CARGO_PKG_VERSION"));
     let routes = administration_routes(&live);
@@ -236,6 +241,7 @@ async fn look_after(live: Live) {
         service.limiting().sweep();
         service.record_refusals(false);
         service.identity().take_acts().iter().for_each(|act| service.audit(act));
+        probe(&service).await;
         if last_try.elapsed() < RETRY || service.engine().detectors().iter().all(|detector| detector.is_ready()) {
             continue;
         }
@@ -248,6 +254,21 @@ async fn look_after(live: Live) {
         {
             tracing::error!(%error, "starting the detectors failed");
         }
+    }
+}
+
+/// Tries paused detectors that are due.
+async fn probe(service: &Arc<Service>) {
+    if service.engine().detectors().iter().all(|detector| detector.circuit().is_closed()) {
+        return;
+    }
+    let service = service.clone();
+    let probed = tokio::task::spawn_blocking(move || service.engine().detectors().iter().for_each(|detector| detector.probe()));
+    // At the end of the service it is cancelled, which is no fault.
+    if let Err(error) = probed.await
+        && error.is_panic()
+    {
+        tracing::error!(%error, "trying paused detectors failed");
     }
 }
 

@@ -23,8 +23,9 @@ use self::ledger::{decisions, history};
 pub use self::limits::RequestLimits;
 pub use self::listen::Listen;
 use super::located::{Located, Mistake};
-use super::text::{self, Answer, Level, RuleName, Serves, Split, Storing, Text, ThresholdText};
+use super::text::{self, Answer, Level, OnFailure, RuleName, Serves, Split, Storing, Text, ThresholdText};
 use super::units;
+use crate::compiling::CompileLimits;
 use crate::inference::POLICY;
 use crate::kibana::Kibana;
 use crate::limiting::Quotas;
@@ -37,7 +38,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use synod_detection::history::HistoryPlan;
-use synod_detection::{BreakerRule, Definition, Field, Kind, Policy, Rule, Schema, Threshold};
+use synod_detection::{BreakerRule, CircuitRule, Definition, Field, Kind, Policy, Rule, Schema, Threshold};
 use synod_host::{Limits, PoolLimits};
 
 /// A configuration that has no mistakes.
@@ -73,6 +74,8 @@ pub struct Config {
     pub sinks: SinksConfig,
     /// Where Kibana is, if anything links there.
     pub kibana: Option<Kibana>,
+    /// What compiling a plugin may take, in a server.
+    pub compile: CompileLimits,
     /// What becomes of versions of models.
     pub models: ModelsConfig,
     /// How drift is measured.
@@ -112,6 +115,10 @@ pub struct DetectorConfig {
     pub artifact: Option<PathBuf>,
     /// Where its score turns into a vote.
     pub threshold: Threshold,
+    /// What becomes of a row on which it fails to vote.
+    pub on_failure: OnFailure,
+    /// When it is not asked any more.
+    pub circuit: CircuitRule,
     /// Who answers for it, for its model card.
     pub owner: Option<String>,
     /// What it is for, for its model card.
@@ -240,6 +247,10 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         listen: listen::listen(at, &text.listen, folder),
         identity: identity::identity(at, text, folder),
         policy: policy(at, text),
+        compile: CompileLimits {
+            timeout: at.taken("plugins.compile.timeout", units::duration(&text.plugins.compile.timeout), Duration::from_secs(1)),
+            memory: at.taken("plugins.compile.memory", units::bytes(&text.plugins.compile.memory), 1) as u64,
+        },
         models: ModelsConfig { four_eyes: text.models.four_eyes, keep: text.models.keep },
         breaker: breaker(at, &text.outcomes.breaker),
         fit: fit(&text.fit),
@@ -355,6 +366,8 @@ fn detector(
         parameters: Value::Object(text.parameters.clone()),
         artifact: text.artifact.as_ref().map(|path| folder.join(path)),
         threshold: threshold(at, &key, &threshold_of_detector(text), whole.fit.clean),
+        on_failure: text.on_failure,
+        circuit: CircuitRule { failures: text.limits.failures, ..CircuitRule::default() },
         owner: text.owner.clone(),
         purpose: text.purpose.clone(),
         pool: pool(at, &key, &text.limits),
@@ -503,6 +516,7 @@ fn policy(at: &mut Checker<'_>, text: &Text) -> Policy {
         threshold: threshold(at, "consensus", &threshold_of_consensus(&text.consensus), text.fit.clean),
         minimum_votes: text.consensus.minimum_votes.unwrap_or(detectors),
         on_missing: text.consensus.on_missing,
+        needed: text.detectors.values().map(|detector| detector.on_failure == OnFailure::Veto).collect(),
         review: text.outcomes.review,
         block: text.outcomes.block,
         ..Policy::new(rule, detectors, 0.01)

@@ -154,6 +154,11 @@ tables! {
     }
     Plugins {
         directory: String = "plugins".into(),
+        compile: Compile = Compile::default(),
+    }
+    Compile {
+        timeout: String = "2m".into(),
+        memory: String = "2GiB".into(),
     }
     Schema {
         id: Option<String> = None,
@@ -197,12 +202,14 @@ tables! {
         weight: f64 = 1.0,
         owner: Option<String> = None,
         purpose: Option<String> = None,
+        on_failure: OnFailure = OnFailure::Abstain,
         limits: DetectorLimits = DetectorLimits::default(),
     }
     DetectorLimits {
         timeout: String = "100ms".into(),
         memory: String = "256MiB".into(),
         instances: Option<usize> = None,
+        failures: u32 = 5,
         load_timeout: String = "10s".into(),
         fit_timeout: String = "1h".into(),
         fit_memory: String = "1GiB".into(),
@@ -414,6 +421,19 @@ tables! {
 
 fn all_streams() -> Vec<String> {
     crate::documents::Stream::ASKED.map(|stream| stream.name().to_owned()).into()
+}
+
+/// What becomes of a row on which a detector fails to vote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// The others judge it, if they are enough.
+    #[default]
+    Abstain,
+    /// It is not judged: its request is refused, and can be sent again.
+    Fail,
+    /// It is judged as one with too few votes, however many there are.
+    Veto,
 }
 
 /// What happens to rows when no more decisions may wait to be shipped.

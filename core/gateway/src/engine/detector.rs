@@ -1,6 +1,7 @@
 //! One detector at work: a pool of sandboxes with its model, its calibration, its threshold.
 
-use crate::config::DetectorConfig;
+use super::breaking::Breaking;
+use crate::config::{DetectorConfig, OnFailure};
 use crate::fitting::Model;
 use crate::manifest::{Golden, HeldOut, PluginIdentity};
 use arc_swap::ArcSwapOption;
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use synod_detection::{Abstention, Ballot, Calibration, Matrix, Sample, Vote};
+use synod_detection::{Abstention, Ballot, Calibration, Circuit, Matrix, Sample, Vote};
 use synod_host::{Explanation, Failure, Plugin, Pool, PoolLimits, Refusal};
 
 /// Most rows in one call, so that one call's deadline fits any batch.
@@ -20,6 +21,8 @@ const LONGEST_DETAIL: usize = 300;
 const DID_NOT_START: &str = "the detector did not start; the log says why";
 /// The reason of an abstention of a detector that is not there.
 pub const NOT_READY: &str = "not_ready";
+/// The reason of an abstention of a detector that failed too often to be asked.
+pub const PAUSED: &str = "paused";
 /// The reason of an abstention for want of a feature that the plugin needs.
 pub const MISSING_FEATURE: &str = "missing_feature";
 
@@ -95,6 +98,9 @@ pub struct Detector {
     pool: ArcSwapOption<Pool>,
     /// The last failure to start, or of a call.
     trouble: ArcSwapOption<Trouble>,
+    /// Whether it is asked. It belongs to the sandboxes: another model begins anew.
+    circuit: Arc<Breaking>,
+    on_failure: OnFailure,
     /// A moving mean of the nanoseconds that a row takes.
     row_cost: AtomicU64,
 }
@@ -111,7 +117,7 @@ impl Detector {
             training_rows: manifest.data.training,
             columns: manifest.view.columns().map(str::to_owned).collect(),
         };
-        let detector = Self {
+        let mut detector = Self {
             name: config.name.clone(),
             threshold: config.threshold.score(&manifest.calibration, &manifest.held_out.left_out),
             calibration: manifest.calibration,
@@ -125,6 +131,8 @@ impl Detector {
             pool: ArcSwapOption::empty(),
             trouble: ArcSwapOption::empty(),
             row_cost: AtomicU64::new(0),
+            circuit: Arc::new(Breaking::new(config.circuit)),
+            on_failure: config.on_failure,
         };
         let same = |before: &&Arc<Self>| {
             before.identity.model == detector.identity.model
@@ -132,7 +140,11 @@ impl Detector {
                 && before.limits == detector.limits
                 && before.golden == detector.golden
         };
-        if let Some(before) = before.filter(same) {
+        let same = before.filter(same);
+        if let Some(before) = same.filter(|before| before.circuit.rule == config.circuit) {
+            detector.circuit = before.circuit.clone();
+        }
+        if let Some(before) = same {
             detector.pool.store(before.pool());
             detector.trouble.store(before.trouble());
             detector.row_cost.store(before.row_cost.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -272,15 +284,20 @@ impl Detector {
             let ballot = || abstain(NOT_READY, DID_NOT_START);
             return ((0..matrix.rows()).map(|_| ballot()).collect(), call);
         };
+        if !self.circuit.is_closed() {
+            let ballot = || abstain(PAUSED, "it failed again and again, and is not asked until it works on rows that it knows");
+            return ((0..matrix.rows()).map(|_| ballot()).collect(), call);
+        }
         let missing: Vec<Option<usize>> =
             (0..matrix.rows()).map(|row| if self.takes_missing { None } else { matrix.missing(row) }).collect();
-        let mut results = if missing.iter().all(Option::is_none) {
+        let results = if missing.iter().all(Option::is_none) {
             self.score(&pool, matrix.width, &matrix.values, &mut call)
         } else {
             let whole = matrix.select((0..matrix.rows()).filter(|row| missing[*row].is_none()));
             self.score(&pool, whole.width, &whole.values, &mut call)
-        }
-        .into_iter();
+        };
+        let results = self.counted(results);
+        let mut results = results.into_iter();
         let ballot = |missing: Option<usize>| match missing {
             Some(column) => abstain(MISSING_FEATURE, &format!("`{}` is missing", self.identity.columns[column])),
             None => self.ballot(results.next()),
@@ -307,6 +324,48 @@ impl Detector {
             return Err(abstention("bad_output", &format!("its contributions add up to {sum} and not to the raw score {raw_score}")));
         }
         Ok(explanation)
+    }
+
+    /// Counts whether the plugin works: it does if it scored any row.
+    fn counted(&self, results: Vec<Result<f64, Failure>>) -> Vec<Result<f64, Failure>> {
+        // That it was busy, or was given what it does not take, is no failure of its own.
+        let own = |failure: &Failure| !matches!(failure, Failure::Busy { .. } | Failure::Refused { .. });
+        if results.iter().any(Result::is_ok) {
+            self.circuit.note(true);
+        } else if results.iter().any(|result| result.as_ref().is_err_and(own)) && self.circuit.note(false) {
+            tracing::error!(detector = %self.name, "the detector failed again and again, and is not asked until it works on its golden rows");
+        }
+        results
+    }
+
+    /// How its circuit stands.
+    pub fn circuit(&self) -> Circuit {
+        self.circuit.state()
+    }
+
+    /// What becomes of a row on which it fails to vote.
+    pub fn on_failure(&self) -> OnFailure {
+        self.on_failure
+    }
+
+    /// If it is paused and due, tries the golden rows: it is asked again if they have their scores. Blocks for as long as the plugin takes.
+    pub fn probe(&self) {
+        if !self.circuit.is_due() {
+            return;
+        }
+        let Some(pool) = self.pool() else { return };
+        let tested = self.test(&pool);
+        if let Err(failure) = &tested {
+            self.trouble.store(Some(Arc::new(Trouble::new(failure))));
+        }
+        self.circuit.probed(tested.is_ok());
+        let works = tested.is_ok();
+        tracing::warn!(detector = %self.name, works, quarantined = self.circuit.state() == Circuit::Quarantined, "a paused detector was tried");
+    }
+
+    /// Has it asked again, whatever was counted.
+    pub fn release(&self) {
+        self.circuit.release();
     }
 
     fn ballot(&self, result: Option<Result<f64, Failure>>) -> Ballot {

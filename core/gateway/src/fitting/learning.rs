@@ -21,17 +21,21 @@ pub(super) struct Learning {
     pub(super) categories: Vec<u32>,
 }
 
-/// Learns the features from these rows of the batch.
+/// Learns the features from these rows of the batch; those of an earlier model stay as they are.
 pub(super) fn learning(
     config: &Config,
     data: &Dataset,
     detector: &DetectorConfig,
     plugin: &Plugin,
     rows: &[usize],
+    earlier: Option<&View>,
 ) -> Result<Learning, FitError> {
     let failed = |source| FitError::Feature { detector: detector.name.clone(), source };
     let (batch, past) = (data.batch.select(rows), data.past.select(rows));
-    let view = View::fit(&detector.definitions, &config.schema, &config.history, &batch, &past).map_err(failed)?;
+    let view = match earlier {
+        Some(view) => view.clone(),
+        None => View::fit(&detector.definitions, &config.schema, &config.history, &batch, &past).map_err(failed)?,
+    };
     let plan = Plan::new(&config.schema, &config.history, &[(&detector.name, &view)]).map_err(failed)?;
     let mut training = plan.compute(&batch, &past).remove(0);
     let takes_missing = plugin.description().missing_values;
@@ -39,7 +43,7 @@ pub(super) fn learning(
     if whole.len() < training.rows() {
         training = training.select(whole.iter().copied());
     }
-    let least = plugin.description().minimum_rows as usize;
+    let least = if earlier.is_some() { 1 } else { plugin.description().minimum_rows as usize };
     if whole.len() < least.max(1) {
         let columns: Vec<&str> = view.columns().collect();
         return Err(FitError::Rows(format!(

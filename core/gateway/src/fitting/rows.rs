@@ -82,7 +82,8 @@ impl Rows {
     }
 }
 
-fn usual(config: &Config, rows: usize) -> Split {
+/// Which rows are held out, where the configuration does not say.
+pub(super) fn usual(config: &Config, rows: usize) -> Split {
     match config.schema.time() {
         Some(_) => Split::Time,
         None if rows <= FEW => Split::Cross,

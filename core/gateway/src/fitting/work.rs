@@ -2,7 +2,7 @@
 
 use super::learning::{Learning, learning};
 use super::rows::{Fold, Rows};
-use super::{Dataset, FitError, Opened, Progress};
+use super::{Dataset, FitError, Model, Opened, Progress};
 use crate::config::{Config, DetectorConfig};
 use crate::manifest::Golden;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -57,6 +57,8 @@ struct Work<'a> {
     detectors: &'a [&'a DetectorConfig],
     opened: &'a [Opened],
     prepared: &'a [Learning],
+    /// For each detector, the model to go on from, if there is one.
+    earlier: &'a [Option<Model>],
     rows: &'a Rows,
     progress: Progress<'a>,
     /// Into how many parts a fit may be divided.
@@ -73,6 +75,7 @@ pub(super) fn run(
     detectors: &[&DetectorConfig],
     opened: &[Opened],
     prepared: &[Learning],
+    earlier: &[Option<Model>],
     rows: &Rows,
     progress: Progress<'_>,
 ) -> Result<Vec<Fitted>, FitError> {
@@ -81,7 +84,7 @@ pub(super) fn run(
     let tasks: Vec<Task> = (0..detectors.len()).flat_map(of_detector).collect();
     let processors = available_parallelism().map_or(1, usize::from);
     let parts = (processors / tasks.len().max(1)).clamp(1, MOST_PARTS);
-    let work = Work { config, data, detectors, opened, prepared, rows, progress, parts };
+    let work = Work { config, data, detectors, opened, prepared, earlier, rows, progress, parts };
     let results = in_parallel(&tasks, processors, |task| work.run(*task));
     let mut done = tasks.iter().zip(results).filter_map(|(task, result)| result.map(|result| (*task, result)));
     let mut fitted: Vec<Fitted> = detectors.iter().map(|_| Fitted::default()).collect();
@@ -134,8 +137,16 @@ impl Work<'_> {
     /// The model itself, and what it says of the rows that it alone has not seen.
     fn model(&self, detector: usize) -> Result<Done, FitError> {
         let learning = &self.prepared[detector];
-        self.say(detector, &format!("fitting {} rows of {} features", learning.rows, learning.training.width));
-        let bytes = self.learn(detector, learning, &|_, line| self.say(detector, line))?;
+        let log = |_: LogLevel, line: &str| self.say(detector, line);
+        let bytes = match &self.earlier[detector] {
+            // It cannot learn on: it is the model of before, and only what its scores mean is learnt again.
+            Some(earlier) if !self.opened[detector].plugin.description().continues => earlier.bytes.clone(),
+            earlier => {
+                let from = earlier.as_ref().map(|earlier| format!(", on from version {}", earlier.version)).unwrap_or_default();
+                self.say(detector, &format!("fitting {} rows of {} features{from}", learning.rows, learning.training.width));
+                self.learn(detector, learning, earlier.as_ref().map(|earlier| &*earlier.bytes), &log)?
+            }
+        };
         let own = |fold: &&Fold| fold.training.is_none();
         let held_out: Vec<usize> = self.rows.folds.iter().filter(own).flat_map(|fold| fold.held_out.iter().copied()).collect();
         if !held_out.is_empty() {
@@ -161,7 +172,7 @@ impl Work<'_> {
     fn fold(&self, detector: usize, fold: usize) -> Result<Done, FitError> {
         let Fold { training, held_out } = &self.rows.folds[fold];
         let training = training.as_deref().unwrap_or_default();
-        let learning = learning(self.config, self.data, self.detectors[detector], &self.opened[detector].plugin, training)?;
+        let learning = learning(self.config, self.data, self.detectors[detector], &self.opened[detector].plugin, training, None)?;
         let all = self.rows.folds.len();
         self.say(detector, &format!("fold {} of {all}: {} rows to fit, {} to calibrate on", fold + 1, learning.rows, held_out.len()));
         // The steps of several folds side by side would tell nobody anything.
@@ -170,7 +181,7 @@ impl Work<'_> {
                 self.say(detector, &format!("fold {}: {line}", fold + 1));
             }
         };
-        let bytes = self.learn(detector, &learning, &log)?;
+        let bytes = self.learn(detector, &learning, None, &log)?;
         let held_out = self.score(detector, bytes, &learning.see(self.data, held_out))?;
         Ok(Done { held_out, ..Done::default() })
     }
@@ -184,7 +195,7 @@ impl Work<'_> {
         move |source| FitError::Plugin { detector: detector.clone(), doing, source }
     }
 
-    fn learn(&self, detector: usize, learning: &Learning, log: Log<'_>) -> Result<Arc<[u8]>, FitError> {
+    fn learn(&self, detector: usize, learning: &Learning, previous: Option<&[u8]>, log: Log<'_>) -> Result<Arc<[u8]>, FitError> {
         let (config, opened) = (self.detectors[detector], &self.opened[detector]);
         let parameters = config.parameters.to_string();
         let features: Vec<(&str, u32)> = learning.view.columns().zip(learning.categories.iter().copied()).collect();
@@ -195,11 +206,11 @@ impl Work<'_> {
             features: &features,
             weights: learning.weights.as_deref(),
             part: None,
-            previous: None,
+            previous,
             width: learning.training.width,
             values: &learning.training.values,
         };
-        let divided = opened.plugin.description().parts && learning.rows >= DIVIDED && self.parts > 1;
+        let divided = opened.plugin.description().parts && learning.rows >= DIVIDED && self.parts > 1 && previous.is_none();
         let bytes = if divided { self.learn_in_parts(detector, &training, log) } else { self.learn_part(detector, &training, log) };
         Ok(bytes.map_err(self.failed(detector, "the fit"))?.into())
     }

@@ -7,6 +7,7 @@ use crate::ledger::FollowerFacts;
 use crate::telemetry::metrics::Connections;
 use jiff::Timestamp;
 use std::time::Duration;
+use synod_detection::Circuit;
 
 /// Looks at one part, or at several of a kind. A part that there is not here is left out.
 type Look = fn(&Service) -> Vec<Part>;
@@ -35,6 +36,9 @@ fn detector(detector: &Detector) -> Part {
     let said = trouble.as_ref().map_or_else(String::new, |trouble| format!("{}: {}", trouble.reason, trouble.detail));
     match trouble {
         _ if !detector.is_ready() => part.failed(format!("it does not start, and is tried again: {said}")),
+        // Another instance would be no better: this one stays ready.
+        _ if detector.circuit() == Circuit::Quarantined => part.degraded(format!("it is in quarantine until it is released: {said}")),
+        _ if !detector.circuit().is_closed() => part.degraded(format!("it failed again and again, and is not asked: {said}")),
         Some(trouble) if trouble.age() < FRESH_FAILURE => part.degraded(format!("its last failure, at {:.0}: {said}", trouble.at)),
         _ => part,
     }

@@ -1,10 +1,16 @@
 //! `GET /v1/detectors`: which detectors there are, and what they rest on.
 
+use super::acts::Origin;
 use super::shown::Shown;
 use super::{Problem, Service, score};
+use crate::access::Caller;
+use crate::auditing::{Action, AuditOutcome};
 use crate::engine::Detector;
-use axum::extract::State;
-use axum::response::Response;
+use axum::Extension;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -45,6 +51,20 @@ pub(super) async fn list(State(service): State<Arc<Service>>, shown: Shown) -> R
     let listed: Vec<Listed<'_>> =
         service.engine.detectors().iter().zip(weights).map(|(detector, weight)| listed(&shown, detector, *weight)).collect();
     score::json(&listed)
+}
+
+/// Has a detector asked again that failed too often, whatever was counted.
+pub(super) async fn release(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    origin: Origin,
+    detector: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let place = score::find(&service, detector.as_deref().map_or("", String::as_str))?;
+    let detector = &service.engine.detectors()[place];
+    detector.release();
+    service.audited(&origin.record(Action::DETECTOR_RELEASED, AuditOutcome::Allowed).by(&caller).to(detector.name())).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 fn listed<'a>(shown: &Shown, detector: &'a Detector, weight: f64) -> Listed<'a> {

@@ -340,6 +340,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "no_such_breaker", "No such breaker", "there is no breaker with this id")
     }
 
+    /// A detector failed without which there is to be no verdict.
+    pub fn detector_failed(detail: impl Into<String>) -> Self {
+        Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "detector_failed", "Detector failed", detail) }
+    }
+
     /// No such version of a model.
     pub fn no_model_version(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "no_such_version", "No such version", detail)

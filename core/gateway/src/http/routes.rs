@@ -42,6 +42,7 @@ pub static ROUTES: &[Entry] = &[
     entry(DATA, "GET", "/v1/detectors/{detector}/versions/{version}/card", Needs::The(P::ReadDetectors), || get(models::model_card)),
     entry(DATA, "POST", "/v1/detectors/{detector}/versions/{version}/propose", Needs::The(P::ManageModels), || post(models::propose)),
     entry(DATA, "POST", "/v1/detectors/{detector}/versions/{version}/promote", Needs::The(P::ManageModels), || post(models::promote_one)),
+    entry(DATA, "POST", "/v1/detectors/{detector}/release", Needs::The(P::OperateService), || post(detectors::release)),
     entry(DATA, "POST", "/v1/models/promote", Needs::The(P::ManageModels), || post(models::promote)),
     // To take back is for whoever is called at night.
     entry(DATA, "POST", "/v1/models/rollback", Needs::The(P::OperateService), || post(models::rollback)),

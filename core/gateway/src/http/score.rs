@@ -4,7 +4,7 @@ use super::answer::{self, Row};
 use super::shown::Shown;
 use super::{Problem, Service, body, problem};
 use crate::access::Caller;
-use crate::deciding::{self, Decided, Deciding};
+use crate::deciding::{self, DecideError, Decided, Deciding};
 use crate::decision::Decision;
 use crate::engine::{Call, Engine};
 use crate::ledger::{AdmitError, Asked, ReadError};
@@ -123,7 +123,11 @@ pub(super) async fn decide(service: &Arc<Service>, batch: Batch, asked: Asked) -
     Ok(rows.into_iter().map(told).collect())
 }
 
-fn refused(error: &AdmitError) -> Problem {
+fn refused(error: &DecideError) -> Problem {
+    let error = match error {
+        DecideError::Failed { .. } => return Problem::detector_failed(error.to_string()),
+        DecideError::Admit(error) => error,
+    };
     tracing::error!(%error, "rows cannot be taken in");
     match error {
         AdmitError::Read(_) => Problem::not_stored("what was decided before cannot be read"),

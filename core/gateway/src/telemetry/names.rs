@@ -107,6 +107,7 @@ metrics! {
     DETECTOR_SCORE = Histogram "synod_detector_score" ["detector"] "Calibrated scores of a detector";
     DETECTOR_DURATION = Histogram "synod_detector_duration_seconds" ["detector", "phase"] "Time that a detector took for a request, by phase";
     DETECTOR_READY = Gauge "synod_detector_ready" ["detector"] "Whether a detector can vote";
+    DETECTOR_PAUSED = Gauge "synod_detector_paused" ["detector"] "Whether a detector is not asked because it failed again and again: 1 until it works on its golden rows, 2 until it is released";
     DETECTOR_INSTANCES = Gauge "synod_detector_instances" ["detector", "state"] "Sandboxes of a detector";
     DETECTOR_MEMORY = Gauge "synod_detector_memory_bytes" ["detector"] "Memory of a detector's sandboxes, each as it was after its last call";
     DETECTOR_RETIRED = Counter "synod_detector_instances_retired" ["detector", "reason"] "Sandboxes that were dropped, by reason";

@@ -202,22 +202,22 @@ fn leftovers_are_ignored_and_cleaned() {
 #[test]
 fn labels_move_together_and_back() {
     let bench = Bench::new();
-    for detector in ["forest", "lof"] {
+    for detector in ["forest", "density"] {
         for artifact in [b"one", b"two"] {
             bench.registry.publish(detector, artifact, |_| ()).unwrap();
         }
     }
-    bench.registry.go_live(&[("forest", 1), ("lof", 1)], "ann", "fit").unwrap();
+    bench.registry.go_live(&[("forest", 1), ("density", 1)], "ann", "fit").unwrap();
     bench.registry.propose("forest", Some(2), "bob").unwrap();
     let labels = bench.registry.labels_of("forest").unwrap();
     assert_eq!((labels.live, labels.candidate, labels.proposed_by.as_deref()), (Some(1), Some(2), Some("bob")));
-    assert!(bench.registry.go_live(&[("forest", 2), ("lof", 3)], "ann", "promote").is_err());
+    assert!(bench.registry.go_live(&[("forest", 2), ("density", 3)], "ann", "promote").is_err());
     assert_eq!(bench.registry.live_version("forest").unwrap(), Some(1), "all or none");
-    bench.registry.go_live(&[("forest", 2), ("lof", 2)], "ann", "promote").unwrap();
+    bench.registry.go_live(&[("forest", 2), ("density", 2)], "ann", "promote").unwrap();
     let labels = bench.registry.labels_of("forest").unwrap();
     assert_eq!((labels.live, labels.previous, labels.candidate, labels.proposed_by), (Some(2), Some(1), None, None));
-    bench.registry.go_live(&[("forest", 1), ("lof", 1)], "eve", "rollback").unwrap();
-    assert_eq!((bench.registry.live_version("forest").unwrap(), bench.registry.live_version("lof").unwrap()), (Some(1), Some(1)));
+    bench.registry.go_live(&[("forest", 1), ("density", 1)], "eve", "rollback").unwrap();
+    assert_eq!((bench.registry.live_version("forest").unwrap(), bench.registry.live_version("density").unwrap()), (Some(1), Some(1)));
     let acts = bench.registry.acts().unwrap();
     let told: Vec<_> =
         acts.iter().filter(|(of, _)| of == "forest").map(|(_, act)| (act.by.as_str(), act.act.as_str(), act.from, act.to)).collect();

@@ -32,7 +32,16 @@ fn readiness() -> Vec<Panel> {
             "Whether a detector can vote. Normal is yes. One that does not start is tried again every ten seconds; the log line \
              of it says why.",
         )
-        .query(of_detectors(&names::DETECTOR_READY).now().by("min", &["detector"]), "{{detector}}"),
+        .query(of_detectors(&names::DETECTOR_READY).now().by("min", &["detector"]), "{{detector}}")
+        .wide(3),
+        Panel::lines(
+            "Paused",
+            Unit::Count,
+            "Whether a detector is not asked, because it failed again and again. Normal is 0. At 1 it is tried on its golden rows with growing pauses; \
+             at 2 it is in quarantine until somebody releases it, or another model takes its place.",
+        )
+        .query(of_detectors(&names::DETECTOR_PAUSED).now().by("max", &["detector"]), "{{detector}}")
+        .wide(3),
         Panel::lines(
             "Sandboxes",
             Unit::Count,
@@ -40,25 +49,25 @@ fn readiness() -> Vec<Panel> {
              requests queue: raise limits.instances, if there are processors for them.",
         )
         .query(of_detectors(&names::DETECTOR_INSTANCES).with("state", "live").now().sum_by(&["detector"]), "{{detector}} live")
-        .query(of_detectors(&names::DETECTOR_INSTANCES).with("state", "idle").now().sum_by(&["detector"]), "{{detector}} idle"),
+        .query(of_detectors(&names::DETECTOR_INSTANCES).with("state", "idle").now().sum_by(&["detector"]), "{{detector}} idle")
+        .wide(6),
         Panel::lines(
             "Memory of sandboxes",
             Unit::Bytes,
             "Memory that a detector's sandboxes have. Normal is the model's size for each sandbox, and flat. A detector that grows towards \
              limits.memory of each will be ended there, and abstains (memory).",
         )
-        .query(of_detectors(&names::DETECTOR_MEMORY).now().sum_by(&["detector"]), "{{detector}}"),
+        .query(of_detectors(&names::DETECTOR_MEMORY).now().sum_by(&["detector"]), "{{detector}}")
+        .wide(6),
         Panel::lines(
             "Sandboxes dropped",
             Unit::PerSecond,
             "Sandboxes a second that were dropped, by reason. worn is normal: they are renewed after so many calls. timeout, trap, memory and \
              bad_output are failures of the plugin: each cost a start of a new one.",
         )
-        .query(rate(&names::DETECTOR_RETIRED, &["detector", "reason"]), "{{detector}} {{reason}}"),
+        .query(rate(&names::DETECTOR_RETIRED, &["detector", "reason"]), "{{detector}} {{reason}}")
+        .wide(6),
     ]
-    .into_iter()
-    .map(|panel| panel.wide(6))
-    .collect()
 }
 
 fn votes() -> Vec<Panel> {

@@ -8,7 +8,7 @@ use synod_gateway::telemetry::names;
 pub(super) const BROKEN: [&str; 5] = ["trap", "timeout", "memory", "bad_output", "instantiation"];
 
 pub(super) fn rules() -> RuleFile {
-    RuleFile::of_alerts("detectors", "Whether detectors vote.", vec![skipped(), fails()])
+    RuleFile::of_alerts("detectors", "Whether detectors vote.", vec![skipped(), paused(), fails()])
 }
 
 fn skipped() -> Alert {
@@ -18,6 +18,17 @@ fn skipped() -> Alert {
         .says(
             "The detector {{ $labels.detector }} of {{ $labels.instance }} does not vote",
             "Its plugin does not start, or it has no model that fits the configuration. Verdicts are made without it; it is tried again every ten seconds.",
+        )
+}
+
+fn paused() -> Alert {
+    Alert::new("SynodDetectorPaused", Severity::Warning, Board::Detectors)
+        .when(format!("{} > 0", series(&names::DETECTOR_PAUSED, "")))
+        .hold("1m")
+        .says(
+            "The detector {{ $labels.detector }} of {{ $labels.instance }} is not asked: it failed again and again",
+            "Verdicts are made without it. It is tried on its golden rows, with growing pauses; a value of 2 says that it is in quarantine until somebody \
+             releases it, or another model takes its place.",
         )
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::settings::Count;
-use crate::tests::rows;
+use crate::testing::rows;
 use ndarray::{Axis, array, concatenate};
 
 fn settings(neighbours: f64) -> Settings {
@@ -86,8 +86,7 @@ fn any_damage_is_found() {
         ("a row twice", |reference| {
             let mut order = reference.tree.order().to_vec();
             order[1] = order[0];
-            let rows: Vec<f64> = (0..60).flat_map(|position| reference.tree.row(position)).collect();
-            reference.tree = Tree::from_sorted(3, order, &rows);
+            reference.tree = Tree::from_sorted(3, order, reference.tree.rows().to_vec(), true);
         }),
     ];
     let whole = || build(&rows(60, 3), &settings(4.0));

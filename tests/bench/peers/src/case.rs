@@ -1,7 +1,7 @@
 //! One fitted detector, in the sandbox and natively, and the rounds in which it is measured.
 
 use crate::Failed;
-use crate::native::{self, Native};
+use crate::native::{self, Graph, Native};
 use crate::rows::{self, Rows};
 use serde::Serialize;
 use std::path::Path;
@@ -19,14 +19,15 @@ pub(crate) struct Facts {
     pub(crate) plugin: String,
     pub(crate) fit_ms: f64,
     pub(crate) model_bytes: usize,
-    /// Whether it can be measured natively.
-    pub(crate) native: bool,
+    /// Where it can be measured: `sandbox`, `native`, and `tract` for a graph in tract by itself, natively.
+    pub(crate) places: Vec<&'static str>,
 }
 
 pub(crate) struct Case {
     pub(crate) facts: Facts,
     pool: Pool,
     native: Option<Box<dyn Native>>,
+    tract: Option<Box<dyn Native>>,
     queries: Rows,
 }
 
@@ -60,10 +61,13 @@ impl Case {
         let model: Arc<[u8]> = plugin.fit(&request, &plenty, &mut |_, _| {})?.into();
         let fit_ms = begun.elapsed().as_secs_f64() * 1e3;
         let native = native::load(&name, &model).transpose()?;
-        let facts = Facts { plugin: name, fit_ms, model_bytes: model.len(), native: native.is_some() };
+        let tract = artifact.filter(|_| name == "onnx").map(|file| Box::new(Graph::new(file)) as Box<dyn Native>);
+        let places = [("sandbox", true), ("native", native.is_some()), ("tract", tract.is_some())];
+        let places = places.into_iter().filter(|(_, there)| *there).map(|(place, _)| place).collect();
+        let facts = Facts { plugin: name, fit_ms, model_bytes: model.len(), places };
         // As in service: the limits are on.
         let pool = plugin.pool(model, &PoolLimits { call: plenty, ..PoolLimits::default() })?;
-        let case = Self { facts, pool, native, queries };
+        let case = Self { facts, pool, native, tract, queries };
         case.compare()?;
         Ok(case)
     }
@@ -74,11 +78,8 @@ impl Case {
         let sandboxed = self.pool.score(*width, values)?.scores;
         let natively = native.score(*width, values)?;
         match sandboxed.iter().zip(&natively).position(|(one, other)| one.to_bits() != other.to_bits()) {
-            // tract chooses other kernels for other processors.
-            Some(row) if self.facts.plugin != "onnx" => {
-                Err(format!("row {row} has the score {} in the sandbox and {} natively", sandboxed[row], natively[row]).into())
-            }
-            _ => Ok(()),
+            Some(row) => Err(format!("row {row} has the score {} in the sandbox and {} natively", sandboxed[row], natively[row]).into()),
+            None => Ok(()),
         }
     }
 
@@ -95,9 +96,10 @@ impl Case {
         })
     }
 
-    /// Nanoseconds a row of the same code without a sandbox.
-    pub(crate) fn native_round(&self, batch: usize) -> Result<f64, Failed> {
-        let native = self.native.as_ref().ok_or_else(|| format!("{} is not compiled in", self.facts.plugin))?;
+    /// Nanoseconds a row of the same code without a sandbox, or of tract.
+    pub(crate) fn native_round(&self, place: &str, batch: usize) -> Result<f64, Failed> {
+        let native = if place == "tract" { &self.tract } else { &self.native };
+        let native = native.as_ref().ok_or_else(|| format!("{} cannot be measured in the place {place}", self.facts.plugin))?;
         self.round(batch, |width, values| {
             std::hint::black_box(native.score(width, values)?);
             Ok(())

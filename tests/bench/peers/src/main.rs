@@ -30,8 +30,7 @@ enum Command {
         #[arg(long)]
         output: PathBuf,
     },
-    /// Fit a detector, say `{"fit_ms", "model_bytes", "native"}`, and then for each line `sandbox BATCH` or `native BATCH` how many nanoseconds
-    /// a row takes, best of the passes of about a twentieth of a second.
+    /// Fit a detector, say `{"fit_ms", "model_bytes", "places"}`, and then for each line `PLACE BATCH` how many nanoseconds a row takes, best of the passes of about a twentieth of a second.
     Serve {
         /// The plugin's component.
         #[arg(long)]
@@ -78,8 +77,7 @@ fn serve(case: &Case) -> Result<(), Failed> {
         let batch = batch.parse()?;
         let nanoseconds = match place {
             "sandbox" => case.sandbox_round(batch)?,
-            "native" => case.native_round(batch)?,
-            _ => return Err(format!("{place:?} is neither `sandbox` nor `native`").into()),
+            place => case.native_round(place, batch)?,
         };
         writeln!(output, "{nanoseconds}")?;
         output.flush()?;

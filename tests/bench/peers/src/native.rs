@@ -1,7 +1,9 @@
 //! The plugins' detectors as ordinary Rust: what the sandbox is measured against.
 
 use ndarray::ArrayView2;
+use std::{cell::RefCell, collections::HashMap};
 use synod_sdk::{Detector, Error};
+use tract_onnx::{prelude::*, tract_hir::infer::InferenceFact};
 
 /// A loaded model, whatever its detector.
 pub(crate) trait Native {
@@ -33,4 +35,42 @@ pub(crate) fn load(plugin: &str, model: &[u8]) -> Option<Result<Box<dyn Native>,
         _ => return None,
     };
     Some(load(model))
+}
+
+/// A graph in tract by itself, optimised for each number of rows that it gets: what the plugin `onnx` is measured against.
+pub(crate) struct Graph {
+    file: Vec<u8>,
+    states: RefCell<HashMap<usize, TypedSimpleState>>,
+}
+
+impl Graph {
+    pub(crate) fn new(file: &[u8]) -> Self {
+        Self { file: file.to_vec(), states: RefCell::default() }
+    }
+
+    fn state(&self, shape: [usize; 2]) -> TractResult<TypedSimpleState> {
+        let graph = tract_onnx::onnx().model_for_read(&mut self.file.as_slice())?;
+        let first = graph.output_outlets()?[0];
+        let graph = graph.with_output_outlets(&[first])?.with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape))?;
+        graph.into_optimized()?.into_runnable()?.spawn()
+    }
+
+    fn run(&self, width: usize, values: &[f64]) -> TractResult<Vec<f64>> {
+        let shape = [values.len() / width, width];
+        let mut states = self.states.borrow_mut();
+        if !states.contains_key(&shape[0]) {
+            states.insert(shape[0], self.state(shape)?);
+        }
+        let state = states.get_mut(&shape[0]).ok_or_else(|| TractError::msg("there is no graph"))?;
+        let single: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+        let answer = state.run(tvec!(Tensor::from_shape(&shape, &single)?.into_tvalue()))?;
+        Ok(answer[0].try_as_plain_ram()?.as_slice::<f32>()?.iter().copied().map(f64::from).collect())
+    }
+}
+
+impl Native for Graph {
+    /// The graph's answers: a score would be made of them.
+    fn score(&self, width: usize, values: &[f64]) -> Result<Vec<f64>, Error> {
+        self.run(width, values).map_err(|error| Error::Artifact(format!("{error:#}")))
+    }
 }

@@ -16,7 +16,7 @@ pub(super) fn promote(arguments: &PromoteModels) -> Result<(), CommandError> {
             versions.extend(at.registry.labels_of(&detector.name)?.candidate.map(|version| (detector.name.clone(), version)));
         }
         if versions.is_empty() {
-            return Err(CommandError::Usage("there is no candidate: name versions, as isolation-forest=4".into()));
+            return Err(CommandError::Usage("there is no candidate: name versions, as forest=4".into()));
         }
     }
     for (detector, version) in &arguments.versions {

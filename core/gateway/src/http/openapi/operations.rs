@@ -69,6 +69,7 @@ pub(super) fn describe(config: &Config, method: &str, path: &str) -> Option<Desc
         ("GET", "/v1/detectors/{detector}/versions/{version}/card") => models::card(config),
         ("POST", "/v1/detectors/{detector}/versions/{version}/propose") => models::propose(config),
         ("POST", "/v1/detectors/{detector}/versions/{version}/promote") => models::promote_one(config),
+        ("POST", "/v1/detectors/{detector}/release") => service::release(config),
         ("POST", "/v1/models/promote") => models::promote(),
         ("POST", "/v1/models/rollback") => models::rollback(),
         ("POST", "/v1/configuration/reload") => models::reload(),

@@ -1,14 +1,14 @@
 //! What is counted of each detector.
 
 use super::registering::{Registries, Timing, Timings, scores};
-use crate::engine::{Call, Detector, MISSING_FEATURE, NOT_READY};
+use crate::engine::{Call, Detector, MISSING_FEATURE, NOT_READY, PAUSED};
 use crate::telemetry::names;
 use crate::telemetry::tracing::sampled_trace_id;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use synod_detection::Ballot;
+use synod_detection::{Ballot, Circuit};
 use synod_host::{Failure, Retired};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -59,6 +59,7 @@ struct OfDetector {
     instantiating: Timing,
     scoring: Timing,
     ready: Gauge,
+    paused: Gauge,
     idle: Gauge,
     live: Gauge,
     memory: Gauge,
@@ -68,7 +69,7 @@ struct OfDetector {
 
 /// Why a detector can abstain.
 fn reasons() -> impl Iterator<Item = &'static str> {
-    Failure::REASONS.into_iter().chain([NOT_READY, MISSING_FEATURE])
+    Failure::REASONS.into_iter().chain([NOT_READY, PAUSED, MISSING_FEATURE])
 }
 
 /// The families that a detector takes its metrics from.
@@ -80,6 +81,7 @@ pub(super) struct Families {
     scores: Family<DetectorLabels, Histogram, fn() -> Histogram>,
     phases: Timings<PhaseLabels>,
     ready: Family<DetectorLabels, Gauge>,
+    paused: Family<DetectorLabels, Gauge>,
     instances: Family<InstanceLabels, Gauge>,
     memory: Family<DetectorLabels, Gauge>,
     retired: Family<ReasonLabels, Counter>,
@@ -93,6 +95,7 @@ impl Families {
             scores: registries.histograms(&names::DETECTOR_SCORE, scores),
             phases: registries.timings(&names::DETECTOR_DURATION),
             ready: registries.gauges(&names::DETECTOR_READY),
+            paused: registries.gauges(&names::DETECTOR_PAUSED),
             instances: registries.gauges(&names::DETECTOR_INSTANCES),
             memory: registries.gauges(&names::DETECTOR_MEMORY),
             retired: registries.counters(&names::DETECTOR_RETIRED),
@@ -114,6 +117,7 @@ impl Families {
             instantiating: phase("instantiating"),
             scoring: phase("scoring"),
             ready: self.ready.get_or_create_owned(&labels),
+            paused: self.paused.get_or_create_owned(&labels),
             idle: instances("idle"),
             live: instances("live"),
             memory: self.memory.get_or_create_owned(&labels),
@@ -137,6 +141,7 @@ impl Families {
     pub(super) fn forget(&self, names: &[&str]) {
         for name in names.iter().copied().map(str::to_owned) {
             self.ready.remove(&DetectorLabels { detector: name.clone() });
+            self.paused.remove(&DetectorLabels { detector: name.clone() });
             self.memory.remove(&DetectorLabels { detector: name.clone() });
             for state in ["idle", "live"] {
                 self.instances.remove(&InstanceLabels { detector: name.clone(), state });
@@ -174,6 +179,11 @@ impl OfDetectors {
     pub(super) fn show(&self, detectors: &[Arc<Detector>]) {
         for (of, detector) in self.each.iter().zip(detectors) {
             of.ready.set(i64::from(detector.is_ready()));
+            of.paused.set(match detector.circuit() {
+                Circuit::Closed { .. } => 0,
+                Circuit::Open { .. } => 1,
+                Circuit::Quarantined => 2,
+            });
             let Some(facts) = detector.pool().map(|pool| pool.facts()) else { continue };
             of.idle.set(facts.idle as i64);
             of.live.set(facts.live as i64);

@@ -93,8 +93,8 @@ impl Families {
     /// Begins to measure against what these detectors were fitted on. What was shown before is shown no longer.
     pub(super) fn of_all(&self, detectors: &[Arc<Detector>], features: &[Seen], drift: Drift) -> OfDrift {
         let Self { missing, feature_psi, feature_distance, score_psi, score_distance, rows } = self;
-        [feature_psi, feature_distance].map(Family::clear);
-        [score_psi, score_distance].map(Family::clear);
+        [feature_psi, feature_distance].into_iter().for_each(Family::clear);
+        [score_psi, score_distance].into_iter().for_each(Family::clear);
         let labels = |seen: &Seen| FeatureLabels { feature: seen.name.clone() };
         // A text that had no category in the training rows has no column.
         let features: Vec<&Seen> = features.iter().filter(|seen| !seen.columns.is_empty()).take(MOST_FEATURES).collect();

@@ -67,7 +67,7 @@ impl OfLabels {
         }
         show(&self.precision, &[], quality.policy.precision());
         show(&self.recall, &[], quality.policy.recall());
-        self.of_detectors.each_ref().map(Family::clear);
+        self.of_detectors.iter().for_each(Family::clear);
         for labels in detectors.iter().map(|detector| DetectorLabels { detector: detector.name().to_owned() }) {
             // A detector of an earlier configuration is none of these, so that there are never more than are configured.
             let votes = quality.detectors.iter().find(|(name, ..)| *name == labels.detector).map(|(_, votes, _)| votes);

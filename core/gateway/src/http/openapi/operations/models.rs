@@ -70,7 +70,7 @@ pub(super) fn promote() -> Description {
     let words = "Has versions judge, all from the same moment on. They are loaded and their golden rows are scored before; if that fails, what judges \
                  goes on.";
     Description::new("promoteVersions", MODELS, "Promote versions", words)
-        .body(body("Which.", "PromoteRequest", json!({"versions": {"isolation-forest": "candidate"}})))
+        .body(body("Which.", "PromoteRequest", json!({"versions": {"forest": "candidate"}})))
         .answer(200, in_force())
         .problems(of_moving())
         .problems([Problem::invalid_request("no detector has such a version"), needs_another()])
@@ -78,7 +78,7 @@ pub(super) fn promote() -> Description {
 
 pub(super) fn rollback() -> Description {
     Description::new("rollbackVersions", MODELS, "Take versions back", "Has the versions judge again that judged before.")
-        .body(body("Of which detectors; of all, if none is named.", "RollbackRequest", json!({"detectors": ["isolation-forest"]})))
+        .body(body("Of which detectors; of all, if none is named.", "RollbackRequest", json!({"detectors": ["forest"]})))
         .answer(200, in_force())
         .problems(of_moving())
         .problems([Problem::invalid_request("no detector has such a version")])
@@ -113,7 +113,7 @@ fn in_force() -> ResponseBuilder {
 
 fn of_reading() -> [Problem; 3] {
     [
-        Problem::no_model_version("detector `isolation-forest`, version `9`: there is no such version"),
+        Problem::no_model_version("detector `forest`, version `9`: there is no such version"),
         Problem::not_stored("the models cannot be read or stored at the moment"),
         Problem::too_many_reads(),
     ]
@@ -121,9 +121,9 @@ fn of_reading() -> [Problem; 3] {
 
 fn of_moving() -> [Problem; 3] {
     [
-        Problem::no_model_version("detector `isolation-forest`, version `9`: there is no such version"),
+        Problem::no_model_version("detector `forest`, version `9`: there is no such version"),
         Problem::cannot_load(
-            "detector isolation-forest, version 4: bad_output: golden row 0 has the raw score 0.4, and had 0.5 when the model was fitted",
+            "detector forest, version 4: bad_output: golden row 0 has the raw score 0.4, and had 0.5 when the model was fitted",
         ),
         busy(),
     ]
@@ -134,5 +134,5 @@ fn busy() -> Problem {
 }
 
 fn needs_another() -> Problem {
-    Problem::needs_another("isolation-forest, version 4: you made or proposed it, and somebody else has to promote it")
+    Problem::needs_another("forest, version 4: you made or proposed it, and somebody else has to promote it")
 }

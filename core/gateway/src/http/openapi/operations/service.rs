@@ -2,6 +2,7 @@
 
 use super::{DETECTORS, SERVICE, anything, header, json, parameter, plain};
 use crate::access::Permission;
+use crate::config::Config;
 use crate::http::Problem;
 use crate::http::openapi::operation::Description;
 use crate::http::openapi::shape::{list, named, of, one_of, text};
@@ -13,6 +14,14 @@ use utoipa::openapi::{ContentBuilder, Type};
 pub(super) fn detectors() -> Description {
     Description::new("listDetectors", DETECTORS, "List the detectors", "Which detectors there are, and what they rest on.")
         .answer(200, json("All of them, in the order of their votes.", list(named("Detector"))))
+}
+
+pub(super) fn release(config: &Config) -> Description {
+    let words = "Has a detector asked again that failed again and again (`paused`), or is in quarantine for it, whatever was counted.";
+    Description::new("releaseDetector", DETECTORS, "Release a detector", words)
+        .parameters([super::detector(config)])
+        .answer(204, ResponseBuilder::new().description("It is asked."))
+        .problems([Problem::no_detector("nobody", &["forest"])])
 }
 
 pub(super) fn alive() -> Description {

@@ -9,10 +9,10 @@
 use crate::four::Four;
 
 /// Rows of a block.
-pub(crate) const ROWS: usize = 8;
+pub const ROWS: usize = 8;
 
 /// One number of each row of a block.
-pub(crate) type Lane = [f32; ROWS];
+pub type Lane = [f32; ROWS];
 
 /// Inputs that one turn of a loop takes.
 const TURN: usize = 4;
@@ -21,21 +21,21 @@ const TURN: usize = 4;
 const OUTPUTS: usize = 4;
 
 /// One number for each of four outputs.
-pub(crate) type Quad = [f32; OUTPUTS];
+pub type Quad = [f32; OUTPUTS];
 
 /// The number of features that so many take with their padding.
-pub(crate) fn padded(width: usize) -> usize {
+pub fn padded(width: usize) -> usize {
     width.next_multiple_of(OUTPUTS)
 }
 
 /// How many quads hold so many numbers.
-pub(crate) fn quads(count: usize) -> usize {
+pub fn quads(count: usize) -> usize {
     count.div_ceil(OUTPUTS)
 }
 
 /// A matrix of inputs by outputs: for each quad of outputs the weights of all inputs, one after the other. Padding is zero.
 #[derive(Debug, Clone)]
-pub(crate) struct Tiles {
+pub struct Tiles {
     /// At least one.
     inputs: usize,
     weights: Vec<Quad>,
@@ -43,27 +43,27 @@ pub(crate) struct Tiles {
 
 impl Tiles {
     /// Zeros, for so many inputs and outputs; at least one each.
-    pub(crate) fn zeros(inputs: usize, outputs: usize) -> Self {
+    pub fn zeros(inputs: usize, outputs: usize) -> Self {
         Self { inputs, weights: vec![[0.0; OUTPUTS]; inputs * quads(outputs)] }
     }
 
     /// The weight from an input to an output.
-    pub(crate) fn weight(&self, input: usize, output: usize) -> f32 {
+    pub fn weight(&self, input: usize, output: usize) -> f32 {
         self.weights[output / OUTPUTS * self.inputs + input][output % OUTPUTS]
     }
 
     /// The weight from an input to an output.
-    pub(crate) fn weight_mut(&mut self, input: usize, output: usize) -> &mut f32 {
+    pub fn weight_mut(&mut self, input: usize, output: usize) -> &mut f32 {
         &mut self.weights[output / OUTPUTS * self.inputs + input][output % OUTPUTS]
     }
 
     /// All weights, padding included, in an order that depends on the shape alone.
-    pub(crate) fn values(&self) -> &[Quad] {
+    pub fn values(&self) -> &[Quad] {
         &self.weights
     }
 
     /// All weights, padding included, in the order of [`Tiles::values`].
-    pub(crate) fn values_mut(&mut self) -> &mut [Quad] {
+    pub fn values_mut(&mut self) -> &mut [Quad] {
         &mut self.weights
     }
 
@@ -74,7 +74,7 @@ impl Tiles {
 
     /// `answers = answer(start + rows · self)` for blocks of rows, block by block. A block has as many lanes as there are inputs, and as many
     /// answers as outputs, padded.
-    pub(crate) fn multiply(&self, blocks: &[Lane], start: &[Quad], answers: &mut [Lane], answer: impl Fn(Four) -> Four) {
+    pub fn multiply(&self, blocks: &[Lane], start: &[Quad], answers: &mut [Lane], answer: impl Fn(Four) -> Four) {
         let (answers, _) = answers.as_chunks_mut::<OUTPUTS>();
         for (output, (tile, start)) in self.weights.chunks_exact(self.inputs).zip(start).enumerate() {
             let answers = answers[output..].iter_mut().step_by(self.outputs());
@@ -85,7 +85,7 @@ impl Tiles {
     }
 
     /// The same for one row. There are at least as many numbers as inputs.
-    pub(crate) fn multiply_row(&self, row: &[f32], start: &[Quad], answers: &mut [Quad], answer: impl Fn(Four) -> Four) {
+    pub fn multiply_row(&self, row: &[f32], start: &[Quad], answers: &mut [Quad], answer: impl Fn(Four) -> Four) {
         let row = &row[..self.inputs];
         let (fours, rest) = start.as_chunks::<4>();
         let (four_answers, rest_answers) = answers.as_chunks_mut::<4>();
@@ -101,7 +101,7 @@ impl Tiles {
     }
 
     /// `self = rowsᵀ · deltas`, for as many blocks of rows as of deltas.
-    pub(crate) fn outer(&mut self, rows: &[Lane], deltas: &[Lane]) {
+    pub fn outer(&mut self, rows: &[Lane], deltas: &[Lane]) {
         let (inputs, outputs) = (padded(self.inputs), self.outputs() * OUTPUTS);
         for (output, tile) in self.weights.chunks_exact_mut(self.inputs).enumerate() {
             for (place, weights) in tile.chunks_mut(2).enumerate() {
@@ -113,7 +113,7 @@ impl Tiles {
     }
 
     /// `self = otherᵀ`, for `other` with as many inputs as this has outputs, and the reverse.
-    pub(crate) fn transpose(&mut self, other: &Self) {
+    pub fn transpose(&mut self, other: &Self) {
         for (place, weights) in self.weights.iter_mut().enumerate() {
             let (first, input) = (place / self.inputs * OUTPUTS, place % self.inputs);
             let count = OUTPUTS.min(other.inputs - first);
@@ -130,13 +130,13 @@ fn part<const COUNT: usize>(block: &[Lane], from: usize) -> &[Lane; COUNT] {
 
 /// A lane in vectors.
 #[inline(always)]
-fn halves([a, b, c, d, e, f, g, h]: Lane) -> [Four; 2] {
+pub(crate) fn halves([a, b, c, d, e, f, g, h]: Lane) -> [Four; 2] {
     [Four::of([a, b, c, d]), Four::of([e, f, g, h])]
 }
 
 /// The inverse of [`halves`].
 #[inline(always)]
-fn whole([first, second]: [Four; 2]) -> Lane {
+pub(crate) fn whole([first, second]: [Four; 2]) -> Lane {
     let ([a, b, c, d], [e, f, g, h]) = (first.numbers(), second.numbers());
     [a, b, c, d, e, f, g, h]
 }
