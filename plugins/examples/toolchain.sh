@@ -20,8 +20,8 @@ want() {
 
 # Whether what the component is made of is as it was when it was built last. The arguments are what else it depends on.
 unchanged() {
-    inputs=$({ git ls-files -z --cached --others --exclude-standard . "$wit" ../toolchain.sh "$root/plugins/componentize/src" |
-        xargs -0 sha256sum; printf '%s\n' "$@"; } | sha256sum)
+    inputs=$({ find . "$wit" ../toolchain.sh "$root/plugins/componentize/src" -name __pycache__ -prune -o -type f -print0 |
+        LC_ALL=C sort -z | xargs -0 sha256sum | cut -d ' ' -f 1; printf '%s\n' "$@"; } | sha256sum)
     [ -f "$tools/$name.wasm" ] && [ "$(cat "$tools/inputs" 2>/dev/null)" = "$inputs" ]
 }
 

@@ -34,7 +34,6 @@ impl Example {
 
     /// Whether it is built.
     fn is_built(&self) -> bool {
-        // The component goes where the server looks for its plugins, whatever this test's own environment says.
         let built = Command::new("bash").arg(self.folder().join("build.sh")).output().unwrap();
         let said = String::from_utf8_lossy(&built.stderr);
         if built.status.code() == Some(NO_TOOL) {
