@@ -2,7 +2,7 @@
 # Builds plugins/dist/example-go.wasm with the standard Go toolchain, 1.25 or newer; its one module is pinned by go.mod and go.sum.
 . "$(dirname "$0")/../toolchain.sh"
 
-how="install Go 1.25 or newer (Debian 13: apt-get install -t trixie-backports golang-go)"
+how="install Go 1.25 or newer (apt-get install golang-go where that is new enough; in Debian 12 and 13 it is not)"
 want go "$how"
 version=$(go env GOVERSION)
 printf 'go1.25\n%s\n' "$version" | sort -V -C || { say "$version is too old: $how"; exit 3; }
