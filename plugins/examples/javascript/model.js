@@ -21,7 +21,7 @@ export const fromBytes = (bytes) => {
   require(read !== null && typeof read === 'object', 'it is no object');
   if (read.format !== FORMAT) throw new Error(`the model is of format ${read.format}, this plugin reads ${FORMAT}: fit it again`);
   const { width, rows, smoothing, pairs } = read;
-  require(count(width) && count(rows) && smoothing > 0 && Array.isArray(pairs) && pairs.length > 0, 'a number or the pairs are missing');
+  require(count(width) && count(rows) && Number.isFinite(smoothing) && smoothing > 0 && Array.isArray(pairs) && pairs.length > 0, 'a number or the pairs are missing');
   for (const pair of pairs) {
     require(pair?.columns?.length === 2 && pair.columns.every((column) => Number.isSafeInteger(column) && column >= 0 && column < width), 'columns');
     require(typeof pair.seen === 'object' && pair.seen !== null && Object.values(pair.seen).every((times) => count(times) && times <= rows), 'counts');

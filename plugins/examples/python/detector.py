@@ -8,6 +8,7 @@ Plain Python: what is here runs and is tested without a sandbox, too. `app.py` s
 """
 
 import json
+import math
 from statistics import median
 
 SCHEMA = {
@@ -146,9 +147,11 @@ class PeerGroups:
     def is_whole(self):
         """Whether every group has a centre and a positive deviation for each column."""
         tables = [self.everybody, *self.groups.values()]
-        usable = lambda centre, deviation: isinstance(centre, float) and isinstance(deviation, float) and deviation > 0
+        finite = lambda number: isinstance(number, float) and math.isfinite(number)
+        usable = lambda centre, deviation: finite(centre) and finite(deviation) and deviation > 0
         return (
-            isinstance(self.cap, float)
+            finite(self.cap)
+            and isinstance(self.width, int)
             and self.width > 0
             and (self.group is None or 0 <= self.group < self.width)
             and all(len(table) == self.width and all(usable(*pair) for pair in table) for table in tables)

@@ -133,7 +133,7 @@ func (model *model) contributions(row, parts []float64) float64 {
 		parts[i] = (row[i] - model.mean[i]) * along
 		score += parts[i]
 	}
-	if score <= mostScore {
+	if score >= -mostScore && score <= mostScore {
 		return score
 	}
 	// Not finite, or nearly so: all features share the largest score.
