@@ -7,6 +7,7 @@
 //! with its first instance, before the first call.
 
 use crate::failure::LoadError;
+use crate::wasi;
 use semver::Version;
 
 // Generated: the public names come from the contract, and `unsafe` stands for what the types of the component model guarantee.
@@ -29,7 +30,7 @@ pub const VERSION: &str = "2.0.0";
 const DETECTOR: &str = "synod:detector/detector";
 const LOGGING: &str = "synod:detector/logging";
 
-/// The only interface that a plugin may import.
+/// The only interface that a plugin may import, beside those of the empty world.
 pub(crate) fn logging_interface() -> String {
     format!("{LOGGING}@{VERSION}")
 }
@@ -51,6 +52,7 @@ pub(crate) fn check<'a>(imports: impl Iterator<Item = &'a str>, exports: impl It
         match version_of(name, LOGGING) {
             Some(version) if compatible(version) => {}
             Some(_) => return Err(other_version(name)),
+            None if wasi::offered(name).is_some() => {}
             None => return Err(LoadError::ForbiddenImport { name: crate::logging::log_text(name), allowed: logging_interface() }),
         }
     }
@@ -87,6 +89,7 @@ mod tests {
             (&["synod:detector/logging@2.0.0"], detector, "fine"),
             (&[], detector, "fine"),
             (&[], &["synod:detector/detector@2.2.3"], "fine"),
+            (&["synod:detector/logging@2.0.0", "wasi:clocks/wall-clock@0.2.3"], detector, "fine"),
             (&[], &["a", "synod:detector/detector@2.0.0"], "fine"),
             (&[], &[], "the component does not export synod:detector/detector@2.0.0"),
             (&[], &["synod:detector/detectors@2.0.0"], "the component does not export synod:detector/detector@2.0.0"),
@@ -96,9 +99,9 @@ mod tests {
             (&[], &["synod:detector/detector"], "the plugin speaks synod:detector/detector, this host speaks 2.0.0"),
             (&["synod:detector/logging@3.1.0"], detector, "the plugin speaks synod:detector/logging@3.1.0, this host speaks 2.0.0"),
             (
-                &["synod:detector/logging@2.0.0", "wasi:clocks/wall-clock@0.2.3"],
+                &["synod:detector/logging@2.0.0", "wasi:sockets/tcp@0.2.3"],
                 detector,
-                "the plugin imports wasi:clocks/wall-clock@0.2.3: a plugin may import nothing but synod:detector/logging@2.0.0",
+                "the plugin imports wasi:sockets/tcp@0.2.3: a plugin may import nothing but synod:detector/logging@2.0.0 and an empty WASI 0.2",
             ),
         ];
         for (imports, exports, expected) in cases {

@@ -6,6 +6,7 @@ use crate::instance::{self, State};
 use crate::limits::COMPONENT_BYTES;
 use crate::plugin::Plugin;
 use crate::ticker::Ticker;
+use crate::wasi;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -14,8 +15,9 @@ use std::time::Duration;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-/// Core instances of one component: the SDK's components have three (the module, and two of the component model's own making).
-pub(crate) const CORE_INSTANCES: u32 = 8;
+/// Core instances of one component: the SDK's components have three (the module, and two of the component model's own making), one in
+/// Python has 38 (each of its libraries is a module).
+pub(crate) const CORE_INSTANCES: u32 = 64;
 /// Memories of one component. The SDK's components have one, and one is what [`HostSettings::instances`] counts with.
 pub(crate) const MEMORIES: u32 = 4;
 /// Tables of one component. The SDK's components have two.
@@ -188,8 +190,8 @@ impl Host {
     /// Compiles a component, or takes its code from the cache; checks that it keeps the contract; and asks it to describe itself.
     ///
     /// # Errors
-    /// When the bytes are not a component, do not keep the contract in a version that goes with this host's, import anything but the log,
-    /// or describe themselves badly.
+    /// When the bytes are not a component, do not keep the contract in a version that goes with this host's, import anything but the log
+    /// and what the empty world has of WASI 0.2, or describe themselves badly.
     pub fn load(&self, component: &[u8]) -> Result<Plugin, LoadError> {
         check_header(component)?;
         let key = CodeKey { plugin: hexadecimal(&Sha256::digest(component)), engine: self.engine_digest.clone() };
@@ -197,7 +199,8 @@ impl Host {
         let shape = code.component_type();
         let (imports, exports) = (shape.imports(&self.core.engine), shape.exports(&self.core.engine));
         contract::check(imports.map(|(name, _)| name), exports.map(|(name, _)| name))?;
-        let prepared = self.linker.instantiate_pre(&code).and_then(Prepared::new).map_err(|error| LoadError::Shape(chain(&error)))?;
+        let linker = wasi::meet(&self.linker, &self.core.engine, &code).map_err(|error| LoadError::Shape(chain(&error)))?;
+        let prepared = linker.instantiate_pre(&code).and_then(Prepared::new).map_err(|error| LoadError::Shape(chain(&error)))?;
         Plugin::describe(Arc::clone(&self.core), prepared, key.plugin)
     }
 

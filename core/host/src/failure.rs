@@ -147,11 +147,11 @@ pub enum LoadError {
         spoken: String,
     },
     /// The component needs what no plugin gets.
-    #[error("the plugin imports {name}: a plugin may import nothing but {allowed}")]
+    #[error("the plugin imports {name}: a plugin may import nothing but {allowed} and an empty WASI 0.2")]
     ForbiddenImport {
         /// The import.
         name: String,
-        /// The only one that is there.
+        /// The only one of the contract.
         allowed: String,
     },
     /// The interfaces have the right names, but other functions or types.

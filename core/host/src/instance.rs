@@ -6,6 +6,7 @@ use crate::failure::{Failure, Refusal};
 use crate::limits::{Limits, Meter, TEXT_BYTES};
 use crate::logging::{Log, LogLevel, Sink, log_text};
 use crate::ticker::ticks;
+use crate::wasi::{Denied, World};
 use std::time::Duration;
 use wasmtime::component::{Linker, WasmStr};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, StoreContextMut, Trap};
@@ -13,10 +14,11 @@ use wasmtime::{Engine, PoolConcurrencyLimitError, Store, StoreContextMut, Trap};
 /// What the host keeps beside an instance.
 pub(crate) struct State {
     meter: Meter,
-    log: Log,
+    pub(crate) log: Log,
+    pub(crate) world: World,
 }
 
-/// The host's side of the contract: the log, and nothing else.
+/// The host's side of the contract: the log, and nothing else. What a language wants of WASI is added for the component that imports it.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     // Not by the generated trait: that would copy the whole message before it could be cut.
@@ -56,7 +58,7 @@ impl Instance {
     /// Takes a place of the pooling allocator and runs the plugin's start function.
     pub(crate) fn start(program: &Program, limits: &Limits, sink: Sink) -> Result<Self, Failure> {
         let settings = &program.core.settings;
-        let mut store = Store::new(&program.core.engine, State { meter: Meter::default(), log: Log::new(sink) });
+        let mut store = Store::new(&program.core.engine, State { meter: Meter::default(), log: Log::new(sink), world: World::default() });
         store.limiter(|state| &mut state.meter);
         begin(&mut store, limits, settings.memory, settings.tick, 0);
         match program.prepared.instantiate(&mut store) {
@@ -99,6 +101,7 @@ fn begin(store: &mut Store<State>, limits: &Limits, most_memory: usize, tick: Du
     state.meter.limit = limits.memory.min(most_memory);
     state.meter.refused = false;
     state.log.begin();
+    state.world.begin();
 }
 
 /// Why the plugin stopped, if it was stopped.
@@ -113,7 +116,8 @@ fn ended(error: &wasmtime::Error, state: &State, limits: &Limits) -> Option<Fail
     if state.meter.refused {
         return Some(Failure::Memory { limit: state.meter.limit });
     }
-    trap.map(|trap| Failure::Trap { what: trap.to_string() })
+    let denied = error.downcast_ref::<Denied>().map(ToString::to_string);
+    trap.map(ToString::to_string).or(denied).map(|what| Failure::Trap { what })
 }
 
 /// The plugin's own error as a failure.

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A plugin is hostile until its answer is checked. It gets memory, stack and time by measure; it imports nothing but a log that is
-//! bounded; and whatever it does ends as a [`Failure`] with a stable reason, never as a panic, a hang or a number that is not finite. An
+//! bounded, and a WASI with nothing in it where its language asks for one; and whatever it does ends as a [`Failure`] with a stable reason, never as a panic, a hang or a number that is not finite. An
 //! instance that failed is thrown away, so that a failure does not outlive its call, and no plugin sees another's memory.
 //!
 //! This crate knows nothing of HTTP, configuration files, metrics or disk. It returns facts; others record them.
@@ -25,6 +25,7 @@ mod logging;
 mod plugin;
 mod pool;
 mod ticker;
+mod wasi;
 
 pub use contract::VERSION as CONTRACT_VERSION;
 pub use description::Description;

@@ -48,18 +48,18 @@ fn a_forbidden_import_is_refused_and_named() {
     let imports = r#"(import "synod:detector/clock@2.0.0" "now" (func (result i64)))"#;
     assert_eq!(
         refusal(&component(&module(imports, "unreachable"), &wit)),
-        "the plugin imports synod:detector/clock@2.0.0: a plugin may import nothing but synod:detector/logging@2.0.0"
+        "the plugin imports synod:detector/clock@2.0.0: a plugin may import nothing but synod:detector/logging@2.0.0 and an empty WASI 0.2"
     );
-    // A component that takes the clock of WASI.
+    // A component that wants the network.
     let wasi = wat::parse_str(
         r#"(component
-            (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock (export "now" (func (result u64)))))
+            (import "wasi:http/outgoing-handler@0.2.0" (instance $network (export "now" (func (result u64)))))
             (instance (export "synod:detector/detector@2.0.0"))
         )"#,
     );
     assert_eq!(
         refusal(&wasi.unwrap()),
-        "the plugin imports wasi:clocks/monotonic-clock@0.2.0: a plugin may import nothing but synod:detector/logging@2.0.0"
+        "the plugin imports wasi:http/outgoing-handler@0.2.0: a plugin may import nothing but synod:detector/logging@2.0.0 and an empty WASI 0.2"
     );
 }
 

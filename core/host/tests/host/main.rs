@@ -9,3 +9,4 @@ mod hostile;
 mod pool;
 mod raw;
 mod support;
+mod wasi;
