@@ -29,7 +29,7 @@ routes:
 ";
 
 /// Who has each permission that a route needs. A permission that is not here has nobody thought of.
-const WHO: [(&str, &[&str]); 12] = [
+const WHO: [(&str, &[&str]); 13] = [
     ("score:policy", &["scorer", "admin"]),
     ("score:detector/forest", &["scorer", "admin"]),
     ("read:decisions", &["viewer", "analyst", "operator", "admin"]),

@@ -20,7 +20,7 @@ use synod_detection::history::PastValues;
 use synod_detection::{Batch, Calibration, FeatureError};
 use synod_host::{Failure, Host, Plugin};
 use thiserror::Error;
-use work::Fitted;
+use work::{Fitted, Work};
 
 /// Fewest rows that a calibration is worth the name with.
 const FEWEST_HELD_OUT: usize = 20;
@@ -175,17 +175,17 @@ fn fit_from(
             rows.held_out().count()
         )));
     }
-    let fitted = work::run(config, data, detectors, &opened, &prepared, earlier, &rows, progress)?;
-    let models = detectors.iter().zip(&opened).zip(prepared).zip(fitted).zip(earlier);
-    let made =
-        |((((detector, opened), prepared), fitted), earlier): ((((&&DetectorConfig, &Opened), Learning), Fitted), &Option<Model>)| {
-            let mut model = model(config, data, detector, opened, prepared, fitted, &rows);
-            if let Some(earlier) = earlier {
-                continued(&mut model.manifest, earlier, opened.plugin.description().continues);
-            }
-            model
-        };
-    Ok(models.map(made).collect())
+    let work = Work { config, data, detectors, opened: &opened, prepared: &prepared, earlier, rows: &rows, progress, parts: 1 };
+    let fitted = work::run(work)?;
+    let mut models = Vec::with_capacity(detectors.len());
+    for (place, (learning, fitted)) in prepared.into_iter().zip(fitted).enumerate() {
+        let mut model = model(config, data, detectors[place], &opened[place], learning, fitted, &rows);
+        if let Some(earlier) = &earlier[place] {
+            continued(&mut model.manifest, earlier, opened[place].plugin.description().continues);
+        }
+        models.push(model);
+    }
+    Ok(models)
 }
 
 /// Loads a plugin and checks all that can be checked before there are rows.

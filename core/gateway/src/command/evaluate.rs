@@ -127,7 +127,7 @@ fn fitted_on_a_part(at: &Installation, loaded: &mut Loaded, share: f64, exclude_
     }
     let detectors: Vec<_> = at.config.detectors.iter().collect();
     let models = fitting::fit(&at.config, &at.host, &detectors, &loaded.dataset, &show)?;
-    Ok(at.engine(models)?)
+    at.engine(models)
 }
 
 fn report(engine: &Engine, rows: &[JudgedRow], labels: &[bool], groups: &[&str], share: f64) -> Report {

@@ -51,40 +51,33 @@ struct Done {
 /// Hears what a plugin says.
 type Log<'a> = &'a (dyn Fn(LogLevel, &str) + Sync);
 
-struct Work<'a> {
-    config: &'a Config,
-    data: &'a Dataset,
-    detectors: &'a [&'a DetectorConfig],
-    opened: &'a [Opened],
-    prepared: &'a [Learning],
+/// What is to be done.
+pub(super) struct Work<'a> {
+    pub(super) config: &'a Config,
+    pub(super) data: &'a Dataset,
+    pub(super) detectors: &'a [&'a DetectorConfig],
+    pub(super) opened: &'a [Opened],
+    pub(super) prepared: &'a [Learning],
     /// For each detector, the model to go on from, if there is one.
-    earlier: &'a [Option<Model>],
-    rows: &'a Rows,
-    progress: Progress<'a>,
+    pub(super) earlier: &'a [Option<Model>],
+    pub(super) rows: &'a Rows,
+    pub(super) progress: Progress<'a>,
     /// Into how many parts a fit may be divided.
-    parts: usize,
+    pub(super) parts: usize,
 }
 
 /// Learns all models.
 ///
 /// # Errors
 /// The first failure, in the order of the detectors. After a failure nothing new is begun.
-pub(super) fn run(
-    config: &Config,
-    data: &Dataset,
-    detectors: &[&DetectorConfig],
-    opened: &[Opened],
-    prepared: &[Learning],
-    earlier: &[Option<Model>],
-    rows: &Rows,
-    progress: Progress<'_>,
-) -> Result<Vec<Fitted>, FitError> {
+pub(super) fn run(work: Work<'_>) -> Result<Vec<Fitted>, FitError> {
+    let (detectors, rows) = (work.detectors, work.rows);
     let own_folds: Vec<usize> = (0..rows.folds.len()).filter(|fold| rows.folds[*fold].training.is_some()).collect();
     let of_detector = |detector| [None].into_iter().chain(own_folds.iter().copied().map(Some)).map(move |fold| Task { detector, fold });
     let tasks: Vec<Task> = (0..detectors.len()).flat_map(of_detector).collect();
     let processors = available_parallelism().map_or(1, usize::from);
     let parts = (processors / tasks.len().max(1)).clamp(1, MOST_PARTS);
-    let work = Work { config, data, detectors, opened, prepared, earlier, rows, progress, parts };
+    let work = Work { parts, ..work };
     let results = in_parallel(&tasks, processors, |task| work.run(*task));
     let mut done = tasks.iter().zip(results).filter_map(|(task, result)| result.map(|result| (*task, result)));
     let mut fitted: Vec<Fitted> = detectors.iter().map(|_| Fitted::default()).collect();

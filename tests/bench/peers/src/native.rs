@@ -1,7 +1,9 @@
 //! The plugins' detectors as ordinary Rust: what the sandbox is measured against.
 
 use ndarray::ArrayView2;
-use std::{cell::RefCell, collections::HashMap};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use synod_sdk::{Detector, Error};
 use tract_onnx::{prelude::*, tract_hir::infer::InferenceFact};
 
@@ -58,10 +60,10 @@ impl Graph {
     fn run(&self, width: usize, values: &[f64]) -> TractResult<Vec<f64>> {
         let shape = [values.len() / width, width];
         let mut states = self.states.borrow_mut();
-        if !states.contains_key(&shape[0]) {
-            states.insert(shape[0], self.state(shape)?);
-        }
-        let state = states.get_mut(&shape[0]).ok_or_else(|| TractError::msg("there is no graph"))?;
+        let state = match states.entry(shape[0]) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => free.insert(self.state(shape)?),
+        };
         let single: Vec<f32> = values.iter().map(|value| *value as f32).collect();
         let answer = state.run(tvec!(Tensor::from_shape(&shape, &single)?.into_tvalue()))?;
         Ok(answer[0].try_as_plain_ram()?.as_slice::<f32>()?.iter().copied().map(f64::from).collect())
