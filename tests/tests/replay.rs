@@ -58,6 +58,8 @@ fn decide(server: &Server, rows: &[Value]) -> Vec<Value> {
     answers.inspect(|answer| assert!(answer["verdict"].is_object(), "{answer}")).collect()
 }
 
+/// Audit records of a fit: three detectors that go live.
+const OF_A_FIT: u64 = 3;
 /// The audit records of a server that is started and stopped: its configuration, its start, its stop.
 const OF_A_SESSION: u64 = 3;
 
@@ -356,12 +358,12 @@ fn a_log_that_was_touched_is_found_out() {
     let (at, rows) = fitted(&with_history(), 400);
     serve(&at, &rows[..300]);
     let head = at.run("audit head").ok().output.trim().to_owned();
-    assert!(head.starts_with(&format!("{}:", 300 + OF_A_SESSION)) && head.len() == 68, "{head}");
+    assert!(head.starts_with(&format!("{}:", 300 + OF_A_FIT + OF_A_SESSION)) && head.len() == 68, "{head}");
     serve(&at, &rows[300..]);
     let clean = report(&at, &format!("audit verify --expect {head}"), 0);
     assert_eq!(
         (&clean["records"], &clean["anchors"], &clean["faults"], &clean["contents"]["decisions"]),
-        (&json!(400 + 2 * OF_A_SESSION), &json!(1), &json!([]), &json!(400))
+        (&json!(400 + OF_A_FIT + 2 * OF_A_SESSION), &json!(1), &json!([]), &json!(400))
     );
     assert_eq!(clean["head"], at.run("audit head").ok().output.trim());
 
@@ -380,7 +382,7 @@ fn a_log_that_was_touched_is_found_out() {
     at.write("heads.txt", format!("# noted\n{head} # good\n\n{other}\n"));
     let found = report(&at, "audit verify --anchors heads.txt", 3);
     assert!(found["faults"][0]["what"].as_str().unwrap().contains("the anchor does not match"), "{found}");
-    assert_eq!(found["faults"][0]["sequence"], 300 + OF_A_SESSION);
+    assert_eq!(found["faults"][0]["sequence"], 300 + OF_A_FIT + OF_A_SESSION);
     at.run("audit verify --expect 7").failed(2, &["`7` is no head"]);
     at.write("heads.txt", "300:xyz");
     at.run("audit verify --anchors heads.txt").failed(2, &["heads.txt, line 1"]);
@@ -390,7 +392,7 @@ fn a_log_that_was_touched_is_found_out() {
     append(&at, 9, [b"x".to_vec()]);
     let found = report(&at, "audit verify", 3);
     let sequences: Vec<&Value> = found["contents"]["unreadable"].as_array().unwrap().iter().map(|record| &record["sequence"]).collect();
-    let next = 401 + 2 * OF_A_SESSION;
+    let next = 401 + OF_A_FIT + 2 * OF_A_SESSION;
     assert_eq!((sequences, &found["faults"]), (vec![&json!(next), &json!(next + 1)], &json!([])), "whole, and yet no decision");
     fs::create_dir(at.path("empty")).unwrap();
     let empty = at.path("empty");
@@ -432,7 +434,7 @@ fn a_rebuilt_index_gives_the_same_answers() {
         let _ = fs::remove_file(at.path(&format!("data/{name}")));
     }
     let rebuilt = report(&at, "index rebuild", 0);
-    let records = 600 + 2 * OF_A_SESSION;
+    let records = 600 + OF_A_FIT + 2 * OF_A_SESSION;
     assert_eq!(rebuilt["records"], records, "{rebuilt}");
     assert!(at.run("index rebuild").ok().output.contains(&format!("{records} records indexed")));
     // Every event is known again by its id: it is told what was decided, and nothing is decided anew.
