@@ -66,6 +66,14 @@ fn promote(server: &Server, version: &str) -> Answer {
     server.post("/v1/models/promote", &json!({ "versions": wanted }).to_string())
 }
 
+fn await_health(server: &Server, wanted: &str) {
+    let started = Instant::now();
+    while !server.administer("/readyz?verbose").body.contains(wanted) {
+        assert!(started.elapsed() < LONGEST, "{}", server.administer("/readyz?verbose").body);
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
 fn hang_up(server: &Server) {
     assert!(Command::new("kill").arg("-HUP").arg(server.process().to_string()).status().unwrap().success());
 }
@@ -251,14 +259,14 @@ fn whatever_is_wrong_with_the_next_version_what_judges_goes_on() {
     known.go_live(&[("robust", tampered)], "mallory", "promote").unwrap();
     let _ = server.await_event(|event| event["message"].as_str().is_some_and(|text| text.contains("what judges goes on")));
     assert_eq!(votes(&server), expected);
-    let started = Instant::now();
-    while !server.administer("/readyz?verbose").body.contains("golden row 0") {
-        assert!(started.elapsed() < LONGEST, "{}", server.administer("/readyz?verbose").body);
-        thread::sleep(Duration::from_millis(100));
-    }
+    await_health(&server, "golden row 0");
     assert_eq!(server.administer("/readyz").status, 200, "it judges, and so is ready");
     let metrics = server.administer("/metrics").body;
     assert!(metrics.contains("synod_reload_failing{part=\"models\"} 1"), "{metrics}");
+    // Another detector's version takes its place, and what does not judge is still told.
+    server.post("/v1/detectors/second/versions/2/promote", "").ok();
+    await_health(&server, "golden row 0");
+    server.post("/v1/detectors/second/versions/1/promote", "").ok();
     assert!(audited(&at, "models.refused", 1)[0]["reason"].as_str().unwrap().contains("golden row 0"));
     known.go_live(&[("robust", 1)], "ann", "rollback").unwrap();
     let started = Instant::now();
