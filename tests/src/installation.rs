@@ -1,6 +1,7 @@
 //! An installation in a temporary folder: a configuration, a data directory, files, and the commands that work on them.
 
 use crate::configurations;
+use serde_json::Value;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -141,6 +142,24 @@ impl Installation {
     #[must_use]
     pub fn run_with(&self, words: &str, environment: &[(&str, &str)]) -> Ran {
         run(self.command(words).envs(environment.iter().copied()), self.folder.path())
+    }
+
+    /// The audit records of an action, oldest first, once there are so many. After a crash an opening may be recorded once more.
+    ///
+    /// # Panics
+    /// When they do not come.
+    #[track_caller]
+    pub fn audited(&self, action: &str, wanted: usize) -> Vec<Value> {
+        let started = Instant::now();
+        loop {
+            let told = self.run(&format!("audit list --format json --action {action}")).ok().output;
+            let found: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).expect("a record is JSON")).collect();
+            if found.len() >= wanted {
+                return found;
+            }
+            assert!(started.elapsed() < Duration::from_secs(30), "{found:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 

@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::{Value, json};
-use std::thread;
 use std::time::{Duration, Instant};
 use synod_tests::configurations::{patient, three_numbers, three_numbers_csv};
 use synod_tests::{Answer, Installation, Server, guests, send};
@@ -47,20 +46,6 @@ fn outcomes(server: &Server, key: &str, rows: &[&str]) -> Vec<String> {
 
 fn breakers(server: &Server, key: &str) -> Vec<Value> {
     call(server, "GET", "/v1/breakers", key, "").ok()["breakers"].as_array().unwrap().clone()
-}
-
-/// The audit records of an action, oldest first, once there are so many. After a crash an opening may be recorded once more.
-fn audited(at: &Installation, action: &str, wanted: usize) -> Vec<Value> {
-    let started = Instant::now();
-    loop {
-        let told = at.run(&format!("audit list --format json --action {action}")).ok().output;
-        let found: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        if found.len() >= wanted {
-            return found;
-        }
-        assert!(started.elapsed() < LONGEST, "{found:?}");
-        thread::sleep(Duration::from_millis(100));
-    }
 }
 
 #[track_caller]
@@ -121,7 +106,7 @@ fn beyond_the_share_blocks_are_reviewed_until_an_operator_resets_it() {
         (&line["level"], &line["tenant"], &line["outcomes"], &line["blocks"]),
         (&json!("WARN"), &json!("north"), &json!(20), &json!(20))
     );
-    let openings = audited(&at, "breaker.opened", 1);
+    let openings = at.audited("breaker.opened", 1);
     let opened = &openings[0];
     assert_eq!(openings.len(), 1);
     let id = opened["target"].as_str().unwrap().to_owned();
@@ -137,13 +122,13 @@ fn beyond_the_share_blocks_are_reviewed_until_an_operator_resets_it() {
     let reset = call(&server, "POST", &path, &of_north, "").ok();
     assert_eq!((&reset["open"], &reset["outcomes"], &reset["opened"]), (&json!(false), &json!(0), &Value::Null), "{reset}");
     assert_eq!(call(&server, "POST", &path, &operator, "").ok()["open"], false, "once more changes nothing");
-    let acts = audited(&at, "breaker.reset", 1);
+    let acts = at.audited("breaker.reset", 1);
     assert_eq!(acts.len(), 1, "what changed nothing is no act");
     assert_eq!((&acts[0]["tenant"], &acts[0]["target"]), (&json!("north"), &json!(id)));
     assert!(acts[0]["actor"].as_str().is_some() && acts[0]["address"] == "127.0.0.1", "{}", acts[0]);
     assert_eq!(outcomes(&server, &north, &[ODD; 19]), ["block"; 19], "it counts from nothing");
     assert_eq!(outcomes(&server, &north, &[CALM, ODD]), ["approve", "review"], "and opens again");
-    audited(&at, "breaker.opened", 2);
+    at.audited("breaker.opened", 2);
     server.stop();
 
     let replayed = at.run("replay --format json").ok();
@@ -175,7 +160,7 @@ fn it_stays_open_over_restarts_and_crashes_and_a_command_resets_it() {
 
     let server = serve(&at);
     assert_eq!(outcomes(&server, &north, &[ODD, CALM]), ["review", "approve"]);
-    let id = audited(&at, "breaker.opened", 1)[0]["target"].as_str().unwrap().to_owned();
+    let id = at.audited("breaker.opened", 1)[0]["target"].as_str().unwrap().to_owned();
     let listed: Value = serde_json::from_str(&at.run("breaker list --format json").ok().output).unwrap();
     assert_eq!((&listed[0]["id"], &listed[0]["tenant"], &listed[0]["opened"]["blocks"]), (&json!(id), &json!("north"), &json!(20)));
     assert!(at.run("breaker list").ok().output.contains(&id));
@@ -185,16 +170,16 @@ fn it_stays_open_over_restarts_and_crashes_and_a_command_resets_it() {
     // Beside a running server, which follows and audits it.
     let server = serve(&at);
     at.run(&format!("breaker reset {id}")).ok();
-    let acts = audited(&at, "breaker.reset", 1);
+    let acts = at.audited("breaker.reset", 1);
     assert_eq!((&acts[0]["tenant"], &acts[0]["reason"], &acts[0]["actor"]), (&json!("north"), &json!("command line"), &Value::Null));
     assert!(breakers(&server, &operator).iter().all(|breaker| breaker["open"] == false));
     assert_eq!(outcomes(&server, &north, &[ODD; 20])[18..], ["block", "review"]);
-    audited(&at, "breaker.opened", 2);
+    at.audited("breaker.opened", 2);
     server.kill();
 
     // And where none runs.
     at.run(&format!("breaker reset {id}")).ok();
-    audited(&at, "breaker.reset", 2);
+    at.audited("breaker.reset", 2);
     let server = serve(&at);
     assert_eq!(outcomes(&server, &north, &[ODD]), ["block"]);
     server.stop();

@@ -78,19 +78,6 @@ fn hang_up(server: &Server) {
     assert!(Command::new("kill").arg("-HUP").arg(server.process().to_string()).status().unwrap().success());
 }
 
-fn audited(at: &Installation, action: &str, wanted: usize) -> Vec<Value> {
-    let started = Instant::now();
-    loop {
-        let told = at.run(&format!("audit list --format json --action {action}")).ok().output;
-        let found: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        if found.len() >= wanted {
-            return found;
-        }
-        assert!(started.elapsed() < LONGEST, "{found:?}");
-        thread::sleep(Duration::from_millis(100));
-    }
-}
-
 #[test]
 fn two_hundred_swaps_under_load_fail_no_request_and_mix_no_answer() {
     const SWAPS: usize = 200;
@@ -202,7 +189,7 @@ fn what_a_command_moves_is_followed_and_what_a_request_moves_judges_when_it_is_a
     assert_eq!(at.run("models card robust").ok().output, card.body);
     server.get("/v1/detectors/nobody/versions").problem(404, "no_such_version");
 
-    let moved = audited(&at, "model.moved", 9);
+    let moved = at.audited("model.moved", 9);
     let told = |target: &str, act: &str| {
         moved.iter().any(|record| record["target"] == target && record["reason"].as_str().unwrap().starts_with(act))
     };
@@ -267,7 +254,7 @@ fn whatever_is_wrong_with_the_next_version_what_judges_goes_on() {
     server.post("/v1/detectors/second/versions/2/promote", "").ok();
     await_health(&server, "golden row 0");
     server.post("/v1/detectors/second/versions/1/promote", "").ok();
-    assert!(audited(&at, "models.refused", 1)[0]["reason"].as_str().unwrap().contains("golden row 0"));
+    assert!(at.audited("models.refused", 1)[0]["reason"].as_str().unwrap().contains("golden row 0"));
     known.go_live(&[("robust", 1)], "ann", "rollback").unwrap();
     let started = Instant::now();
     while server.administer("/readyz?verbose").body.contains("golden row 0") {
@@ -312,7 +299,7 @@ fn the_configuration_is_read_again_and_what_cannot_be_put_in_force_is_refused_by
     at.write("synod.yaml", text);
     assert_eq!(reload().status, 204);
     assert_eq!(judged_by(&server), [1, 1]);
-    assert_eq!(audited(&at, "configuration.refused", 3).len(), 3);
+    assert_eq!(at.audited("configuration.refused", 3).len(), 3);
     server.stop();
     at.run("replay").ok();
 }

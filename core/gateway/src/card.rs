@@ -104,8 +104,7 @@ fn calibration(text: &mut String, manifest: &Manifest) {
 }
 
 fn labelled(labels: &Labels, version: u64) -> String {
-    let named = [("live", labels.live), ("previous", labels.previous), ("candidate", labels.candidate)];
-    let of: Vec<&str> = named.into_iter().filter(|(_, of)| *of == Some(version)).map(|(label, _)| label).collect();
+    let of = labels.of(version);
     if of.is_empty() { "none".to_owned() } else { of.join(", ") }
 }
 

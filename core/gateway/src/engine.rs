@@ -323,6 +323,14 @@ impl Engine {
         &self.detectors
     }
 
+    /// The first detector that cannot vote, and why, as far as that is known.
+    pub fn unready(&self) -> Option<(&Detector, String)> {
+        let detector = self.detectors.iter().find(|detector| !detector.is_ready())?;
+        let why =
+            detector.trouble().map_or_else(|| "it does not start".into(), |trouble| format!("{}: {}", trouble.reason, trouble.detail));
+        Some((detector, why))
+    }
+
     /// The consensus policy.
     pub fn policy(&self) -> &Policy {
         &self.policy

@@ -245,8 +245,12 @@ impl Loader {
         let judging = versions_of(service.engine());
         match live_versions(service.config(), registry) {
             Ok(live) if live == judging => *locked(&service.models().loading.failure) = None,
-            Ok(live) => drop(self.load(&service, service.config().clone(), &live)),
-            Err(error) => self.failed(&service, &error.into(), Action::MODELS_REFUSED),
+            Ok(live) => {
+                if let Err(error) = self.load(&service, service.config().clone(), &live) {
+                    self.failed(&service, &error, Reload::Models);
+                }
+            }
+            Err(error) => self.failed(&service, &error.into(), Reload::Models),
         }
     }
 
@@ -262,9 +266,9 @@ impl Loader {
                     let live = live_versions(&config, &service.models().registry)?;
                     self.load(&service, Arc::new(config), &live)
                 });
-                Reloads::all().read(Reload::Configuration, loaded.is_ok());
-                if let Err(error) = &loaded {
-                    self.failed(&service, error, Action::CONFIGURATION_REFUSED);
+                match &loaded {
+                    Ok(()) => Reloads::all().read(Reload::Configuration, true),
+                    Err(error) => self.failed(&service, error, Reload::Configuration),
                 }
                 loaded
             }
@@ -294,16 +298,9 @@ impl Loader {
     }
 
     fn load(&self, service: &Service, config: Arc<Config>, versions: &Versions) -> Result<(), LoadError> {
-        match self.prepare(service, config, versions) {
-            Ok(next) => {
-                self.replace(service, next);
-                Ok(())
-            }
-            Err(error) => {
-                self.failed(service, &error, Action::MODELS_REFUSED);
-                Err(error)
-            }
-        }
+        let next = self.prepare(service, config, versions)?;
+        self.replace(service, next);
+        Ok(())
     }
 
     /// Makes ready what is to judge.
@@ -323,9 +320,7 @@ impl Loader {
         let models = models(&config, &service.models().registry, versions, &step)?;
         let sources = Sources { host: &self.host, archive: Some(&service.models().archive), before: Some(service.engine()) };
         let engine = Engine::from(&config, sources, models, &step)?;
-        if let Some(detector) = engine.detectors().iter().find(|detector| !detector.is_ready()) {
-            let why =
-                detector.trouble().map_or_else(|| "it does not start".into(), |trouble| format!("{}: {}", trouble.reason, trouble.detail));
+        if let Some((detector, why)) = engine.unready() {
             return Err(LoadError::Detector { detector: detector.name().to_owned(), version: detector.identity().version, why });
         }
         let configuration = archive(&service.models().archive, &config)?;
@@ -349,12 +344,13 @@ impl Loader {
         Reloads::all().read(Reload::Models, true);
     }
 
-    fn failed(&self, service: &Service, error: &LoadError, action: Action) {
+    fn failed(&self, service: &Service, error: &LoadError, part: Reload) {
         let why = error.to_string();
         tracing::error!(%error, "what was to judge cannot be loaded, and what judges goes on");
         *locked(&service.models().loading.failure) = Some(LoadFailure { at: Timestamp::now(), why: why.clone() });
+        let action = if part == Reload::Configuration { Action::CONFIGURATION_REFUSED } else { Action::MODELS_REFUSED };
         service.audit(&AuditRecord::new(action, AuditOutcome::Failed).because(&why));
-        Reloads::all().read(Reload::Models, false);
+        Reloads::all().read(part, false);
     }
 
     /// Has what was done to labels stand in the log. What cannot be stored is tried again, when this is called again.

@@ -2,7 +2,7 @@
 
 use crate::manifest::Manifest;
 use serde::Serialize;
-use synod_store::{Registry, RegistryError};
+use synod_store::{Labels, Registry, RegistryError};
 use utoipa::ToSchema;
 
 /// A version of a detector's model.
@@ -39,29 +39,33 @@ pub struct Version {
     pub recalibrated_from: Option<u64>,
 }
 
+/// One version of a detector.
+///
+/// # Errors
+/// When there is none, or the registry cannot be read.
+pub fn version(registry: &Registry, labels: &Labels, version: u64) -> Result<Version, RegistryError> {
+    let (published, manifest) = registry.manifest::<Manifest>(&labels.detector, Some(version))?;
+    Ok(Version {
+        detector: labels.detector.clone(),
+        version,
+        labels: labels.of(version),
+        sha256: published.digest,
+        bytes: published.size,
+        created: manifest.created,
+        author: manifest.author,
+        plugin: format!("{} {}", manifest.plugin.name, manifest.plugin.version),
+        data: manifest.data.file,
+        training_rows: manifest.data.training,
+        held_out_rows: manifest.calibration.held_out().len(),
+        recalibrated_from: manifest.recalibrated.map(|recalibrated| recalibrated.of_version),
+    })
+}
+
 /// All versions of a detector, in order.
 ///
 /// # Errors
 /// When the registry cannot be read.
 pub fn versions(registry: &Registry, detector: &str) -> Result<Vec<Version>, RegistryError> {
     let labels = registry.labels_of(detector)?;
-    let of = |version: u64| {
-        let (published, manifest) = registry.manifest::<Manifest>(detector, Some(version))?;
-        let named = [("live", labels.live), ("previous", labels.previous), ("candidate", labels.candidate)];
-        Ok(Version {
-            detector: detector.to_owned(),
-            version,
-            labels: named.into_iter().filter(|(_, of)| *of == Some(version)).map(|(label, _)| label).collect(),
-            sha256: published.digest,
-            bytes: published.size,
-            created: manifest.created,
-            author: manifest.author,
-            plugin: format!("{} {}", manifest.plugin.name, manifest.plugin.version),
-            data: manifest.data.file,
-            training_rows: manifest.data.training,
-            held_out_rows: manifest.calibration.held_out().len(),
-            recalibrated_from: manifest.recalibrated.map(|recalibrated| recalibrated.of_version),
-        })
-    };
-    registry.versions(detector)?.into_iter().map(of).collect()
+    registry.versions(detector)?.into_iter().map(|number| version(registry, &labels, number)).collect()
 }

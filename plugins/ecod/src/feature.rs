@@ -2,7 +2,7 @@
 
 use crate::counts::Counts;
 use crate::keys::Keys;
-use crate::logarithm::ln;
+use synod_sdk::logarithm::ln;
 use synod_sdk::{Error, Reader, Writer};
 
 /// The tail whose mean excess is the unit of distances beyond the training values: a tenth of the rows.

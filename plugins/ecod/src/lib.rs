@@ -5,7 +5,6 @@
 mod counts;
 mod feature;
 mod keys;
-mod logarithm;
 mod model;
 #[cfg(test)]
 mod parity;

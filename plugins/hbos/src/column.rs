@@ -1,7 +1,7 @@
 //! The training values of one feature, in order, and how they are divided into bins.
 
-use crate::logarithm::ln;
 use crate::parameters::{Bins, Width};
+use synod_sdk::logarithm::ln;
 
 /// Values in ascending order, and how much those before each weigh.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! What values of one feature are worth.
 
 use crate::column::Column;
-use crate::logarithm::log2;
 use crate::parameters::{BINS, Height, Outside, Parameters};
+use synod_sdk::logarithm::log2;
 use synod_sdk::{Error, Reader, Writer};
 
 /// How a value's bin is found.

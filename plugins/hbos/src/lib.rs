@@ -4,7 +4,6 @@
 
 mod column;
 mod feature;
-mod logarithm;
 mod parameters;
 #[cfg(test)]
 mod parity;

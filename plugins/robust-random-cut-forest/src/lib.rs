@@ -7,7 +7,6 @@ mod bytes;
 mod change;
 mod forest;
 mod growth;
-mod logarithm;
 mod parameters;
 #[cfg(test)]
 mod parity;

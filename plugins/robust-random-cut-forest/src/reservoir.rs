@@ -1,8 +1,8 @@
 //! Which rows a tree keeps: a weighted sample without replacement of all that ever came, by random keys of which the smallest stay (Efraimidis
 //! and Spirakis, "Weighted random sampling with a reservoir", Information Processing Letters 97, 2006).
 
-use crate::logarithm::ln;
 use crate::random::Random;
+use synod_sdk::logarithm::ln;
 
 /// A row that a tree keeps, by the number of its point.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -44,6 +44,7 @@ mod format;
 #[doc(hidden)]
 pub mod guest;
 pub mod log;
+pub mod logarithm;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod measuring;
 

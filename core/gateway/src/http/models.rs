@@ -12,7 +12,7 @@ use crate::card::{author_and_proposer, card};
 use crate::engine::Versions;
 use crate::loading::{LoadError, Order};
 use crate::manifest::Manifest;
-use crate::model_versions::{Version, versions};
+use crate::model_versions::{Version, version, versions};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -103,10 +103,8 @@ pub(super) async fn one(State(service): State<Arc<Service>>, path: VersionPath) 
     let named = named(path)?;
     let reading = move |service: &Service| {
         let (version, manifest) = found(service, &named)?;
-        let all = versions(service.models.registry(), &named.detector).map_err(|error| registry(&error))?;
-        let version = all.into_iter().find(|one| one.version == version).ok_or_else(Problem::internal)?;
         json(&InFull {
-            version,
+            version: one_of(service, &named.detector, version)?,
             parameters: manifest.parameters,
             seed: manifest.seed,
             features: manifest.view.columns().map(str::to_owned).collect(),
@@ -275,9 +273,9 @@ fn found(service: &Service, named: &Named) -> Result<(u64, Manifest), Problem> {
     Ok((version, known.manifest(&named.detector, Some(version)).map_err(|error| registry(&error))?.1))
 }
 
-fn one_of(service: &Service, detector: &str, version: u64) -> Result<Version, Problem> {
-    let all = versions(service.models.registry(), detector).map_err(|error| registry(&error))?;
-    all.into_iter().find(|one| one.version == version).ok_or_else(Problem::internal)
+fn one_of(service: &Service, detector: &str, number: u64) -> Result<Version, Problem> {
+    let known = service.models.registry();
+    known.labels_of(detector).and_then(|labels| version(known, &labels, number)).map_err(|error| registry(&error))
 }
 
 fn registry(error: &RegistryError) -> Problem {

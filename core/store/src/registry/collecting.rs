@@ -34,7 +34,7 @@ impl Registry {
             for version in &versions {
                 let version = *version;
                 let digest = self.manifest::<IgnoredAny>(&detector, Some(version))?.0.digest;
-                if Some(&version) == versions.last() || labels.has(version) || keep(&detector, version) {
+                if Some(&version) == versions.last() || !labels.of(version).is_empty() || keep(&detector, version) {
                     kept.insert(digest);
                     continue;
                 }

@@ -76,9 +76,10 @@ impl Labels {
         self.acts.drain(..surplus);
     }
 
-    /// Whether a version has a label.
-    pub fn has(&self, version: u64) -> bool {
-        [self.live, self.previous, self.candidate].contains(&Some(version))
+    /// The labels of a version: `live`, `previous`, `candidate`.
+    pub fn of(&self, version: u64) -> Vec<&'static str> {
+        let named = [("live", self.live), ("previous", self.previous), ("candidate", self.candidate)];
+        named.into_iter().filter(|(_, of)| *of == Some(version)).map(|(label, _)| label).collect()
     }
 }
 

@@ -90,8 +90,7 @@ fn go_live(at: &mut Installation, versions: &Versions, by: &str, act: &str) -> R
     all.extend(versions.clone());
     at.config.be_patient();
     let engine = at.engine(models(&at.config, &at.registry, &all, &|_, _| {})?)?;
-    if let Some(detector) = engine.detectors().iter().find(|detector| !detector.is_ready()) {
-        let why = detector.trouble().map_or_else(String::new, |trouble| format!("{}: {}", trouble.reason, trouble.detail));
+    if let Some((detector, why)) = engine.unready() {
         return Err(CommandError::Failed(format!("{}, version {}: {why}", detector.name(), detector.identity().version)));
     }
     let moved: Vec<(&str, u64)> = versions.iter().map(|(detector, version)| (detector.as_str(), *version)).collect();
