@@ -60,6 +60,11 @@ impl Caller {
         self.0.grants.allow(permission)
     }
 
+    /// Everything that it may, in order.
+    pub fn permissions(&self) -> Vec<Permission> {
+        self.0.grants.effective()
+    }
+
     /// Whether somebody with fewer permissions than this could be given these roles by it: nobody gives away what they do not have.
     pub fn may_give(&self, grants: &Grants) -> bool {
         grants.effective().iter().all(|permission| self.may(permission))

@@ -21,6 +21,7 @@ mod limits;
 mod models;
 mod oauth;
 mod openapi;
+mod pages;
 mod problem;
 mod redirect;
 mod rollouts;

@@ -3,6 +3,10 @@
 //!
 //! A session's cookie is sent by the browser whatever page asks for it. So it counts as a credential only for what changes nothing, or together
 //! with a header that only a page of ours can set.
+//!
+//! The console's pages stand in `pages.rs` beside this.
+
+pub(super) mod pages;
 
 use super::acts::Origin;
 use super::score::json;
@@ -152,7 +156,11 @@ pub(super) struct WhoAmI<'a> {
     #[schema(nullable = false)]
     name: Option<&'a str>,
     #[schema(value_type = Vec<String>)]
-    roles: &'a BTreeSet<String>,
+    roles: BTreeSet<&'a str>,
+    /// What these allow, within what the credential is limited to.
+    permissions: Vec<String>,
+    /// Whether people can log in here, at an identity provider.
+    login: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     tenant: Option<&'a str>,
@@ -162,19 +170,29 @@ pub(super) struct WhoAmI<'a> {
     csrf_token: Option<&'a str>,
 }
 
-/// `GET /console/session`: who calls. For a session with the token that requests need which change something.
+/// `GET /console/session`: who calls, and what they may. For a session with the token that requests need which change something. Somebody who
+/// may do nothing without a credential is told whether there is a login.
 pub(super) async fn session(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let login = service.identity.login().ok_or_else(Problem::not_found)?;
-    let principal = caller.principal().ok_or_else(Problem::no_credential)?;
-    let session = session_of(login, &headers).filter(|session| session.caller().name() == caller.name());
+    let login = service.identity.login();
+    let permissions: Vec<String> = caller.permissions().iter().map(ToString::to_string).collect();
+    if !caller.is_known() && permissions.is_empty() {
+        return Err(if login.is_some() { Problem::no_credential() } else { Problem::not_found() });
+    }
+    let session = login.and_then(|login| session_of(login, &headers)).filter(|session| session.caller().name() == caller.name());
+    let roles = match caller.principal() {
+        Some(principal) => principal.roles.iter().map(String::as_str).collect(),
+        None => service.config.identity.anonymous.iter().map(String::as_str).collect(),
+    };
     let who = WhoAmI {
         caller: caller.name(),
         name: session.as_ref().and_then(Session::name),
-        roles: &principal.roles,
+        roles,
+        permissions,
+        login: login.is_some(),
         tenant: caller.tenant(),
         csrf_token: session.as_ref().map(Session::csrf),
     };

@@ -73,7 +73,10 @@ pub static ROUTES: &[Entry] = &[
     entry(DATA, "GET", "/v1/breakers", Needs::The(P::OperateService), || get(breakers::list)),
     entry(DATA, "POST", "/v1/breakers/{id}/reset", Needs::The(P::OperateService), || post(breakers::reset)),
     entry(DATA, "GET", "/v1/status", Needs::The(P::OperateService), || get(status::status)),
-    // The console: logging in needs nothing, and everything else there asks who is logged in.
+    // The console: its pages hold no data, logging in needs nothing, and everything else there asks who is logged in.
+    entry(DATA, "GET", "/console", Needs::Nothing, || get(console::pages::models)),
+    entry(DATA, "GET", "/console/models", Needs::Nothing, || get(console::pages::models)),
+    entry(DATA, "GET", "/console/assets/{file}", Needs::Nothing, || get(console::pages::asset)),
     entry(DATA, "GET", "/console/login", Needs::Nothing, || get(console::login)),
     entry(DATA, "GET", "/console/callback", Needs::Nothing, || get(console::callback)),
     entry(DATA, "GET", "/console/session", Needs::Nothing, || get(console::session)),

@@ -134,6 +134,33 @@ pub struct Measures {
     pub failures: f64,
 }
 
+/// What the guards of a rollout allow.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RolloutLimits)]
+pub struct Limits {
+    /// So many rows are compared, and nothing is said of fewer.
+    pub rows: usize,
+    /// At so many looks in a row a guard must not hold before it counts.
+    pub looks: u32,
+    /// Most of the population stability index of the verdicts' scores.
+    pub score_shift: f64,
+    /// Most times as many, or as few, rows that are anomalous.
+    pub flag_rate: f64,
+    /// Largest share of rows with another outcome.
+    pub disagreement: f64,
+    /// Most times as long as the detectors may take, at the 99th percentile.
+    pub slower: f64,
+    /// Largest share of votes that fail.
+    pub failures: f64,
+}
+
+impl From<&Guards> for Limits {
+    fn from(guards: &Guards) -> Self {
+        let Guards { rows, looks, score_shift, flag_rate, disagreement, slower, failures } = *guards;
+        Self { rows, looks, score_shift, flag_rate, disagreement, slower, failures }
+    }
+}
+
 /// How a rollout does.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = RolloutReport)]
@@ -148,6 +175,10 @@ pub struct Report {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub measures: Option<Measures>,
+    /// What the guards allow; none in reports that were written before it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub limits: Option<Limits>,
     /// Guards that do not hold, with the number of looks in a row at which they did not.
     pub breached: Vec<(Guard, u32)>,
     /// The latest rows with two outcomes.
@@ -269,6 +300,7 @@ impl Comparison {
             dropped: state.dropped,
             outcomes: state.outcomes,
             measures: state.measures,
+            limits: Some((&self.guards).into()),
             breached: Guard::ALL.into_iter().zip(state.breached).filter(|(_, looks)| *looks > 0).collect(),
             disagreements: state.disagreements.iter().cloned().collect(),
         }

@@ -2,20 +2,17 @@
 //! them load nothing from elsewhere.
 
 use crate::http::Problem;
-use axum::body::{Body, Bytes};
+use crate::http::pages::{SCRIPT, STYLE, file, kind, page};
+use axum::body::Bytes;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
 use flate2::read::GzDecoder;
 use std::borrow::Cow;
 use std::io::Read;
 use std::sync::{Arc, LazyLock};
 use utoipa_swagger_ui::Config;
-
-const HTML: &str = "text/html; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
-const STYLE: &str = "text/css; charset=utf-8";
 
 /// The files that Swagger UI's page asks for, and what they are.
 pub(super) const SWAGGER_UI_FILES: &[(&str, &str)] = &[
@@ -47,28 +44,6 @@ pub(in crate::http) async fn swagger_ui() -> Response {
 
 pub(in crate::http) async fn redoc() -> Response {
     page(include_str!("../../../assets/redoc.html"), FOR_REDOC)
-}
-
-fn page(html: &'static str, policy: &'static str) -> Response {
-    let mut response = file(HTML, Bytes::from_static(html.as_bytes()));
-    let plain = [
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    ];
-    response.headers_mut().extend(plain.map(|(name, value)| (name, HeaderValue::from_static(value))));
-    response
-}
-
-fn file(kind: &'static str, bytes: impl Into<Body>) -> Response {
-    let plain = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "max-age=600"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
-    (plain, bytes.into()).into_response()
-}
-
-/// What a file of a page is; none if it has no such file.
-fn kind(files: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
-    files.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
 }
 
 pub(in crate::http) async fn swagger_ui_file(name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {

@@ -1,12 +1,22 @@
-//! The console's login.
+//! The console: its pages and its login.
 
 use super::decisions::query;
-use super::{CONSOLE, header, json};
+use super::{CONSOLE, header, json, service};
 use crate::config::Config;
 use crate::http::Problem;
+use crate::http::console::pages;
 use crate::http::openapi::operation::Description;
 use crate::http::openapi::shape::{named, text};
 use utoipa::openapi::response::ResponseBuilder;
+
+pub(super) fn page(id: &str, name: &str, words: &str) -> Description {
+    Description { tag: CONSOLE, ..service::page(id, name, words) }
+}
+
+pub(super) fn asset() -> Description {
+    let names: Vec<(&str, &str)> = pages::ASSETS.iter().map(|asset| (asset.name, asset.kind)).collect();
+    Description { tag: CONSOLE, ..service::file("getConsoleFile", "A file of the console's pages", &names) }
+}
 
 pub(super) fn login(config: &Config) -> Description {
     let return_to = query("return_to", "Where to go when it is done: a path of this service. Without it, the console.", text());
@@ -32,7 +42,9 @@ pub(super) fn callback(config: &Config) -> Description {
 }
 
 pub(super) fn session(config: &Config) -> Description {
-    Description::new("getSession", CONSOLE, "Who is logged in", "Who calls; for a session, with what requests need that change something.")
+    let words = "Who calls, by whatever credential, and what they may; for a session, with what requests need that change something. \
+                 Somebody who may do nothing without a credential is told 401 where people can log in, else 404.";
+    Description::new("getSession", CONSOLE, "Who calls", words)
         .answer(200, json("Who calls.", named("WhoAmI")))
         .problems([Problem::no_credential()])
         .problems(nobody_logs_in(config))
