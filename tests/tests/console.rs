@@ -16,7 +16,7 @@ const NOBODY: [(&str, &str); 1] = [("SYNOD_IDENTITY__ANONYMOUS", "[]")];
 const HOSTILE: &str = "<img src=x onerror=\"window.hostile=1\">";
 /// Few rows are compared, and whatever they say, the rollout goes on.
 const GUARDS: &str =
-    "rollout:\n  guards: {rows: 50, looks: 1, score_shift: 1000, flag_rate: 1000, disagreement: 1, slower: 1000000, failures: 1}\n";
+    "rollout:\n  guards: {rows: 50, looks: 1, score_shift: 100, flag_rate: 1000, disagreement: 1, slower: 1000000, failures: 1}\n";
 
 /// Rows that lie closely together: most other rows are odd beside them.
 fn narrow_csv(rows: u64) -> String {
@@ -43,7 +43,7 @@ fn installation() -> Installation {
     let path = at.path("data/models/robust/2.json");
     let text = std::fs::read_to_string(&path).unwrap();
     let mut manifest: Value = serde_json::from_str(&text).unwrap();
-    manifest["author"] = json!(HOSTILE);
+    manifest["manifest"]["author"] = json!(HOSTILE);
     std::fs::write(&path, manifest.to_string()).unwrap();
     at
 }
@@ -77,10 +77,11 @@ fn pages_are_served_to_anybody_and_tell_nothing() {
 #[test]
 fn a_page_can_know_what_its_caller_may() {
     let at = installation();
+    let operator = key(&at, "operator");
     let server = Server::start_with(&at, &NOBODY);
     server.get("/console/session").problem(404, "not_found");
     let who = |key: &str| send(server.data, "GET", "/console/session", &[("authorization", &format!("Bearer {key}"))], b"").ok();
-    let told = who(&key(&at, "operator"));
+    let told = who(&operator);
     let expected = ["read:decisions", "read:scores", "read:detectors", "read:quality", "read:audit", "operate:service"];
     assert_eq!((&told["roles"], &told["permissions"], &told["login"]), (&json!(["operator"]), &json!(expected), &json!(false)), "{told}");
     assert!(told.get("csrf_token").is_none(), "{told}");

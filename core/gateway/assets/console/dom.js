@@ -55,8 +55,12 @@ export function table(caption, columns, rows) {
   const cells = (row) => row.map((cell, place) => element(place === 0 ? "th" : "td", place === 0 ? { scope: "row" } : {}, cell));
   const body = rows.map((row) => element("tr", {}, cells(row)));
   const whole = element("table", {}, element("caption", {}, caption), element("thead", {}, head), element("tbody", {}, body));
-  // What is wider than a phone is moved sideways, also by the arrow keys.
-  return element("div", { class: "wide", tabindex: 0, role: "group", "aria-label": caption }, whole);
+  return wide(caption, whole);
+}
+
+/// What may be wider than a phone: it is moved sideways, also by the arrow keys.
+export function wide(name, table) {
+  return element("div", { class: "wide", tabindex: 0, role: "group", "aria-label": name }, table);
 }
 
 /// A list of names and what they stand for.

@@ -1,7 +1,7 @@
 // The part of Markdown that model cards are written in: headings, paragraphs, lists, tables, code. It makes elements and texts; markup in the text
 // stays text.
 
-import { element } from "./dom.js";
+import { element, wide } from "./dom.js";
 
 const FENCE = "```";
 
@@ -65,7 +65,8 @@ function grid(lines) {
   const names = head.some((cell) => cell !== "") ? element("thead", {}, row(head, () => "th")) : null;
   // Without names of columns, the first cell of a row is its name.
   const kind = (place) => (names === null && place === 0 ? "th" : "td");
-  return element("div", { class: "wide" }, element("table", {}, names, element("tbody", {}, body.map((cells) => row(cells, kind)))));
+  const whole = element("table", {}, names, element("tbody", {}, body.map((cells) => row(cells, kind))));
+  return wide("A table of the card", whole);
 }
 
 function row(cells, kind) {

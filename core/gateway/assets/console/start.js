@@ -2,7 +2,7 @@
 
 import { ofDetector, read } from "./api.js";
 import { afterDialogs, complain, isAsking } from "./dialogs.js";
-import { at, fill } from "./dom.js";
+import { at, fill, redraw } from "./dom.js";
 import { drawHealth } from "./health.js";
 import { drawModels } from "./models.js";
 import { drawRollouts, underWay } from "./rollouts.js";
@@ -58,11 +58,18 @@ async function once() {
   drawSession(() => refresh(true));
   const mayRead = may("read:detectors");
   at("content").hidden = !mayRead;
-  if (!mayRead) return;
+  if (!mayRead) return clear();
   const status = may("operate:service") ? read("/v1/status") : null;
   const [detectors, rollouts, told] = await Promise.all([read("/v1/detectors"), read("/v1/rollouts"), status]);
   shown = { models: await modelsOf(detectors, isAll), rollouts, status: told };
   if (!isAsking()) draw();
+}
+
+/// What was shown to somebody else is not left behind.
+function clear() {
+  shown = null;
+  known = new Map();
+  for (const id of ["health", "trying", "report", "ended", "together", "models"]) redraw(at(id), null, () => []);
 }
 
 /// The detectors with their versions, which are read again where a version has come to judge meanwhile.
