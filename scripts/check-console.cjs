@@ -10,9 +10,12 @@ const LONGEST = 30_000;
 /// What the browser complained of, and what was asked of others.
 const trouble = [];
 
+/// Looks after what happens on pages of the console; those of an identity provider are its own.
 function watch(page) {
-  page.on('pageerror', (error) => trouble.push(`a script failed: ${error.message}`));
+  const isOurs = () => page.url().startsWith(`${url}/`);
+  page.on('pageerror', (error) => isOurs() && trouble.push(`a script failed: ${error.message}`));
   page.on('console', (message) => {
+    if (!isOurs()) return;
     // Whoever is not known, or sends nonsense, is refused: that is no mistake of the page's.
     const isRefusal = message.text().startsWith('Failed to load resource') && /40[014]/.test(message.text());
     if (message.type() === 'error' && !isRefusal) trouble.push(`the browser says: ${message.text()}`);
@@ -143,7 +146,7 @@ async function versions(page) {
   await confirm(page, 'Judging now: robust 1');
   assert.deepStrictEqual(await score(2, 3), [1]);
   await click(page, '#propose-robust-2');
-  await confirm(page, 'is the candidate');
+  await confirm(page, 'Version 2 of robust is the candidate');
   await until(page, 'proposed', () => document.getElementById('propose-robust-2') === null);
 }
 
@@ -157,7 +160,8 @@ async function uploads(page) {
   await confirm(page, 'Version 3 of robust is there');
   await says(page, '#models th', '3');
   await click(page, '#propose-robust-2');
-  await confirm(page, 'is the candidate');
+  await confirm(page, 'Version 2 of robust is the candidate');
+  await until(page, 'proposed', () => document.getElementById('propose-robust-2') === null);
 }
 
 async function rollout(page) {

@@ -17,6 +17,9 @@ need logrotate
 # The tests of identity providers run a real one.
 command -v npm >/dev/null || need nodejs npm
 
+# The console is used in a browser; without one, that test is skipped and says so.
+command -v chromium >/dev/null || need chromium || say "no chromium is to be had here"
+
 # Those of the shipper and of what Elasticsearch is set up with run a real one.
 scripts/elasticsearch.sh >/dev/null
 

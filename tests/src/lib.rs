@@ -2,6 +2,7 @@
 //! and tables. The tests use the binary as people do: by its command line, its files and its sockets.
 
 pub mod alertmanager;
+pub mod browser;
 pub mod configurations;
 pub mod elasticsearch;
 mod http;

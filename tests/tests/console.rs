@@ -6,12 +6,10 @@
 
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::process::Command;
+use synod_tests::browser::use_console;
 use synod_tests::configurations::{patient, three_numbers, three_numbers_csv};
-use synod_tests::{Installation, Server, guests, repository, send};
+use synod_tests::{Installation, Server, guests, send};
 
-/// The exit code of the script where there is no browser.
-const NO_BROWSER: i32 = 3;
 const NOBODY: [(&str, &str); 1] = [("SYNOD_IDENTITY__ANONYMOUS", "[]")];
 const HOSTILE: &str = "<img src=x onerror=\"window.hostile=1\">";
 /// Few rows are compared, and whatever they say, the rollout goes on.
@@ -97,16 +95,11 @@ fn people_use_it_in_a_browser() {
     let at = installation();
     let keys = ["viewer", "admin"].map(|role| key(&at, role));
     let server = Server::start_with(&at, &NOBODY);
-    let mut script = Command::new("bash");
-    script.arg(repository().join("scripts/check-console.sh")).args(["use", &format!("http://{}", server.data)]);
-    script.env("SYNOD_VIEWER_KEY", &keys[0]).env("SYNOD_ADMIN_KEY", &keys[1]).env("SYNOD_BUNDLE", at.path("robust.bundle"));
-    let ran = script.output().unwrap();
-    let [said, errors] = [&ran.stdout, &ran.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    if ran.status.code() == Some(NO_BROWSER) {
-        eprintln!("SKIPPED: the console is not used in a browser. {errors}");
+    let bundle = at.path("robust.bundle").display().to_string();
+    let settings = [("SYNOD_VIEWER_KEY", &*keys[0]), ("SYNOD_ADMIN_KEY", &*keys[1]), ("SYNOD_BUNDLE", &*bundle)];
+    if !use_console("use", &format!("http://{}", server.data), &settings) {
         return;
     }
-    assert!(ran.status.success(), "{said}{errors}\n{}", server.lines().join("\n"));
     // The acts are on record under who did them.
     let moved = at.audited("model.moved", 6);
     let acts = ["promote", "rollback", "propose"];

@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use synod_tests::browser::use_console;
 use synod_tests::configurations::{patient, three_numbers, three_numbers_csv};
 use synod_tests::{Answer, Installation, Server, free_port, repository, send};
 
@@ -441,6 +442,15 @@ fn people_log_in_at_a_real_provider_and_out_again() {
         Browser { cookies: stolen }.get(&format!("{url}/console/session")).problem(401, "no_credential");
         console.server.stop();
     }
+}
+
+#[test]
+fn people_log_in_to_the_consoles_page_in_a_browser_and_out_again() {
+    let Some(console) = Console::start("console", Some("console:secret/+&%")) else { return };
+    if use_console("log-in", &console.url, &[]) {
+        console.server.await_event(|event| event["route"] == "/console/logout" && event["status"] == 204);
+    }
+    console.server.stop();
 }
 
 #[test]
