@@ -448,7 +448,7 @@ fn people_log_in_at_a_real_provider_and_out_again() {
 fn people_log_in_to_the_consoles_page_in_a_browser_and_out_again() {
     let Some(console) = Console::start("console", Some("console:secret/+&%")) else { return };
     if use_console("log-in", &console.url, &[]) {
-        console.server.await_event(|event| event["route"] == "/console/logout" && event["status"] == 204);
+        let _ = console.server.await_event(|event| event["route"] == "/console/logout" && event["status"] == 204);
     }
     console.server.stop();
 }

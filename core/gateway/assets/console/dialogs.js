@@ -3,6 +3,7 @@
 import { at, element, fill } from "./dom.js";
 
 let afterwards = () => {};
+let opened = 0;
 
 /// What is done when a dialog was closed.
 export function afterDialogs(done) {
@@ -29,8 +30,10 @@ export function complain(text) {
 
 function open(title, body, buttons) {
   const opener = document.activeElement;
-  const heading = element("h2", { id: "dialog-title" }, title);
-  const dialog = element("dialog", { "aria-labelledby": "dialog-title" }, heading, body, element("div", { class: "buttons" }, buttons));
+  // One can be opened from another one.
+  const id = `dialog-title-${++opened}`;
+  const heading = element("h2", { id }, title);
+  const dialog = element("dialog", { "aria-labelledby": id }, heading, body, element("div", { class: "buttons" }, buttons));
   dialog.addEventListener("close", async () => {
     dialog.remove();
     await afterwards();
@@ -44,7 +47,7 @@ function open(title, body, buttons) {
 
 /// Shows something.
 export function show(title, body) {
-  const close = element("button", { type: "button", id: "dialog-close", click: () => dialog.close() }, "Close");
+  const close = element("button", { type: "button", class: "close", click: () => dialog.close() }, "Close");
   const dialog = open(title, body, [close]);
 }
 

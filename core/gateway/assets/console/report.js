@@ -1,7 +1,7 @@
 // How what is tried does beside what is in force.
 
 import { read } from "./api.js";
-import { complain, showText } from "./dialogs.js";
+import { showText } from "./dialogs.js";
 import { element, table } from "./dom.js";
 import { may } from "./session.js";
 import { count, measure, percent } from "./words.js";
@@ -81,7 +81,7 @@ function link(id) {
     try {
       showText(`Decision ${id}`, JSON.stringify(await read(path), null, 2));
     } catch (error) {
-      complain(error.message);
+      showText(`Decision ${id}`, error.message);
     }
   };
   return element("a", { id: `decision-${id}`, href: path, click: open }, id);

@@ -90,7 +90,7 @@ function keyForm(changed) {
     if (!/^[\x21-\x7e]+$/.test(text)) return complain("This is no API key: it is one word of plain characters.");
     useKey(text);
     await changed();
-    if (hasKey()) say(`You are ${who.name ?? who.caller}.`);
+    if (who.isKnown) say(`You are ${who.caller}.`);
   };
   return element("form", { id: "key-form", submit }, field("key", "API key", attributes, hint), element("button", { type: "submit", class: "main" }, "Use this key"));
 }

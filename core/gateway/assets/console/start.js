@@ -1,7 +1,7 @@
 // The page of models and rollouts: reads what it shows every two seconds while somebody sees it, and draws what has changed.
 
 import { ofDetector, read } from "./api.js";
-import { afterDialogs, complain, isAsking } from "./dialogs.js";
+import { afterDialogs, isAsking } from "./dialogs.js";
 import { at, fill, redraw } from "./dom.js";
 import { drawHealth } from "./health.js";
 import { drawModels } from "./models.js";
@@ -16,36 +16,46 @@ let timer = null;
 let identified = 0;
 let known = new Map();
 let shown = null;
-let isReading = false;
+let reading = null;
 let isWanted = false;
 
-/// Reads and draws what is shown. `isNew` says that something was changed just now, or that somebody else looks.
+/// Reads and draws what is shown. `isNew` says that something was changed just now, or that somebody else looks: that is read anew also if a reading
+/// had begun before.
 async function refresh(isNew) {
-  clearTimeout(timer);
-  // Whoever changed something sees what came of it, also if a reading had begun before.
   isWanted ||= isNew;
-  if (isReading) return;
-  isReading = true;
-  const wait = isWanted || !(document.hidden || isAsking()) ? await attempt() : EVERY;
-  isReading = false;
-  timer = setTimeout(() => refresh(false), wait);
+  reading ??= attempt();
+  await reading;
 }
 
-/// Tries to read everything, and returns after how many milliseconds to do so again.
+/// What is refreshed by itself is what somebody sees, and nothing while they are asked.
+function again(wait) {
+  clearTimeout(timer);
+  const isIdle = () => document.hidden || isAsking();
+  timer = setTimeout(() => (isIdle() ? again(EVERY) : refresh(false)), wait);
+}
+
+/// Tries to read everything, and says when that does not succeed.
 async function attempt() {
+  let wait = EVERY;
   try {
     do await once();
     while (isWanted);
+    told("");
     fill(at("refreshed"), `As of ${new Date().toLocaleTimeString("en-GB")}; read again every ${EVERY / 1000} seconds.`);
-    return EVERY;
   } catch (error) {
     isWanted = false;
     // Whoever is not let in any more is asked who they are.
     if (error.status === 401 || error.status === 403) identified = 0;
-    const wait = Math.max(SELDOM, error.wait * 1000 || 0);
-    fill(at("refreshed"), `Not read since the last time: ${error.message} Tried again in ${wait / 1000} seconds.`);
-    return wait;
+    wait = Math.max(SELDOM, error.wait * 1000 || 0);
+    told(`What is shown here may be old, and is tried again: ${error.message}`);
   }
+  reading = null;
+  again(wait);
+}
+
+/// It is read out, and so not said twice.
+function told(text) {
+  redraw(at("unread"), text, () => text);
 }
 
 async function once() {
