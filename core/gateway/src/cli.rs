@@ -5,7 +5,8 @@ mod models;
 
 pub use elk::{Elk, ElkInstall, ElkRedeliver, ElkServer, ElkVerify, ElkWishes};
 pub use models::{
-    CollectModels, DiffModels, ExportModel, ImportModel, ListModels, Models, OneModel, OneVersion, PromoteModels, RollbackModels,
+    CollectModels, DiffModels, ExportModel, ImportModel, ListModels, Models, OneModel, OneVersion, ParityModel, PromoteModels,
+    RollbackModels,
 };
 
 use crate::generate;
