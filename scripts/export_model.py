@@ -538,10 +538,14 @@ def scored(found, head, lines, names, most, seed, column, say):
     if not lines:
         raise CannotExport("--data: no row has all features")
     found.check_rows(rows)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), numpy.errstate(all="ignore"):
         # Names of columns are looked at above.
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
-        return lines, numpy.asarray(found.scores(rows), dtype=float)
+        scores = numpy.asarray(found.scores(rows), dtype=float)
+    finite = numpy.isfinite(scores)
+    if not finite.all():
+        say(f"{(~finite).sum()} rows whose score is no finite number by the library are left out: Synod's is the greatest finite one")
+    return [line for line, whole in zip(lines, finite) if whole], scores[finite]
 
 
 def write_parity(path, found, head, column, lines, scores, say):

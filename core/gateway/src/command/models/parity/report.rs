@@ -7,6 +7,9 @@ use synod_detection::measure::top;
 /// Most rows that are listed.
 const LISTED: usize = 10;
 
+/// Most rows that people are shown where all agree.
+const SHOWN: usize = 3;
+
 /// A row with what the library says of it and what the detector does, or why it says nothing.
 #[derive(Debug, Clone)]
 pub(super) struct Compared {
@@ -91,7 +94,7 @@ impl Report {
         })
     }
 
-    /// For people.
+    /// For people. That scores do not agree is said by the command's error.
     pub(super) fn table(&self, detector: &str, version: u64) -> String {
         let mut text = format!("{detector} version {version}, {} rows with both scores\n", self.rows);
         let correlation = self.rank_correlation.map_or_else(|| "-".to_owned(), |correlation| format!("{correlation:.9}"));
@@ -106,16 +109,21 @@ impl Report {
         ] {
             text += &format!("  {name:28} {value}\n");
         }
-        let differing: Vec<&Pair> = self.worst.iter().filter(|pair| pair.difference > 0.0).collect();
+        let shown = if self.beyond == 0 { SHOWN } else { LISTED };
+        let differing: Vec<&Pair> = self.worst.iter().filter(|pair| pair.difference > 0.0).take(shown).collect();
         if !differing.is_empty() {
             text += &format!("  {:>10}  {:>24}  {:>24}  {:>10}\n", "row", "expected", "raw score", "difference");
         }
         for Pair { row, expected, raw_score, difference } in differing {
+            let (expected, raw_score) = (short(*expected), short(*raw_score));
             text += &format!("  {row:>10}  {expected:>24}  {raw_score:>24}  {difference:>10.2e}\n");
         }
         self.abstained.iter().for_each(|row| text += &format!("  row {}: no score: {}\n", row.row, row.why));
         self.warnings.iter().for_each(|warning| text += &format!("warning: {warning}\n"));
-        text + &format!("{}\n", self.verdict())
+        if self.within {
+            text += &format!("{}\n", self.verdict());
+        }
+        text
     }
 
     /// In one line.
@@ -126,6 +134,11 @@ impl Report {
         let Self { rows, beyond, abstentions, tolerance, .. } = self;
         format!("the scores do not agree: {beyond} of {rows} rows differ by more than {tolerance:e}, and {abstentions} have no score")
     }
+}
+
+/// All digits of a number, and not its zeros.
+fn short(number: f64) -> String {
+    if (1e-5..1e15).contains(&number.abs()) { number.to_string() } else { format!("{number:e}") }
 }
 
 fn pair(compared: &Compared) -> Option<Pair> {
