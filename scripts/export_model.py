@@ -8,6 +8,7 @@ those of Keras and PyTorch what their exporters ask for. Or call `export(model, 
 import argparse
 import csv
 import gzip
+import importlib.util
 import json
 import pathlib
 import pickle
@@ -328,6 +329,8 @@ class Factor(AsJson):
         self.width = factor.n_features_in_
         if not isinstance(rows, numpy.ndarray):
             raise CannotExport("sparse rows are not carried over: fit on a dense matrix")
+        if rows.dtype.kind in "iub":
+            rows = rows.astype(numpy.float64)
         if rows.dtype != numpy.float64:
             raise CannotExport(f"rows of {rows.dtype} are not carried over: scikit-learn measures them in that precision; fit on float64")
         metric, p = metric_of(factor)
@@ -352,7 +355,7 @@ class Factor(AsJson):
         """Without novelty scikit-learn knows the scores of its training rows alone: which of them these are."""
         if self.factor.novelty:
             return
-        places = {row.tobytes(): place for place, row in reversed(list(enumerate(self.factor._fit_X + 0.0)))}
+        places = {row.tobytes(): place for place, row in reversed(list(enumerate(numpy.ascontiguousarray(self.factor._fit_X, dtype=float) + 0.0)))}
         own = [places.get(row.tobytes()) for row in numpy.ascontiguousarray(self.transform(rows), dtype=float) + 0.0]
         if None in own:
             raise CannotExport("--data: with novelty=False scikit-learn has scores of the training rows alone, and row "
@@ -469,9 +472,14 @@ class TorchNetwork(Network):
     def write_onnx(self, path):
         import torch
 
-        example = (torch.zeros((2, self.width)),)
-        torch.onnx.export(self.core, example, str(path), dynamo=False, input_names=["rows"], output_names=["output"],
-                          dynamic_axes={"rows": {0: "batch"}, "output": {0: "batch"}})
+        example, names = (torch.zeros((2, self.width)),), {"input_names": ["rows"], "output_names": ["output"]}
+        if isinstance(self.core, torch.jit.ScriptModule) or importlib.util.find_spec("onnxscript") is None:
+            # The exporter of before, which needs nothing else, and is the one for TorchScript.
+            axes = {"rows": {0: "batch"}, "output": {0: "batch"}}
+            torch.onnx.export(self.core, example, str(path), dynamo=False, dynamic_axes=axes, **names)
+        else:
+            shapes = ({0: torch.export.Dim("batch")},)
+            torch.onnx.export(self.core, example, str(path), dynamo=True, external_data=False, dynamic_shapes=shapes, verbose=False, **names)
 
 
 def refuse_pipeline(steps):
