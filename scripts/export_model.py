@@ -45,7 +45,7 @@ class CannotExport(Exception):
 def main():
     arguments = parser().parse_args()
     try:
-        model = load(arguments.model)
+        model = loaded(arguments.model)
         features = [name.strip() for name in arguments.features.split(",")] if arguments.features else None
         export(model, arguments.output, data=arguments.data, features=features, rows=arguments.rows, seed=arguments.seed,
                score_column=arguments.score_column, scaled_target=arguments.scaled_target, say=print)
@@ -66,6 +66,16 @@ def parser():
     parser.add_argument("--scaled-target", action="store_true",
                         help="the network at the end of the pipeline learnt to reproduce scaled rows: its output is scaled back")
     return parser
+
+
+def loaded(path):
+    """`load`, for people."""
+    try:
+        return load(path)
+    except (CannotExport, OSError):
+        raise
+    except Exception as error:  # Whatever is in the file may have raised it.
+        raise CannotExport(f"{path} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def load(path):
@@ -184,6 +194,7 @@ def scaling(steps, width):
         if not type(step).__module__.startswith("sklearn.") or name not in SCALERS:
             raise CannotExport(f"{name} in the pipeline is not carried over; taken are {', '.join(SCALERS)}. Do what it does before, in Synod's "
                                "`features`, and fit the model on that")
+        fitted(step, "n_features_in_")
         for operation, numbers in SCALERS[name](step):
             if numbers is not None:
                 operations.append({"operation": operation, "by": numpy.broadcast_to(numbers, (width,)).astype(float).tolist()})
@@ -276,8 +287,9 @@ class Forest(AsJson):
         self.core, self.steps = core, steps
         self.forest = forest = fitted(core, "detector_") if type(core).__name__ == "IForest" else core
         trees, self.width = fitted(forest, "estimators_"), forest.n_features_in_
-        if forest._max_samples < 2:
-            raise CannotExport(f"max_samples: trees of {forest._max_samples} row have no path lengths")
+        sample = int(getattr(forest, "_max_samples", forest.max_samples_))
+        if sample < 2:
+            raise CannotExport(f"max_samples: trees of {sample} row have no path lengths")
         # PyOD refuses rows with missing values, which the forest inside of it could score.
         self.missing = core is forest
         # PyOD's scores are those of scikit-learn with the sign turned, moved by the offset that its contamination gave.
@@ -285,7 +297,7 @@ class Forest(AsJson):
         self.threshold = float(core.threshold_ - forest.offset_) if core is not forest else float(-forest.offset_)
         self.content = {
             "format": "synod/isolation-forest", "version": FORMAT_VERSION, "source": source(core, self.threshold), "features": names,
-            "width": int(self.width), "scaling": scaling(steps, self.width), "precision": SINGLE, "sample": int(forest._max_samples),
+            "width": int(self.width), "scaling": scaling(steps, self.width), "precision": SINGLE, "sample": sample,
             "trees": [tree(one.tree_, columns) for one, columns in zip(trees, forest.estimators_features_)],
         }
         self.what = f"{len(trees)} trees"
