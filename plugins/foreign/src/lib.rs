@@ -39,6 +39,9 @@ pub fn read<T: DeserializeOwned>(format: &str, bytes: &[u8]) -> Result<T, Error>
         let bound = format!("at most {MOST_BYTES} bytes and {MOST_VALUES} values can be read");
         return Err(refused(&format!("{} bytes with about {values} values: {bound}", bytes.len())));
     }
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(refused("it is no JSON object"));
+    }
     let head: Head = parse(bytes)?;
     if head.format != format {
         return Err(refused(&format!("format: {:?}, and {format:?} is read here", shortened(&head.format))));
