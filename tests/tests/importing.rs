@@ -140,7 +140,7 @@ fn a_file_that_cannot_be_used_is_refused_with_what_to_mend() {
         (r#""features":["a","b","c"]"#, r#""features":["b","a","c"]"#, "its order is b, a, c"),
         (r#""left":[1,"#, r#""left":[0,"#, "trees[0].left[0]"),
         (r#""sample":60"#, r#""sample":-60"#, "sample: "),
-        (r#""trees":["#, r#""trees":[[[["#, "trees[0]: "),
+        (r#""trees":["#, r#""trees":[[[["#, "trees: "),
     ] {
         assert!(whole.contains(from), "{from} does not occur");
         at.write("forest_scaled.json", whole.replacen(from, to, 1));

@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn a_tolerance_is_relative_above_1() {
         assert!(report(&[(1e6, 1e6 + 1e-4), (0.5, 0.5)], 1e-9).within);
-        let report = report(&[(1e6, 1e6 + 1e-2), (0.5, 0.5 + 1e-8), (0.1, 0.1)], 1e-9);
+        let report = report(&[(1e6, 1e6 + 1e-2), (0.5, 0.5 + 2e-9), (0.1, 0.1)], 1e-9);
         assert_eq!((report.within, report.beyond, report.worst[0].row), (false, 2, 1));
         assert!(report.verdict().contains("2 of 3 rows"));
     }
