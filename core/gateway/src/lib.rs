@@ -38,6 +38,8 @@ pub mod otlp;
 pub mod past;
 pub mod redaction;
 pub mod replaying;
+pub mod rollout;
 pub mod rows;
+pub mod shadowing;
 pub mod sinks;
 pub mod telemetry;

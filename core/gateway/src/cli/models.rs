@@ -44,7 +44,7 @@ pub enum Models {
         Rows take the same way to the model as those that are judged. The file is the one that scripts/export_model.py writes beside the model,\n\
         or any with a column of raw scores. The exit code is 1 if a row differs by more than the tolerance, or has no score.")]
     Parity(ParityModel),
-    /// Remove versions that nothing needs: neither a label nor a kept decision, and older than the latest `models.keep`.
+    /// Remove versions that nothing needs: neither a label nor a rollout nor a kept decision, and older than the latest `models.keep`.
     #[command(after_help = "Examples:\n  synod models gc --dry-run\n  synod models gc")]
     Gc(CollectModels),
 }
@@ -189,7 +189,7 @@ pub struct CollectModels {
     pub dry_run: bool,
 }
 
-fn version(text: &str) -> Result<(String, String), String> {
+pub(super) fn version(text: &str) -> Result<(String, String), String> {
     let (detector, version) = text.split_once('=').ok_or("write DETECTOR=VERSION, as forest=4")?;
     Ok((detector.to_owned(), version.to_owned()))
 }

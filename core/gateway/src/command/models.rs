@@ -9,6 +9,8 @@ mod list;
 mod moving;
 mod parity;
 
+pub(super) use moving::judge_from_now_on;
+
 use super::CommandError;
 use super::installation::Installation;
 use crate::cli::{Models, OneVersion};

@@ -39,6 +39,7 @@ pub(super) fn run(arguments: &ParityModel) -> Result<(), CommandError> {
 
 /// The engine with this version of this detector, and no other.
 fn alone(at: &mut Installation, detector: &str, published: &Published) -> Result<Engine, CommandError> {
+    at.config = at.config.everything();
     let all: Vec<String> = at.config.detectors.iter().map(|detector| detector.name.clone()).collect();
     at.config.detectors.retain(|configured| configured.name == detector);
     if at.config.detectors.is_empty() {
