@@ -42,7 +42,7 @@ fn of_plugin(at: &Installation, detector: &DetectorConfig) -> Vec<String> {
     };
     mistakes.extend(artifact(&plugin, detector).err().map(|error| super::chain(&error)));
     let scaled = detector.definitions.iter().any(|definition| definition.scale != synod_detection::Scale::None);
-    if description.scaling && !scaled && detector.definitions.len() > 1 {
+    if description.scaling && !scaled && detector.artifact.is_none() && detector.definitions.len() > 1 {
         println!("{}: note: this plugin compares features with each other; `scale: standard` makes their units comparable", detector.name);
     }
     mistakes
@@ -72,6 +72,13 @@ fn of_models(at: &Installation) -> Result<(), CommandError> {
         let rows = identity.training_rows;
         let ready = if detector.is_ready() { "ready" } else { "does not start" };
         println!("{}: version {} ({}), fitted on {rows} rows, {ready}", detector.name(), identity.version, short(&identity.model));
+    }
+    if !at.config.shadows.is_empty() {
+        let shadows = at.live_engine_of(&at.config.everything())?;
+        for detector in shadows.detectors().iter().filter(|detector| engine.detector(detector.name()).is_none()) {
+            let ready = if detector.is_ready() { "ready" } else { "does not start" };
+            println!("{}: version {}, a shadow, {ready}", detector.name(), detector.identity().version);
+        }
     }
     unwatched(engine.plan().seen()).iter().for_each(|note| println!("note: {note}"));
     match engine.detectors().iter().find(|detector| !detector.is_ready()) {
