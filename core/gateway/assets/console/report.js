@@ -23,7 +23,7 @@ export function reportOf(report) {
   if (!report) return element("p", { class: "quiet" }, "Nothing was compared yet.");
   const dropped = report.dropped > 0 ? `; ${count(report.dropped)} more were not, because too many waited` : "";
   const compared = element("p", { class: "compared" }, `${count(report.rows)} rows were judged by both sides${dropped}.`);
-  return [compared, guards(report), matrix(report.outcomes), differing(report.disagreements)];
+  return [compared, guards(report), matrix(report.outcomes), differing(report)];
 }
 
 function guards(report) {
@@ -62,10 +62,12 @@ function cell(rows, isSame) {
   return element("span", { class: isSame || rows === 0 ? "same" : "other" }, count(rows));
 }
 
-function differing(rows) {
-  if (rows.length === 0) return element("p", { class: "quiet" }, "No row had two outcomes.");
-  const cells = rows.slice(0, SHOWN).map((row) => [link(row.decision), side(row.control, row.control_score), side(row.tried, row.tried_score)]);
-  return table(`The latest rows with two outcomes (${Math.min(rows.length, SHOWN)})`, ["Decision", "In force", "Tried"], cells);
+function differing({ disagreements, outcomes }) {
+  const differ = outcomes.flatMap((row, place) => row.filter((rows, other) => place !== other && rows > 0));
+  if (differ.length === 0) return element("p", { class: "quiet" }, "No row had two outcomes.");
+  if (disagreements.length === 0) return element("p", { class: "quiet" }, "Which rows had two outcomes is told to whoever may read all decisions with their scores.");
+  const cells = disagreements.slice(0, SHOWN).map((row) => [link(row.decision), side(row.control, row.control_score), side(row.tried, row.tried_score)]);
+  return table(`The latest rows with two outcomes (${cells.length})`, ["Decision", "In force", "Tried"], cells);
 }
 
 function side(outcome, score) {

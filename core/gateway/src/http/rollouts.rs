@@ -23,10 +23,11 @@ const LONGEST_WHY: usize = 200;
 
 /// What is to be tried.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 #[schema(as = RolloutRequest)]
 pub(super) struct Begin {
     /// By detector: a number, `candidate`, or the beginning of a digest. The candidates of all detectors, if there is neither a version nor a policy.
+    #[serde(default)]
     versions: BTreeMap<String, String>,
     /// A policy of `consensus.shadows`.
     #[schema(nullable = false)]
