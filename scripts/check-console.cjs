@@ -4,7 +4,7 @@ const fs = require('fs');
 const puppeteer = require('puppeteer-core');
 
 const [way, url] = process.argv.slice(2);
-const { SYNOD_BROWSER, SYNOD_VIEWER_KEY, SYNOD_ADMIN_KEY, SYNOD_BUNDLE, SYNOD_PICTURES } = process.env;
+const { SYNOD_BROWSER, SYNOD_VIEWER_KEY, SYNOD_OPERATOR_KEY, SYNOD_ADMIN_KEY, SYNOD_BUNDLE, SYNOD_PICTURES } = process.env;
 const LONGEST = 30_000;
 
 /// What the browser complained of, and what was asked of others.
@@ -167,6 +167,19 @@ async function versions(page) {
   await until(page, 'proposed', () => document.getElementById('propose-robust-2') === null);
 }
 
+/// Whoever is called at night takes back, and changes nothing else.
+async function operator(page) {
+  await click(page, '#leave');
+  await enter(page, SYNOD_OPERATOR_KEY);
+  await says(page, '#session', 'operator');
+  await page.waitForSelector('#rollback-robust', { timeout: LONGEST });
+  for (const act of ['promote', 'propose', 'upload', 'begin']) assert.deepStrictEqual(await ids(page, act), [], act);
+  await says(page, '#health', 'Every part of the service is well');
+  await click(page, '#leave');
+  await enter(page, SYNOD_ADMIN_KEY);
+  await says(page, '#session', 'admin');
+}
+
 async function uploads(page) {
   await click(page, '#upload-robust');
   const input = await page.waitForSelector('#bundle', { timeout: LONGEST });
@@ -247,7 +260,7 @@ async function away(page) {
 }
 
 async function use(page) {
-  for (const step of [nobody, cards, viewer, versions, uploads, rollout, hostile, away]) {
+  for (const step of [nobody, cards, viewer, versions, operator, uploads, rollout, hostile, away]) {
     await step(page);
     console.log(`${step.name}: as it should be`);
   }

@@ -93,10 +93,11 @@ fn a_page_can_know_what_its_caller_may() {
 #[test]
 fn people_use_it_in_a_browser() {
     let at = installation();
-    let keys = ["viewer", "admin"].map(|role| key(&at, role));
+    let keys = ["viewer", "operator", "admin"].map(|role| key(&at, role));
     let server = Server::start_with(&at, &NOBODY);
     let bundle = at.path("robust.bundle").display().to_string();
-    let settings = [("SYNOD_VIEWER_KEY", &*keys[0]), ("SYNOD_ADMIN_KEY", &*keys[1]), ("SYNOD_BUNDLE", &*bundle)];
+    let settings =
+        [("SYNOD_VIEWER_KEY", &*keys[0]), ("SYNOD_OPERATOR_KEY", &*keys[1]), ("SYNOD_ADMIN_KEY", &*keys[2]), ("SYNOD_BUNDLE", &*bundle)];
     if !use_console("use", &format!("http://{}", server.data), &settings) {
         return;
     }
