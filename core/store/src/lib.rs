@@ -43,7 +43,7 @@ pub use log::{
 pub use output::{write_file, write_private_file};
 pub use position::{LogPosition, PositionError, Progress};
 pub use private_folder::PrivateFolder;
-pub use registry::{Collected, LabelAct, Labels, Published, Registry, RegistryError, Stored};
+pub use registry::{Arrival, Collected, LARGEST_SIGNATURES, LabelAct, Labels, Published, Registry, RegistryError, Stored};
 pub use secret::{Secret, SecretError};
 pub use snapshot::{Snapshot, SnapshotFileError, Snapshots};
 pub use table::{Cell, ColumnSpec, Format, Kind, Row, Table, TableError, TableWriter};
