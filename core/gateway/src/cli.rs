@@ -5,7 +5,8 @@ mod models;
 
 pub use elk::{Elk, ElkInstall, ElkRedeliver, ElkServer, ElkVerify, ElkWishes};
 pub use models::{
-    CollectModels, DiffModels, ExportModel, ImportModel, ListModels, Models, OneModel, OneVersion, PromoteModels, RollbackModels,
+    Calling, CollectModels, DiffModels, ExportModel, ImportModel, ListModels, MakeKey, Models, OneModel, OneVersion, PromoteModels,
+    PullModel, PushModel, RollbackModels, SignModel, SigningKeys, Taking,
 };
 
 use crate::generate;
@@ -47,7 +48,8 @@ pub enum Command {
     /// Fit the detectors on rows and publish their models.
     #[command(after_help = "Examples:\n  synod fit --config synod.yaml --data transactions.csv.gz\n  \
         synod fit --config synod.yaml --data labelled.parquet --exclude fraud=1\n  \
-        synod fit --config synod.yaml --data yesterday.csv --continue --candidate")]
+        synod fit --config synod.yaml --data yesterday.csv --continue --candidate\n  \
+        synod fit --config synod.yaml --data transactions.csv.gz --sign ana.key.pem")]
     Fit(Fit),
     /// Score the rows of a file: a line out for every row in.
     #[command(after_help = "Examples:\n  synod score --config synod.yaml --data new.csv --output verdicts.csv\n  \
@@ -314,6 +316,9 @@ pub struct Fit {
     /// Make the new versions candidates, which judge nothing until they are promoted.
     #[arg(long)]
     pub candidate: bool,
+    /// What signs the new versions.
+    #[command(flatten)]
+    pub keys: SigningKeys,
 }
 
 /// `synod score`
@@ -389,6 +394,9 @@ pub struct Recalibrate {
     /// Make the new versions candidates, which judge nothing until they are promoted.
     #[arg(long)]
     pub candidate: bool,
+    /// What signs the new versions.
+    #[command(flatten)]
+    pub keys: SigningKeys,
 }
 
 /// `synod evaluate`

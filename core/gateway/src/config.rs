@@ -10,7 +10,7 @@ mod units;
 
 pub use check::{
     CertificateName, Config, Decisions, DetectorConfig, Drift, FitConfig, Identity, KeyLifetimes, Listen, MappedCertificate, ModelsConfig,
-    Remembering, RequestLimits, Route, TokenServer,
+    Remembering, RequestLimits, Route, SignaturesConfig, TokenServer, TrustedKeyConfig,
 };
 pub(crate) use check::{LONGEST_TOKEN, is_name};
 pub use located::{Located, Mistake, Place};
@@ -67,7 +67,7 @@ pub fn archived(source: &str, name: &str) -> Result<Config, ConfigError> {
 }
 
 /// What may be changed while the service runs. Everything else is read once.
-const CHANGEABLE: [&str; 6] = ["plugins", "features", "detectors", "consensus", "outcomes", "fit"];
+const CHANGEABLE: [&str; 7] = ["plugins", "features", "detectors", "consensus", "outcomes", "fit", "models"];
 
 /// The keys in which two texts of configurations differ and which are read at the start alone, so that a restart is needed.
 pub fn needs_restart(now: &str, then: &str) -> Vec<String> {
