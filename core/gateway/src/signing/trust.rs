@@ -70,7 +70,7 @@ pub enum SignatureError {
         key: KeyId,
     },
     /// Somebody has signed, but nobody who counts.
-    #[error("no signature counts: {0}")]
+    #[error("no signature counts: {0}. Have it signed with a key that does: synod models sign DETECTOR VERSION --key FILE")]
     Untrusted(String),
 }
 
@@ -241,13 +241,11 @@ impl Trust {
         self.counted(statement.serial, by)
     }
 
-    /// Whether what this key signs would count here: to be asked before long work whose result it is to sign.
-    ///
-    /// # Errors
-    /// Why it would not.
-    pub fn must_count(&self, key: &PublicKey) -> Result<(), SignatureError> {
+    /// Why what this key signs would not count here, if so: to be asked before long work whose result it is to sign.
+    pub fn useless(&self, key: &PublicKey) -> Option<String> {
         let signer = self.standing(key.id(), Timestamp::now());
-        self.counted(0, vec![signer]).map(|_| ())
+        let useless = self.counted(0, vec![signer.clone()]).is_err();
+        useless.then(|| self.told(&[signer]))
     }
 
     /// Who vouches for a version, whether it is refused or not.
@@ -316,7 +314,7 @@ impl Trust {
         Err(SignatureError::Untrusted(self.told(&by)))
     }
 
-    /// Why each signature does not count, and what to do.
+    /// Why each signature does not count.
     fn told(&self, by: &[Signer]) -> String {
         let of = |signer: &Signer| {
             let name = named(std::slice::from_ref(signer));
@@ -330,8 +328,7 @@ impl Trust {
                 SignerState::Forged | SignerState::Trusted => format!("the key {name}"),
             }
         };
-        let reasons: Vec<String> = by.iter().map(of).collect();
-        format!("{}. Have it signed with a key that counts: synod models sign DETECTOR VERSION --key FILE", reasons.join("; "))
+        by.iter().map(of).collect::<Vec<_>>().join("; ")
     }
 }
 

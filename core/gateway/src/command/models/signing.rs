@@ -48,8 +48,9 @@ pub(in crate::command) fn keys(at: &Installation, files: &[PathBuf]) -> Result<V
     let key = |path: &PathBuf| {
         warn_of_readers(path);
         let key = PrivateKey::open(path)?;
-        let refused = |error: SignatureError| CommandError::Usage(format!("{}: nothing is signed with it: {error}", path.display()));
-        trust.must_count(key.public()).map_err(refused)?;
+        if let Some(why) = trust.useless(key.public()) {
+            return Err(CommandError::Usage(format!("{}: what it signs would not count here: {why}", path.display())));
+        }
         Ok(key)
     };
     files.iter().map(key).collect()
