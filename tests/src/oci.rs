@@ -278,8 +278,11 @@ fn answer(mut stream: &TcpStream, asked: &Asked, given: &Given) -> std::io::Resu
         return Ok(());
     }
     stream.write_all(&given.body)?;
-    while given.endless {
+    if !given.endless {
+        return Ok(());
+    }
+    // Until the other side has had enough.
+    loop {
         stream.write_all(&[b'x'; 1 << 16])?;
     }
-    Ok(())
 }

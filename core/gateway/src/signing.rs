@@ -8,11 +8,13 @@
 
 mod envelope;
 mod key;
+mod plugin;
 mod statement;
 mod trust;
 
 pub use envelope::{Envelope, EnvelopeError, Signature};
 pub use key::{KeyError, KeyId, PrivateKey, PublicKey};
+pub use plugin::sign_plugin;
 pub use statement::{PLUGIN_TYPE, PluginStatement, PluginSubject, Statement, Subject, VERSION_TYPE, serial_after};
 pub use trust::{Judged, SignatureError, SignatureState, Signatures, Signer, SignerState, Trust, TrustError};
 

@@ -4,6 +4,7 @@ use super::envelope::Envelope;
 use crate::manifest::WrittenManifest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The type of a statement about a version of a detector's model.
 pub const VERSION_TYPE: &str = "application/vnd.synod.version.v1+json";
@@ -106,6 +107,14 @@ pub struct PluginSubject {
     pub version: String,
     /// SHA-256 of the component.
     pub component: String,
+}
+
+impl fmt::Display for PluginSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A name in a statement may be anything.
+        let short = |text: &str| text.chars().take(80).collect::<String>();
+        write!(f, "{} {} ({})", short(&self.name), short(&self.version), short(&self.component))
+    }
 }
 
 /// A statement about a plugin alone.

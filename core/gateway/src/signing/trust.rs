@@ -235,8 +235,7 @@ impl Trust {
         let statement = PluginStatement::read(&envelope).map_err(SignatureError::Statement)?;
         let stated = statement.subject();
         if stated != *subject {
-            let told = |of: &PluginSubject| format!("{} {} ({})", of.name, of.version, of.component);
-            return Err(SignatureError::Another { part: "plugin", stated: told(&stated), found: told(subject) });
+            return Err(SignatureError::Another { part: "plugin", stated: stated.to_string(), found: subject.to_string() });
         }
         self.counted(statement.serial, by)
     }
