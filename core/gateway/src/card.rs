@@ -2,7 +2,7 @@
 //! and what it must not be taken for. It is made of the manifest alone, so that it says nothing that is not known.
 
 use crate::manifest::Manifest;
-use crate::signing::{SignatureState, Signatures};
+use crate::signing::{SignatureState, Signatures, Signer, SignerState};
 use std::fmt::Write as _;
 use synod_detection::measure;
 use synod_store::{Labels, Published};
@@ -111,7 +111,10 @@ fn labelled(labels: &Labels, version: u64) -> String {
 }
 
 fn signed(signatures: &Signatures) -> String {
-    let by: Vec<String> = signatures.by.iter().map(|signer| signer.name.clone().unwrap_or_else(|| signer.key.to_string())).collect();
+    // Beside those who count others may have signed.
+    let counted = |signer: &&Signer| signatures.state != SignatureState::Valid || signer.state == SignerState::Trusted;
+    let by: Vec<String> =
+        signatures.by.iter().filter(counted).map(|signer| signer.name.clone().unwrap_or_else(|| signer.key.to_string())).collect();
     let by = by.join(", ");
     match (signatures.state, &signatures.reason) {
         (_, Some(reason)) => format!("refused: {reason}"),

@@ -9,6 +9,7 @@
 //! wherever they lead and by plain http as well, and takes no client with the authorities and the TLS provider of ours.
 
 mod artifact;
+mod authorization;
 mod client;
 mod credential;
 mod plugin;

@@ -7,16 +7,18 @@
 //! is trusted today, and decide nothing.
 
 mod envelope;
+mod judged;
 mod key;
 mod plugin;
 mod statement;
 mod trust;
 
 pub use envelope::{Envelope, EnvelopeError, Signature};
+pub use judged::{Judged, SignatureState, Signatures, Signer, SignerState};
 pub use key::{KeyError, KeyId, PrivateKey, PublicKey};
 pub use plugin::sign_plugin;
 pub use statement::{PLUGIN_TYPE, PluginStatement, PluginSubject, Statement, Subject, VERSION_TYPE, serial_after};
-pub use trust::{Judged, SignatureError, SignatureState, Signatures, Signer, SignerState, Trust, TrustError};
+pub use trust::{SignatureError, Trust, TrustError};
 
 use crate::config::Config;
 use crate::manifest::{Manifest, WrittenManifest};

@@ -4,12 +4,8 @@
 use super::reference::is_local;
 use super::{Credential, OciError, Reference};
 use crate::calling::tls;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use http_auth::{ChallengeRef, parse_challenges};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode, redirect};
-use serde::Deserialize;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -25,7 +21,7 @@ const ANSWERING: Duration = Duration::from_secs(120);
 /// What is sent or read at least in a second, on the mean.
 const SLOWEST: u64 = 32 << 10;
 /// Most bytes of an answer that only says something.
-const SMALL: u64 = 64 << 10;
+pub(super) const SMALL: u64 = 64 << 10;
 /// Where blobs are kept elsewhere, registries lead there.
 const MOST_REDIRECTS: usize = 5;
 
@@ -64,9 +60,9 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     host: String,
-    repository: String,
-    doing: Doing,
-    credential: Option<Credential>,
+    pub(super) repository: String,
+    pub(super) doing: Doing,
+    pub(super) credential: Option<Credential>,
     insecure: bool,
     /// What the registry wanted to see last time.
     authorization: Mutex<Option<HeaderValue>>,
@@ -76,13 +72,6 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client").field("host", &self.host).field("repository", &self.repository).finish_non_exhaustive()
     }
-}
-
-/// What a place for tokens answers.
-#[derive(Deserialize)]
-struct Token {
-    #[serde(alias = "access_token")]
-    token: Option<String>,
 }
 
 impl Client {
@@ -166,7 +155,8 @@ impl Client {
         url.ok_or_else(|| self.answer("answers without saying where to go on"))
     }
 
-    async fn once(&self, request: &Request<'_>, authorization: Option<&HeaderValue>) -> Result<Response, OciError> {
+    /// Sends a request once, with what the caller shows.
+    pub(super) async fn once(&self, request: &Request<'_>, authorization: Option<&HeaderValue>) -> Result<Response, OciError> {
         let bytes = request.bytes + request.body.len() as u64;
         let sent = self
             .http
@@ -178,51 +168,8 @@ impl Client {
         sent.send().await.map_err(|error| self.failed(error))
     }
 
-    /// What a caller has to show, by the registry's own words; none if there is nothing to show.
-    async fn authorized(&self, headers: &HeaderMap) -> Result<Option<HeaderValue>, OciError> {
-        let texts: Vec<&str> = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()).collect();
-        let challenges: Vec<ChallengeRef<'_>> = texts.iter().filter_map(|text| parse_challenges(text).ok()).flatten().collect();
-        let of = |scheme: &str| challenges.iter().find(|challenge| challenge.scheme.eq_ignore_ascii_case(scheme));
-        match (of("bearer"), of("basic")) {
-            (Some(challenge), _) => self.token(challenge).await.map(Some),
-            (None, Some(_)) => Ok(self.credential.as_ref().map(basic)),
-            (None, None) => Ok(None),
-        }
-    }
-
-    /// Asks for a token where the registry says (distribution, "Token authentication").
-    async fn token(&self, challenge: &ChallengeRef<'_>) -> Result<HeaderValue, OciError> {
-        let given =
-            |name: &str| challenge.params.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_unescaped());
-        let realm = given("realm").and_then(|realm| Url::parse(&realm).ok()).filter(|url| matches!(url.scheme(), "http" | "https"));
-        let mut realm = realm.ok_or_else(|| self.answer("asks for a token, and does not say from where"))?;
-        self.may_lead_to(&realm)?;
-        let actions = if self.doing == Doing::Push { "pull,push" } else { "pull" };
-        let mut query = realm.query_pairs_mut();
-        given("service").map(|service| query.append_pair("service", &service));
-        query.append_pair("scope", &format!("repository:{}:{actions}", self.repository));
-        drop(query);
-        let request = Request {
-            method: Method::GET,
-            url: realm,
-            headers: HeaderMap::new(),
-            body: Vec::new(),
-            what: "the question for a token",
-            bytes: 0,
-        };
-        let response = self.once(&request, self.credential.as_ref().map(basic).as_ref()).await?;
-        let response = self.must_be(response, &[StatusCode::OK], request.what).await?;
-        let bytes = self.read(response, SMALL, |_| {}).await?;
-        let token = serde_json::from_slice::<Token>(&bytes).ok().and_then(|answer| answer.token).filter(|token| !token.is_empty());
-        let mut value = token
-            .and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok())
-            .ok_or_else(|| self.answer("no token is given"))?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-
     /// Whether something may be read there: not in the clear, and not on this machine or in its network unless the registry is there.
-    fn may_lead_to(&self, url: &Url) -> Result<(), OciError> {
+    pub(super) fn may_lead_to(&self, url: &Url) -> Result<(), OciError> {
         let own = is_local(self.base.host());
         if !own && !self.insecure && is_inner(url) {
             return Err(self.redirected(url, "which is this machine or its network: that way is not taken for another machine's word"));
@@ -285,13 +232,6 @@ impl Client {
         };
         OciError::Call { host: self.host.clone(), why }
     }
-}
-
-fn basic(credential: &Credential) -> HeaderValue {
-    let text = STANDARD.encode(format!("{}:{}", credential.name, credential.password));
-    let mut value = HeaderValue::from_str(&format!("Basic {text}")).unwrap_or_else(|_| HeaderValue::from_static(""));
-    value.set_sensitive(true);
-    value
 }
 
 /// Whether it is this machine, or an address that only machines near it have.

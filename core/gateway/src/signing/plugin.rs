@@ -2,9 +2,10 @@
 //! was built as. That a model is used with the plugin that fitted it is part of the version's own statement; this is for those who carry plugins.
 
 use super::envelope::Envelope;
+use super::judged::Judged;
 use super::key::PrivateKey;
 use super::statement::{PluginStatement, PluginSubject};
-use super::trust::{Judged, SignatureError, Trust};
+use super::trust::{SignatureError, Trust};
 use crate::hexadecimal::digest_of_bytes;
 
 impl PluginSubject {
