@@ -2,12 +2,14 @@
 
 mod elk;
 mod models;
+mod rollout;
 
 pub use elk::{Elk, ElkInstall, ElkRedeliver, ElkServer, ElkVerify, ElkWishes};
 pub use models::{
     Calling, CollectModels, DiffModels, ExportModel, ImportModel, ListModels, MakeKey, Models, OneModel, OneVersion, PromoteModels,
     PullModel, PushModel, RollbackModels, SignModel, SigningKeys, Taking,
 };
+pub use rollout::{Rollout, ShowRollout, StartRollout, StopRollout};
 
 use crate::generate;
 use crate::hexadecimal::digest_of;
@@ -142,6 +144,14 @@ pub enum Command {
         switches at once. If that fails, those of before go on, and `synod health --verbose` says why."
     )]
     Models(Models),
+    /// Try models or a policy on live rows before they judge all of them, and take them back by themselves.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  synod rollout start\n  synod rollout show\n  synod rollout promote\n  synod rollout stop\n\n\
+        What is tried is asked about all rows beside the requests, judges those of a growing share of the entities, and is compared with what judges the\n\
+        others on the same rows. `rollout` in the configuration says how far it may differ."
+    )]
+    Rollout(Rollout),
     /// Compile a component, for a server.
     #[command(hide = true)]
     Compile(Compile),

@@ -26,6 +26,7 @@ mod progress;
 mod publishing;
 mod recalibrate;
 mod replay;
+mod rollout;
 mod score;
 mod serve;
 mod size;
@@ -185,6 +186,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Breaker(arguments) => breaker::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
+        Command::Rollout(arguments) => rollout::run(&arguments),
         Command::Elk(arguments) => elk::run(&arguments),
         Command::Size(arguments) => size::run(&arguments),
     }

@@ -12,6 +12,8 @@ mod signing;
 
 pub(super) use signing::{keys, sign_version};
 
+pub(super) use moving::judge_from_now_on;
+
 use super::CommandError;
 use super::installation::Installation;
 use crate::cli::{Models, OneVersion};

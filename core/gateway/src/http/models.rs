@@ -272,7 +272,7 @@ async fn in_force(service: &Arc<Service>, caller: &Caller, versions: Versions, a
     json(&InForce { versions, configuration: service.configuration.clone() })
 }
 
-async fn asked<T: serde::de::DeserializeOwned>(service: &Service, body: Body) -> Result<T, Problem> {
+pub(super) async fn asked<T: serde::de::DeserializeOwned>(service: &Service, body: Body) -> Result<T, Problem> {
     let bytes = body::read_at_most(service, body, SMALL, Problem::too_large).await?;
     let text = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes.trim_ascii() };
     serde_json::from_slice(text).map_err(|error| Problem::invalid_request(error.to_string()))
@@ -325,7 +325,7 @@ fn not_taken(error: &ArrivalError) -> Problem {
     }
 }
 
-fn registry(error: &RegistryError) -> Problem {
+pub(super) fn registry(error: &RegistryError) -> Problem {
     match error {
         RegistryError::Name { .. } | RegistryError::NoVersion { .. } | RegistryError::Reference { .. } | RegistryError::NoLive { .. } => {
             Problem::no_model_version(error.to_string())
@@ -337,7 +337,7 @@ fn registry(error: &RegistryError) -> Problem {
     }
 }
 
-fn refused(error: &LoadError) -> Problem {
+pub(super) fn refused(error: &LoadError) -> Problem {
     match error {
         LoadError::Busy => Problem::not_stored(error.to_string()),
         LoadError::Registry(error) => registry(error),

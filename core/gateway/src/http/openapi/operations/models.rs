@@ -103,7 +103,7 @@ fn version() -> Parameter {
     parameter(ParameterIn::Path, "version", words, text())
 }
 
-fn body(words: &str, schema: &str, example: Value) -> RequestBody {
+pub(super) fn body(words: &str, schema: &str, example: Value) -> RequestBody {
     let content = ContentBuilder::new().schema(Some(named(schema))).example(Some(example)).build();
     RequestBodyBuilder::new().description(Some(words)).required(Some(Required::True)).content("application/json", content).build()
 }
@@ -133,7 +133,7 @@ fn of_moving() -> [Problem; 5] {
     ]
 }
 
-fn busy() -> Problem {
+pub(super) fn busy() -> Problem {
     Problem::not_stored("other models are being loaded: try it again in a moment")
 }
 
@@ -141,6 +141,6 @@ fn version_refused() -> Problem {
     Problem::version_refused("forest, version 4: it is not signed, and `models.signatures.required` asks for a signature")
 }
 
-fn needs_another() -> Problem {
+pub(super) fn needs_another() -> Problem {
     Problem::needs_another("forest, version 4: you made or proposed it, and somebody else has to promote it")
 }
