@@ -169,6 +169,7 @@ fn what_nobody_vouches_for_is_refused_everywhere() {
     assert_eq!((versions(&at), registry(&at).live_version("robust").unwrap()), (vec![1, 2], Some(1)));
     at.run("models sign robust 2 --key ana.key.pem").ok();
     at.run("models promote robust=2").ok();
+    at.run("rollout start robust=1").failed(2, &[why]);
     let server = Server::start(&at);
     server.post("/v1/score", ODD).ok();
     let refused = |answer: Answer| assert!(answer.problem(422, "version_refused")["detail"].as_str().unwrap().contains(why));
@@ -186,12 +187,12 @@ fn what_nobody_vouches_for_is_refused_everywhere() {
     registry(&at).go_live(&[("robust", 1)], "eve", "promote").unwrap();
     let _ = server.await_event(|event| event["error"].as_str().is_some_and(|error| error.contains(why)));
     assert_eq!(server.post("/v1/score", ODD).ok()["votes"][0]["model_version"], 2);
-    let audited = at.audited("model.refused", 6);
+    let audited = at.audited("model.refused", 7);
     let told = audited
         .iter()
         .filter(|record| record["outcome"] == "denied" && record["reason"].as_str().unwrap().contains("it is not signed"))
         .count();
-    assert!(told >= 6, "{audited:#?}");
+    assert!(told >= 7, "{audited:#?}");
     let signed = at.audited("model.signed", 1);
     assert!(signed[0]["target"] == "robust/2" && signed[0]["reason"].as_str().unwrap().contains("serial"), "{signed:#?}");
 }

@@ -127,7 +127,8 @@ mod tests {
         let keys =
             tables.lines().filter_map(|line| line.strip_prefix("        ")?.split_once(": ")).map(|(key, _)| key.trim_start_matches("r#"));
         let mut count = 0;
-        for key in keys {
+        // What is indented further belongs to a default.
+        for key in keys.filter(|key| !key.starts_with(' ')) {
             let words = DOCUMENTED.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
             assert!(words.into_iter().any(|word| word == key), "config/synod.yaml does not mention `{key}`");
             count += 1;
