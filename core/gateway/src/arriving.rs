@@ -89,7 +89,7 @@ impl Arriving<'_> {
         let taken = self.checked(bundle, &detector);
         if let Err(error) = &taken
             && error.is_refusal()
-            && self.config.everything().detectors.iter().any(|known| known.name == detector)
+            && self.config.all_detectors().any(|known| known.name == detector)
         {
             self.registry.note_refused(&detector, None, self.by, self.act, &error.to_string())?;
         }
