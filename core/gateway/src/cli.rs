@@ -6,8 +6,8 @@ mod rollout;
 
 pub use elk::{Elk, ElkInstall, ElkRedeliver, ElkServer, ElkVerify, ElkWishes};
 pub use models::{
-    Calling, CollectModels, DiffModels, ExportModel, ImportModel, ListModels, MakeKey, Models, OneModel, OneVersion, PromoteModels,
-    PullModel, PushModel, RollbackModels, SignModel, SigningKeys, Taking,
+    Calling, CollectModels, DiffModels, ExportModel, ImportModel, ListModels, MakeKey, Models, OneModel, OneVersion, ParityModel,
+    PromoteModels, PullModel, PushModel, RollbackModels, SignModel, SigningKeys, Taking,
 };
 pub use rollout::{Rollout, ShowRollout, StartRollout, StopRollout};
 

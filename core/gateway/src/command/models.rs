@@ -8,6 +8,7 @@ mod diff;
 mod distribution;
 mod list;
 mod moving;
+mod parity;
 mod signing;
 
 pub(super) use signing::{keys, sign_version};
@@ -36,6 +37,7 @@ pub(super) fn run(arguments: &Models) -> Result<(), CommandError> {
         Models::Verify(arguments) => signing::verify(arguments),
         Models::Push(arguments) => distribution::push(arguments),
         Models::Pull(arguments) => distribution::pull(arguments),
+        Models::Parity(arguments) => parity::run(arguments),
         Models::Gc(arguments) => collecting::run(arguments),
     }
 }
