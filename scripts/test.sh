@@ -12,6 +12,8 @@ need_h2spec
 # Those of alerts and dashboards run a real Prometheus and Alertmanager; they start them themselves.
 need_without_service prometheus
 need_without_service prometheus-alertmanager
+# Versions of models are pushed to and pulled from a real registry, which a test starts itself.
+need_without_service docker-registry
 # The recipe for it is run by the tests of the file sink.
 need logrotate
 # The tests of identity providers run a real one.

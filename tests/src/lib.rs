@@ -9,6 +9,7 @@ mod http;
 pub mod http2;
 mod installation;
 pub mod notify;
+pub mod oci;
 pub mod otlp;
 mod ports;
 pub mod prometheus;

@@ -64,6 +64,11 @@ actions! {
     CONFIGURATION_RELOADED = "configuration.reloaded";
     /// Models were fitted, proposed, promoted, taken back or removed. `target` is `DETECTOR/VERSION`, `reason` what was done.
     MODEL_MOVED = "model.moved";
+    /// A version was signed. `target` is `DETECTOR/VERSION`, `reason` by which key and with which serial.
+    MODEL_SIGNED = "model.signed";
+    /// A version was not taken, proposed or promoted, for nobody vouches for it who has to, or it is older than one that was taken. `target` is
+    /// `DETECTOR/VERSION`; `reason` says why.
+    MODEL_REFUSED = "model.refused";
     /// A detector that was paused or in quarantine is asked again. `target` is its name.
     DETECTOR_RELEASED = "detector.released";
     /// Other models judge from now on. `target` names each detector with its version.

@@ -1,28 +1,36 @@
-//! A version of a model in one file, to be carried elsewhere: a tar archive of `synod.json` (manifest and digests), `model`, and `plugin.wasm`, in this
-//! order and with nothing else in it.
+//! A version of a model in one file, to be carried elsewhere: a tar archive of `synod.json` (the digests of all that follows), `manifest.json`, `model`,
+//! `plugin.wasm` and, if somebody has signed it, `signatures.json`, in this order and with nothing else in it. In format 1 the manifest stood in
+//! `synod.json`, and there were no signatures; it is still read.
 
 use crate::hexadecimal::digest_of_bytes;
-use crate::manifest::Manifest;
+use crate::manifest::WrittenManifest;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
+use synod_store::LARGEST_SIGNATURES;
 use thiserror::Error;
 
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 /// Most bytes of each part.
-const LARGEST_HEAD: u64 = 64 << 20;
-const LARGEST_MODEL: u64 = 512 << 20;
-const LARGEST_PLUGIN: u64 = 64 << 20;
-const NAMES: [&str; 3] = ["synod.json", "model", "plugin.wasm"];
+pub(crate) const LARGEST_MANIFEST: u64 = 64 << 20;
+pub(crate) const LARGEST_MODEL: u64 = 512 << 20;
+pub(crate) const LARGEST_PLUGIN: u64 = 64 << 20;
+const HEAD: &str = "synod.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
+pub(crate) const MODEL: &str = "model";
+pub(crate) const PLUGIN: &str = "plugin.wasm";
+pub(crate) const SIGNATURES: &str = "signatures.json";
 
 /// What a bundle holds.
 #[derive(Debug, Clone)]
 pub struct Bundle {
     /// The version's manifest.
-    pub manifest: Manifest,
+    pub manifest: WrittenManifest,
     /// The model.
     pub model: Vec<u8>,
     /// The component that fitted it.
     pub plugin: Vec<u8>,
+    /// Who vouches for it, if somebody does. Nothing is known of it yet but its size.
+    pub signatures: Option<Vec<u8>>,
 }
 
 /// Why a file is no bundle.
@@ -32,10 +40,15 @@ pub enum BundleError {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// What it says of itself cannot be read.
-    #[error("`synod.json` cannot be understood: {0}")]
-    Head(#[from] serde_json::Error),
+    #[error("`{part}` cannot be understood: {source}")]
+    Json {
+        /// Which part of it.
+        part: &'static str,
+        /// Why not.
+        source: serde_json::Error,
+    },
     /// It was written by a later version of the program.
-    #[error("it has format {0}, and this version of Synod reads format {FORMAT}: use the version that wrote it, or a newer one")]
+    #[error("it has format {0}, and this version of Synod reads formats up to {FORMAT}: use the version that wrote it, or a newer one")]
     Newer(u64),
     /// It holds something else.
     #[error("{0}")]
@@ -46,9 +59,22 @@ pub enum BundleError {
 #[serde(deny_unknown_fields)]
 struct Head {
     format: u64,
+    manifest: Part,
     model: Part,
     plugin: Part,
-    manifest: Manifest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signatures: Option<Part>,
+}
+
+/// As it was in format 1.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FirstHead {
+    #[serde(rename = "format")]
+    _format: u64,
+    model: Part,
+    plugin: Part,
+    manifest: WrittenManifest,
 }
 
 /// Read first: of another format nothing else is known.
@@ -84,15 +110,23 @@ impl Bundle {
     /// # Errors
     /// When that fails.
     pub fn write(&self, into: impl Write) -> Result<(), BundleError> {
-        let head = Head { format: FORMAT, model: Part::of(&self.model), plugin: Part::of(&self.plugin), manifest: self.manifest.clone() };
-        let head = serde_json::to_vec_pretty(&head)?;
+        let manifest = self.manifest.text().as_bytes();
+        let head = Head {
+            format: FORMAT,
+            manifest: Part::of(manifest),
+            model: Part::of(&self.model),
+            plugin: Part::of(&self.plugin),
+            signatures: self.signatures.as_deref().map(Part::of),
+        };
+        let head = serde_json::to_vec_pretty(&head).map_err(|source| BundleError::Json { part: HEAD, source })?;
+        let parts = [(HEAD, head.as_slice()), (MANIFEST, manifest), (MODEL, &self.model), (PLUGIN, &self.plugin)];
         let mut tar = tar::Builder::new(into);
-        for (name, bytes) in NAMES.into_iter().zip([&head, &self.model, &self.plugin]) {
+        for (name, bytes) in parts.into_iter().chain(self.signatures.as_deref().map(|bytes| (SIGNATURES, bytes))) {
             let mut header = tar::Header::new_ustar();
             header.set_size(bytes.len() as u64);
             header.set_mode(0o644);
             header.set_entry_type(tar::EntryType::Regular);
-            tar.append_data(&mut header, name, bytes.as_slice())?;
+            tar.append_data(&mut header, name, bytes)?;
         }
         tar.into_inner()?.flush()?;
         Ok(())
@@ -105,46 +139,73 @@ impl Bundle {
     pub fn read(from: impl Read) -> Result<Self, BundleError> {
         let mut tar = tar::Archive::new(from);
         let mut entries = tar.entries()?;
-        let mut part = |name: &str, most: u64| -> Result<Vec<u8>, BundleError> {
-            let entry = entries.next().ok_or_else(|| BundleError::Other(format!("it is no bundle: `{name}` is missing")))??;
-            if entry.header().entry_type() != tar::EntryType::Regular || *entry.path_bytes() != *name.as_bytes() {
-                let found = String::from_utf8_lossy(&entry.path_bytes()).chars().take(80).collect::<String>();
-                return Err(BundleError::Other(format!("it is no bundle: where the file `{name}` should be is {found:?}")));
-            }
-            if entry.size() > most {
-                return Err(BundleError::Other(format!("`{name}` has {} bytes, more than {most}", entry.size())));
-            }
-            let mut bytes = Vec::new();
-            entry.take(most).read_to_end(&mut bytes)?;
-            Ok(bytes)
+        let head = next(&mut entries, HEAD, LARGEST_MANIFEST)?;
+        let unreadable = |source| BundleError::Json { part: HEAD, source };
+        let bundle = match serde_json::from_slice(&head).map_err(unreadable)? {
+            Stated { format: 1 } => Self::first(&mut entries, serde_json::from_slice(&head).map_err(unreadable)?)?,
+            Stated { format: FORMAT } => Self::second(&mut entries, &serde_json::from_slice(&head).map_err(unreadable)?)?,
+            Stated { format } => return Err(BundleError::Newer(format)),
         };
-        let head = part(NAMES[0], LARGEST_HEAD)?;
-        let Stated { format } = serde_json::from_slice(&head)?;
-        if format != FORMAT {
-            return Err(BundleError::Newer(format));
-        }
-        let head: Head = serde_json::from_slice(&head)?;
-        let (model, plugin) = (part(NAMES[1], LARGEST_MODEL)?, part(NAMES[2], LARGEST_PLUGIN)?);
         if entries.next().is_some() {
             return Err(BundleError::Other("it holds more than a bundle does".into()));
         }
-        head.model.check(NAMES[1], &model)?;
-        head.plugin.check(NAMES[2], &plugin)?;
-        if head.manifest.plugin.sha256 != head.plugin.sha256 {
-            return Err(BundleError::Other(format!(
-                "the model was fitted by the plugin {}, and {} is in the file",
-                head.manifest.plugin.sha256, head.plugin.sha256
-            )));
-        }
-        Ok(Self { manifest: head.manifest, model, plugin })
+        bundle.belongs()
     }
+
+    fn first<R: Read>(entries: &mut tar::Entries<'_, R>, head: FirstHead) -> Result<Self, BundleError> {
+        let (model, plugin) = (next(entries, MODEL, LARGEST_MODEL)?, next(entries, PLUGIN, LARGEST_PLUGIN)?);
+        head.model.check(MODEL, &model)?;
+        head.plugin.check(PLUGIN, &plugin)?;
+        Ok(Self { manifest: head.manifest, model, plugin, signatures: None })
+    }
+
+    fn second<R: Read>(entries: &mut tar::Entries<'_, R>, head: &Head) -> Result<Self, BundleError> {
+        let mut part = |name: &str, most: u64, part: &Part| {
+            let bytes = next(entries, name, most)?;
+            part.check(name, &bytes).map(|()| bytes)
+        };
+        let manifest = part(MANIFEST, LARGEST_MANIFEST, &head.manifest)?;
+        let model = part(MODEL, LARGEST_MODEL, &head.model)?;
+        let plugin = part(PLUGIN, LARGEST_PLUGIN, &head.plugin)?;
+        let signatures = head.signatures.as_ref().map(|of| part(SIGNATURES, LARGEST_SIGNATURES, of)).transpose()?;
+        let manifest = WrittenManifest::read(&manifest).map_err(|source| BundleError::Json { part: MANIFEST, source })?;
+        Ok(Self { manifest, model, plugin, signatures })
+    }
+
+    /// Itself, if model and plugin belong together.
+    ///
+    /// # Errors
+    /// When another component has fitted the model.
+    pub fn belongs(self) -> Result<Self, BundleError> {
+        let (wanted, found) = (&self.manifest.manifest().plugin.sha256, digest_of_bytes(&self.plugin));
+        match *wanted == found {
+            true => Ok(self),
+            false => Err(BundleError::Other(format!("the model was fitted by the plugin {wanted}, and {found} is in the file"))),
+        }
+    }
+}
+
+/// The next entry of an archive, which must have this name and be no larger.
+fn next<R: Read>(entries: &mut tar::Entries<'_, R>, name: &str, most: u64) -> Result<Vec<u8>, BundleError> {
+    let entry = entries.next().ok_or_else(|| BundleError::Other(format!("it is no bundle: `{name}` is missing")))??;
+    if entry.header().entry_type() != tar::EntryType::Regular || *entry.path_bytes() != *name.as_bytes() {
+        let found = String::from_utf8_lossy(&entry.path_bytes()).chars().take(80).collect::<String>();
+        return Err(BundleError::Other(format!("it is no bundle: where the file `{name}` should be is {found:?}")));
+    }
+    if entry.size() > most {
+        return Err(BundleError::Other(format!("`{name}` has {} bytes, more than {most}", entry.size())));
+    }
+    let mut bytes = Vec::new();
+    entry.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Split;
-    use crate::manifest::{DataLineage, Golden, HeldOut, PluginIdentity};
+    use crate::manifest::{DataLineage, Golden, HeldOut, Manifest, PluginIdentity};
+    use crate::signing::{SignatureState, Signatures};
     use serde_json::json;
 
     fn bundle() -> Bundle {
@@ -179,7 +240,7 @@ mod tests {
             continued_from: None,
             recalibrated: None,
         };
-        Bundle { manifest, model: vec![7; 1000], plugin }
+        Bundle { manifest: WrittenManifest::of(manifest).unwrap(), model: vec![7; 1000], plugin, signatures: Some(b"{}".to_vec()) }
     }
 
     fn written(bundle: &Bundle) -> Vec<u8> {
@@ -205,9 +266,39 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let bundle = bundle();
-        let read = Bundle::read(written(&bundle).as_slice()).unwrap();
-        assert_eq!((read.model, read.plugin), (bundle.model, bundle.plugin));
-        assert_eq!(serde_json::to_value(read.manifest).unwrap(), serde_json::to_value(bundle.manifest).unwrap());
+        for signatures in [None, bundle.signatures.clone()] {
+            let bundle = Bundle { signatures, ..bundle.clone() };
+            let read = Bundle::read(written(&bundle).as_slice()).unwrap();
+            assert_eq!((read.model, read.plugin, read.signatures), (bundle.model, bundle.plugin, bundle.signatures));
+            assert_eq!(read.manifest.text(), bundle.manifest.text(), "to the byte");
+        }
+    }
+
+    #[test]
+    fn the_first_format_is_read_and_its_manifest_kept_as_it_was_written() {
+        use tar::EntryType::Regular;
+        let Bundle { manifest, model, plugin, .. } = bundle();
+        let manifest = serde_json::to_string_pretty(manifest.manifest()).unwrap();
+        let part = |bytes: &[u8]| json!({ "sha256": digest_of_bytes(bytes), "bytes": bytes.len() });
+        let head = format!("{{\"format\": 1, \"model\": {}, \"plugin\": {}, \"manifest\": {manifest}}}", part(&model), part(&plugin));
+        let old = archive(&[(HEAD, Regular, head.as_bytes()), (MODEL, Regular, &model), (PLUGIN, Regular, &plugin)]);
+        let read = Bundle::read(old.as_slice()).unwrap();
+        assert_eq!((read.manifest.text(), read.model, read.plugin, read.signatures), (manifest.as_str(), model, plugin, None));
+    }
+
+    #[test]
+    fn a_changed_byte_is_seen_wherever_it_is() {
+        let whole = written(&bundle());
+        // Beyond the last entry an archive has nothing but zeros.
+        for place in 0..whole.len() - 1024 {
+            let mut changed = whole.clone();
+            changed[place] ^= 1;
+            if let Ok(read) = Bundle::read(changed.as_slice()) {
+                let same = (read.manifest.text(), &read.model, &read.plugin, &read.signatures);
+                let bundle = bundle();
+                assert_eq!(same, (bundle.manifest.text(), &bundle.model, &bundle.plugin, &bundle.signatures), "byte {place}");
+            }
+        }
     }
 
     #[test]
@@ -221,7 +312,7 @@ mod tests {
             (archive(&[("/synod.json", Regular, b"{}")]), "where the file `synod.json` should be"),
             (archive(&[("synod.json", Symlink, b"")]), "where the file `synod.json` should be"),
             (archive(&[("synod.json", Regular, b"{}")]), "format"),
-            (archive(&[("synod.json", Regular, br#"{"format": 2, "more": 1}"#)]), "format 2"),
+            (archive(&[("synod.json", Regular, br#"{"format": 3, "more": 1}"#)]), "format 3"),
             (written(&other), "the model was fitted by the plugin"),
         ];
         for (bytes, why) in cases {
@@ -249,8 +340,9 @@ mod tests {
     fn a_card_has_what_people_wrote_as_text() {
         let manifest = bundle().manifest;
         let published = synod_store::Published { version: 3, digest: "ab".repeat(32), size: 1000 };
+        let signatures = Signatures { state: SignatureState::Unsigned, serial: None, by: Vec::new(), reason: None };
         let labels = synod_store::Labels { live: Some(3), ..synod_store::Labels::default() };
-        let text = crate::card::card(&published, &manifest, &labels);
+        let text = crate::card::card(&published, manifest.manifest(), &labels, &signatures);
         assert!(text.starts_with("# forest, version 3\n"), "{text}");
         assert!(text.contains("| Owner | desk \\| \\<b\\> |") && text.contains("| Labels | live |"), "{text}");
     }

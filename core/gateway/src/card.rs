@@ -2,12 +2,13 @@
 //! and what it must not be taken for. It is made of the manifest alone, so that it says nothing that is not known.
 
 use crate::manifest::Manifest;
+use crate::signing::{SignatureState, Signatures, Signer, SignerState};
 use std::fmt::Write as _;
 use synod_detection::measure;
 use synod_store::{Labels, Published};
 
 /// The card of a version, in Markdown.
-pub fn card(published: &Published, manifest: &Manifest, labels: &Labels) -> String {
+pub fn card(published: &Published, manifest: &Manifest, labels: &Labels, signatures: &Signatures) -> String {
     let mut text = format!("# {}, version {}\n\n", escaped(&manifest.detector), published.version);
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(text, "| {name} | {} |", escaped(value));
@@ -17,6 +18,7 @@ pub fn card(published: &Published, manifest: &Manifest, labels: &Labels) -> Stri
     row("Purpose", manifest.purpose.as_deref().unwrap_or("not stated (`detectors.NAME.purpose`)"));
     row("Owner", manifest.owner.as_deref().unwrap_or("not stated (`detectors.NAME.owner`)"));
     row("Labels", &labelled(labels, published.version));
+    row("Signatures", &signed(signatures));
     row("Fitted", &manifest.created);
     row("By", manifest.author.as_deref().unwrap_or("unknown"));
     row("Synod", &manifest.synod);
@@ -106,6 +108,20 @@ fn calibration(text: &mut String, manifest: &Manifest) {
 fn labelled(labels: &Labels, version: u64) -> String {
     let of = labels.of(version);
     if of.is_empty() { "none".to_owned() } else { of.join(", ") }
+}
+
+fn signed(signatures: &Signatures) -> String {
+    // Beside those who count others may have signed.
+    let counted = |signer: &&Signer| signatures.state != SignatureState::Valid || signer.state == SignerState::Trusted;
+    let by: Vec<String> =
+        signatures.by.iter().filter(counted).map(|signer| signer.name.clone().unwrap_or_else(|| signer.key.to_string())).collect();
+    let by = by.join(", ");
+    match (signatures.state, &signatures.reason) {
+        (_, Some(reason)) => format!("refused: {reason}"),
+        (SignatureState::Unsigned, None) => "none".to_owned(),
+        (SignatureState::Unjudged, None) => format!("by {by}, whom this installation does not know"),
+        (_, None) => format!("serial {}, by {by}", signatures.serial.unwrap_or_default()),
+    }
 }
 
 /// Names and parameters come from people: in a table they must be one cell, and no markup.

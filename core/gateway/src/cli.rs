@@ -6,8 +6,8 @@ mod rollout;
 
 pub use elk::{Elk, ElkInstall, ElkRedeliver, ElkServer, ElkVerify, ElkWishes};
 pub use models::{
-    CollectModels, DiffModels, ExportModel, ImportModel, ListModels, Models, OneModel, OneVersion, ParityModel, PromoteModels,
-    RollbackModels,
+    Calling, CollectModels, DiffModels, ExportModel, ImportModel, ListModels, MakeKey, Models, OneModel, OneVersion, ParityModel,
+    PromoteModels, PullModel, PushModel, RollbackModels, SignModel, SigningKeys, Taking,
 };
 pub use rollout::{Rollout, ShowRollout, StartRollout, StopRollout};
 
@@ -50,7 +50,8 @@ pub enum Command {
     /// Fit the detectors on rows and publish their models.
     #[command(after_help = "Examples:\n  synod fit --config synod.yaml --data transactions.csv.gz\n  \
         synod fit --config synod.yaml --data labelled.parquet --exclude fraud=1\n  \
-        synod fit --config synod.yaml --data yesterday.csv --continue --candidate")]
+        synod fit --config synod.yaml --data yesterday.csv --continue --candidate\n  \
+        synod fit --config synod.yaml --data transactions.csv.gz --sign ana.key.pem")]
     Fit(Fit),
     /// Score the rows of a file: a line out for every row in.
     #[command(after_help = "Examples:\n  synod score --config synod.yaml --data new.csv --output verdicts.csv\n  \
@@ -325,6 +326,9 @@ pub struct Fit {
     /// Make the new versions candidates, which judge nothing until they are promoted.
     #[arg(long)]
     pub candidate: bool,
+    /// What signs the new versions.
+    #[command(flatten)]
+    pub keys: SigningKeys,
 }
 
 /// `synod score`
@@ -400,6 +404,9 @@ pub struct Recalibrate {
     /// Make the new versions candidates, which judge nothing until they are promoted.
     #[arg(long)]
     pub candidate: bool,
+    /// What signs the new versions.
+    #[command(flatten)]
+    pub keys: SigningKeys,
 }
 
 /// `synod evaluate`

@@ -42,6 +42,7 @@ use crate::ledger::{ReadError, RecoveryError};
 use crate::notify::NotifyError;
 use crate::replaying::ReplayError;
 use crate::rows::RowsError;
+use crate::signing::TrustError;
 use crate::sinks::SinkError;
 use std::fmt::Display;
 use std::io;
@@ -105,7 +106,7 @@ macro_rules! errors {
 }
 
 errors! {
-    Usage: ConfigError, EngineError;
+    Usage: ConfigError, EngineError, TrustError;
     Failed: HostError, DataDirectoryError, RegistryError, ArchiveError, RecoveryError, ReadError, LogError, IdentityError, ServerError, SinkError, NotifyError;
 }
 

@@ -10,6 +10,7 @@ pub use detector::{Call, Detector, Identity, MISSING_FEATURE, NOT_READY, PAUSED,
 use crate::config::{Config, DetectorConfig};
 use crate::fitting::Model;
 use crate::hexadecimal::digest_of_bytes;
+use crate::signing::VersionError;
 use crate::telemetry::tracing::Hop;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
@@ -54,6 +55,14 @@ pub enum EngineError {
         detector: String,
         /// Why not.
         source: RegistryError,
+    },
+    /// A version cannot be read, or nobody vouches for it who has to.
+    #[error("detector {detector}: {source}")]
+    Version {
+        /// Whose model.
+        detector: String,
+        /// Why not.
+        source: VersionError,
     },
     /// There is no model yet.
     #[error("detector {0} has no model yet: fit it with `synod fit --config FILE --data FILE`")]
@@ -191,13 +200,13 @@ pub fn live_versions(config: &Config, registry: &Registry) -> Result<Versions, E
 /// These versions of the models.
 ///
 /// # Errors
-/// When one is missing or damaged.
+/// When one is missing or damaged, or nobody vouches for it who has to.
 pub fn models(config: &Config, registry: &Registry, versions: &Versions, steps: Steps<'_>) -> Result<Vec<Model>, EngineError> {
     let model = |detector: &DetectorConfig| {
         steps(&detector.name, "verifying");
-        let failed = |source| EngineError::Registry { detector: detector.name.clone(), source };
+        let failed = |source| EngineError::Version { detector: detector.name.clone(), source };
         let version = versions.get(&detector.name).ok_or_else(|| EngineError::NotFitted(detector.name.clone()))?;
-        let stored = registry.load(&detector.name, Some(*version)).map_err(failed)?;
+        let stored = crate::signing::load(config, registry, &detector.name, *version).map_err(failed)?;
         Ok(Model { version: stored.version, digest: stored.digest, manifest: stored.manifest, bytes: stored.artifact.into() })
     };
     config.detectors.iter().map(model).collect()

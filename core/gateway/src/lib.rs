@@ -1,6 +1,7 @@
 //! The gateway: configuration, command line, HTTP, telemetry; and the wiring of the other crates.
 
 pub mod access;
+pub mod arriving;
 pub mod auditing;
 pub mod breaking;
 pub mod bundle;
@@ -34,6 +35,7 @@ pub mod loading;
 pub mod manifest;
 pub mod model_versions;
 pub mod notify;
+pub mod oci;
 pub mod otlp;
 pub mod past;
 pub mod redaction;
@@ -41,5 +43,6 @@ pub mod replaying;
 pub mod rollout;
 pub mod rows;
 pub mod shadowing;
+pub mod signing;
 pub mod sinks;
 pub mod telemetry;

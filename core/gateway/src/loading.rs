@@ -432,10 +432,19 @@ fn versions_of(engine: &Engine) -> Versions {
     engine.detectors().iter().map(|detector| (detector.name().to_owned(), detector.identity().version)).collect::<BTreeMap<_, _>>()
 }
 
-/// That a label was moved, for the log.
+/// That a label was moved, a version signed, or one refused, for the log.
 pub fn audit_record(detector: &str, act: &LabelAct) -> AuditRecord {
     let version = |version: Option<u64>| version.map_or_else(|| "none".to_owned(), |version| version.to_string());
-    let why = format!("{}: from version {} to {}, at {:.0}", act.act, version(act.from), version(act.to), act.at);
     let target = format!("{detector}/{}", version(act.to));
-    AuditRecord::new(Action::MODEL_MOVED, AuditOutcome::Allowed).by_name(&act.by).to(&target).because(&why)
+    let about = act.about.as_deref().unwrap_or_default();
+    let (action, outcome, why) = match act.act.as_str() {
+        _ if act.refused => (Action::MODEL_REFUSED, AuditOutcome::Denied, format!("{} at {:.0}: {about}", act.act, act.at)),
+        "sign" => (Action::MODEL_SIGNED, AuditOutcome::Allowed, format!("at {:.0}: {about}", act.at)),
+        _ => {
+            let moved = format!("{}: from version {} to {}, at {:.0}", act.act, version(act.from), version(act.to), act.at);
+            let why = if about.is_empty() { moved } else { format!("{moved}; {about}") };
+            (Action::MODEL_MOVED, AuditOutcome::Allowed, why)
+        }
+    };
+    AuditRecord::new(action, outcome).by_name(&act.by).to(&target).because(&why)
 }

@@ -1,8 +1,11 @@
 //! What is kept with a model: everything that its scores rest on.
 
 use crate::config::Split;
-use serde::{Deserialize, Serialize};
+use crate::hexadecimal::digest_of_bytes;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use synod_detection::{Calibration, Matrix, View};
 
 /// The lineage of a model, and what it needs to be used.
@@ -48,6 +51,81 @@ pub struct Manifest {
     /// Where the calibration comes from, if it was learnt again after the fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recalibrated: Option<Recalibration>,
+}
+
+/// A manifest with the text in which it is written, to the byte: that is what is signed, carried elsewhere, and kept there as it came.
+#[derive(Debug, Clone)]
+pub struct WrittenManifest {
+    text: Box<RawValue>,
+    manifest: Manifest,
+}
+
+impl WrittenManifest {
+    /// Writes a manifest.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn of(manifest: Manifest) -> Result<Self, serde_json::Error> {
+        Ok(Self { text: serde_json::value::to_raw_value(&manifest)?, manifest })
+    }
+
+    /// Reads one. What stands around the JSON value is no part of it, and is refused.
+    ///
+    /// # Errors
+    /// When it is no manifest.
+    pub fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        let text: Box<RawValue> = serde_json::from_slice(bytes)?;
+        if text.get().len() != bytes.len() {
+            return Err(serde_json::Error::custom("there is something around the manifest"));
+        }
+        Self::with(text)
+    }
+
+    fn with(text: Box<RawValue>) -> Result<Self, serde_json::Error> {
+        Ok(Self { manifest: serde_json::from_str(text.get())?, text })
+    }
+
+    /// What it says.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// What it says, without its text.
+    pub fn into_manifest(self) -> Manifest {
+        self.manifest
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        self.text.get()
+    }
+
+    /// SHA-256 of the text, 64 hexadecimal digits.
+    pub fn digest(&self) -> String {
+        digest_of_bytes(self.text().as_bytes())
+    }
+
+    /// The same manifest for a detector of this name; everything else stays as it was written.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn renamed(&self, detector: &str) -> Result<Self, serde_json::Error> {
+        let mut tree: Value = serde_json::from_str(self.text())?;
+        tree["detector"] = detector.into();
+        Self::with(serde_json::value::to_raw_value(&tree)?)
+    }
+}
+
+impl Serialize for WrittenManifest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.text.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for WrittenManifest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::with(Box::<RawValue>::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
 }
 
 /// Rows as the plugin sees them, and the raw scores that the model gave them when it was fitted. Scores are the same bit for bit wherever the same

@@ -1,6 +1,7 @@
 //! The versions of models as people and programs are told of them.
 
-use crate::manifest::Manifest;
+use crate::manifest::WrittenManifest;
+use crate::signing::{Signatures, Subject, Trust};
 use serde::Serialize;
 use synod_store::{Labels, Registry, RegistryError};
 use utoipa::ToSchema;
@@ -37,14 +38,19 @@ pub struct Version {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub recalibrated_from: Option<u64>,
+    /// Who vouches for it.
+    pub signatures: Signatures,
 }
 
 /// One version of a detector.
 ///
 /// # Errors
 /// When there is none, or the registry cannot be read.
-pub fn version(registry: &Registry, labels: &Labels, version: u64) -> Result<Version, RegistryError> {
-    let (published, manifest) = registry.manifest::<Manifest>(&labels.detector, Some(version))?;
+pub fn version(registry: &Registry, trust: &Trust, labels: &Labels, version: u64) -> Result<Version, RegistryError> {
+    let (published, manifest) = registry.manifest::<WrittenManifest>(&labels.detector, Some(version))?;
+    let subject = Subject::of(&labels.detector, &manifest, &published.digest);
+    let signatures = trust.tell(&subject, registry.signatures(&labels.detector, version)?.as_deref());
+    let manifest = manifest.into_manifest();
     Ok(Version {
         detector: labels.detector.clone(),
         version,
@@ -58,6 +64,7 @@ pub fn version(registry: &Registry, labels: &Labels, version: u64) -> Result<Ver
         training_rows: manifest.data.training,
         held_out_rows: manifest.calibration.held_out().len(),
         recalibrated_from: manifest.recalibrated.map(|recalibrated| recalibrated.of_version),
+        signatures,
     })
 }
 
@@ -65,7 +72,7 @@ pub fn version(registry: &Registry, labels: &Labels, version: u64) -> Result<Ver
 ///
 /// # Errors
 /// When the registry cannot be read.
-pub fn versions(registry: &Registry, detector: &str) -> Result<Vec<Version>, RegistryError> {
+pub fn versions(registry: &Registry, trust: &Trust, detector: &str) -> Result<Vec<Version>, RegistryError> {
     let labels = registry.labels_of(detector)?;
-    registry.versions(detector)?.into_iter().map(|number| version(registry, &labels, number)).collect()
+    registry.versions(detector)?.into_iter().map(|number| version(registry, trust, &labels, number)).collect()
 }

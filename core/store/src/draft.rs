@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -112,6 +112,35 @@ pub(crate) fn read_regular(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
+/// As [`read_regular`], of a file that others may have put there: no more is read than `most` bytes, and no link is followed even if it takes the
+/// file's place in between.
+pub(crate) fn read_regular_at_most(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        // A pipe under this name must not make the reader wait.
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
+    }
+    let file = match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) => {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is a link, and not a regular file ({error})")));
+        }
+        file => file?,
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > most {
+        true => Err(io::Error::new(io::ErrorKind::InvalidData, format!("it has more than {most} bytes"))),
+        false => Ok(Some(bytes)),
+    }
+}
+
 fn draft_path(target: &Path) -> io::Result<PathBuf> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let name = target.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path does not name a file"))?;
@@ -169,6 +198,21 @@ mod tests {
         let mut left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, [".lock", "live", "notes.tmp"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn of_what_others_may_have_put_there_little_is_read_and_no_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("signatures");
+        assert_eq!(read_regular_at_most(&path, 3).unwrap(), None);
+        fs::write(&path, "123").unwrap();
+        assert_eq!(read_regular_at_most(&path, 3).unwrap().as_deref(), Some(&b"123"[..]));
+        assert!(read_regular_at_most(&path, 2).is_err());
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(read_regular_at_most(&link, 3).unwrap_err().to_string().contains("a link"));
+        assert!(read_regular_at_most(folder.path(), 3).is_err());
     }
 
     #[cfg(unix)]

@@ -44,7 +44,7 @@ pub use log::{
 pub use output::{write_file, write_private_file};
 pub use position::{LogPosition, PositionError, Progress};
 pub use private_folder::PrivateFolder;
-pub use registry::{Collected, LabelAct, Labels, Published, Registry, RegistryError, Stored};
+pub use registry::{Arrival, Collected, LARGEST_SIGNATURES, LabelAct, Labels, Published, Registry, RegistryError, Stored};
 pub use rollouts::{RolloutAct, RolloutEnd, RolloutEntry, RolloutError, RolloutStepEntry, Rollouts};
 pub use secret::{Secret, SecretError};
 pub use snapshot::{Snapshot, SnapshotFileError, Snapshots};

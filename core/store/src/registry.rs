@@ -4,6 +4,7 @@
 //! models/.lock                      held while something is changed
 //! models/blobs/<sha256>.zst         an artifact, compressed
 //! models/<detector>/<version>.json  a manifest in its envelope; versions count from 1
+//! models/<detector>/<version>.signatures.json  who vouches for it, if somebody does
 //! models.json                       the labels: which version of each detector is live, which was before, which may be next
 //! ```
 //!
@@ -17,10 +18,12 @@ mod collecting;
 mod envelope;
 mod error;
 mod labels;
+mod signatures;
 
 pub use collecting::Collected;
 pub use error::RegistryError;
 pub use labels::{LabelAct, Labels};
+pub use signatures::{Arrival, LARGEST_SIGNATURES};
 
 use crate::data_directory::DataDirectory;
 use crate::digest::sha256;

@@ -31,6 +31,31 @@ pub enum Models {
     /// Say that a version may be the next one, or (with none) that there is no such version any more.
     #[command(after_help = "Examples:\n  synod models propose forest 4\n  synod models propose forest none")]
     Propose(OneVersion),
+    /// Make a key that signs versions. The private part goes into the file, the public part to standard output.
+    #[command(after_help = "Examples:\n  synod models keygen --output ana.key.pem > ana.pub.pem\n\n\
+        Openssl makes the same kind of key: openssl genpkey -algorithm ed25519\n\
+        Where versions are used, name the public part in `models.signatures.trusted`.")]
+    Keygen(MakeKey),
+    /// Vouch for a version with a key. Several may: each signature is added to those that are there.
+    #[command(after_help = "Examples:\n  synod models sign forest --key ana.key.pem\n  \
+        synod models sign forest candidate --key ana.key.pem --key bob.key.pem\n\n\
+        What is signed are the digests of manifest, model and plugin, and a serial that grows. An installation takes nothing from elsewhere\n\
+        whose serial is not above all that it has taken before.")]
+    Sign(SignModel),
+    /// Compare a version with its digests, and say who vouches for it. The exit code is 3 if it would not be used.
+    #[command(after_help = "Examples:\n  synod models verify forest\n  synod models verify forest candidate --format json")]
+    Verify(OneModel),
+    /// Store a version in an OCI registry: manifest, model, plugin and signatures, as one artifact.
+    #[command(after_help = "Examples:\n  synod models push forest oci://registry.example/fraud/forest:2026-11\n  \
+        synod models push forest candidate oci://registry.example/fraud/forest --username ana --password-file token\n\n\
+        Credentials are those of `docker login` (~/.docker/config.json), unless they are given. The digest is printed: whoever pulls by it gets\n\
+        this version and no other. Schema and golden rows stand in the manifest.")]
+    Push(PushModel),
+    /// Take a version from an OCI registry as the next one here. It judges nothing until it is promoted.
+    #[command(after_help = "Examples:\n  synod models pull oci://registry.example/fraud/forest:2026-11\n  \
+        synod models pull oci://registry.example/fraud/forest@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n\n\
+        By a tag you get what somebody has put there last, and the digest of it to pin. By a digest you get that or nothing.")]
+    Pull(PullModel),
     /// Write a version into one file: manifest, model and plugin.
     #[command(after_help = "Example:\n  synod models export forest candidate --output forest.synod")]
     Export(ExportModel),
@@ -147,9 +172,107 @@ pub struct ImportModel {
     /// The file.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// For a detector of another name.
+    /// How it is taken.
+    #[command(flatten)]
+    pub taking: Taking,
+}
+
+/// How a version from elsewhere is taken.
+#[derive(Debug, Args)]
+pub struct Taking {
+    /// For a detector of another name. Signatures are made for a name, and are not kept then.
     #[arg(long, value_name = "NAME")]
     pub detector: Option<String>,
+    /// Take it although a newer one was taken before. This is audited.
+    #[arg(long)]
+    pub allow_older: bool,
+}
+
+/// `synod models keygen`
+#[derive(Debug, Args)]
+pub struct MakeKey {
+    /// The file for the private part, which must not be there yet. Only you may read it (mode 0600).
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// What signs.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SigningKeys {
+    /// Sign the new versions with this private key. Can be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub sign: Vec<PathBuf>,
+}
+
+/// `synod models sign`
+#[derive(Debug, Args)]
+pub struct SignModel {
+    /// Which.
+    #[command(flatten)]
+    pub which: OneVersion,
+    /// A private key, as `synod models keygen` or openssl makes it. Can be repeated.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub key: Vec<PathBuf>,
+    /// The serial of the statement, if nobody has signed the version yet: by default the time in seconds, or the one after the highest known.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..1 << 53))]
+    pub serial: Option<u64>,
+}
+
+/// How a registry is called.
+#[derive(Debug, Clone, Args)]
+pub struct Calling {
+    /// Who calls. Without it, whoever `docker login` knows.
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    pub username: Option<String>,
+    /// The file with the password or token, in one line.
+    #[arg(long, value_name = "FILE", requires = "username")]
+    pub password_file: Option<PathBuf>,
+    /// Trust the authorities in this file (PEM) alone, in place of those of the system.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Call it by plain http, also where it is not this machine: others can read and change what is sent, also the password.
+    #[arg(long, conflicts_with = "ca")]
+    pub insecure: bool,
+}
+
+/// `synod models push`
+#[derive(Debug, Args)]
+pub struct PushModel {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// The detector.
+    #[arg(value_name = "DETECTOR")]
+    pub detector: String,
+    /// Which version (`live` without one), and where to: oci://HOST/REPOSITORY[:TAG], `latest` without a tag.
+    #[arg(value_name = "[VERSION] REFERENCE", num_args = 1..=2, required = true)]
+    pub what_and_where: Vec<String>,
+    /// How the registry is called.
+    #[command(flatten)]
+    pub calling: Calling,
+    /// How it is written.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// `synod models pull`
+#[derive(Debug, Args)]
+pub struct PullModel {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// From where: oci://HOST/REPOSITORY[:TAG] or oci://HOST/REPOSITORY@sha256:DIGEST.
+    #[arg(value_name = "REFERENCE")]
+    pub reference: String,
+    /// How it is taken.
+    #[command(flatten)]
+    pub taking: Taking,
+    /// How the registry is called.
+    #[command(flatten)]
+    pub calling: Calling,
+    /// How it is written.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Format,
 }
 
 /// `synod models parity`

@@ -7,6 +7,7 @@ use crate::config::DetectorConfig;
 use crate::engine::{load_plugin, short};
 use crate::fitting::{artifact, parameter_mistakes};
 use crate::listening::{Tls, TlsSettings};
+use crate::signing::Trust;
 use crate::telemetry::metrics::unwatched;
 
 pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
@@ -15,6 +16,7 @@ pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
     print!("{}", super::size::bounds_of_histories(&at.config));
     let mut mistakes: Vec<String> = at.config.all_detectors().flat_map(|detector| of_plugin(&at, detector)).collect();
     mistakes.extend(at.config.listen.tls.as_ref().and_then(of_encryption));
+    mistakes.extend(Trust::open(&at.config.models.signatures).err().map(|error| error.to_string()));
     if !mistakes.is_empty() {
         return Err(CommandError::Usage(mistakes.join("\n")));
     }

@@ -2,6 +2,7 @@
 
 use super::dataset::{self, Wanted};
 use super::installation::Installation;
+use super::models::keys;
 use super::publishing::{self, user};
 use super::{CommandError, progress};
 use crate::cli::Fit;
@@ -12,6 +13,7 @@ use synod_store::Published;
 
 pub(super) fn run(arguments: &Fit) -> Result<(), CommandError> {
     let at = Installation::open(&arguments.common)?;
+    let keys = keys(&at, &arguments.keys.sign)?;
     let detectors = chosen(&at.config, &arguments.detector)?;
     let wanted = Wanted { learn: Some(&arguments.learn), ..Wanted::default() };
     let mut data = dataset::load(&at.config, &arguments.data, &arguments.span, wanted)?.dataset;
@@ -59,7 +61,7 @@ pub(super) fn run(arguments: &Fit) -> Result<(), CommandError> {
         );
         versions.push((name, published.version));
     }
-    publishing::label(&at, &versions, &author, "fit", arguments.candidate)
+    publishing::sign_and_label(&at, &versions, &keys, &author, "fit", arguments.candidate)
 }
 
 fn chosen<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a DetectorConfig>, CommandError> {

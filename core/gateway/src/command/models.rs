@@ -5,9 +5,13 @@ mod bundle;
 mod card;
 mod collecting;
 mod diff;
+mod distribution;
 mod list;
 mod moving;
 mod parity;
+mod signing;
+
+pub(super) use signing::{keys, sign_version};
 
 pub(super) use moving::judge_from_now_on;
 
@@ -28,6 +32,11 @@ pub(super) fn run(arguments: &Models) -> Result<(), CommandError> {
         Models::Propose(arguments) => moving::propose(arguments),
         Models::Export(arguments) => bundle::export(arguments),
         Models::Import(arguments) => bundle::import(arguments),
+        Models::Keygen(arguments) => signing::keygen(arguments),
+        Models::Sign(arguments) => signing::sign(arguments),
+        Models::Verify(arguments) => signing::verify(arguments),
+        Models::Push(arguments) => distribution::push(arguments),
+        Models::Pull(arguments) => distribution::pull(arguments),
         Models::Parity(arguments) => parity::run(arguments),
         Models::Gc(arguments) => collecting::run(arguments),
     }

@@ -15,6 +15,14 @@ pub(super) fn reading(what: &str) -> ProgressBar {
     bar
 }
 
+/// A bar for bytes that go over the network.
+pub(super) fn transferring(what: &str) -> ProgressBar {
+    let bar = reading(what);
+    let style = ProgressStyle::with_template("{msg} [{wide_bar}] {bytes} of {total_bytes} {elapsed}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
 /// Shows how far a file was read.
 pub(super) fn update(bar: &ProgressBar, (done, total): (u64, u64)) {
     bar.set_length(total.max(done));

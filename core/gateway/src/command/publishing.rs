@@ -2,6 +2,8 @@
 
 use super::CommandError;
 use super::installation::Installation;
+use super::models::sign_version;
+use crate::signing::PrivateKey;
 
 /// Who works at this command line, as manifests and audit records name them.
 pub(super) fn user() -> String {
@@ -9,8 +11,36 @@ pub(super) fn user() -> String {
     format!("os:{}", name.unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw())))
 }
 
-/// Makes versions live, or candidates if that is wished or nobody may do it alone, and says which.
-pub(super) fn label(at: &Installation, versions: &[(String, u64)], by: &str, act: &str, candidate: bool) -> Result<(), CommandError> {
+/// Signs versions that a command has published, and makes them live, or candidates if that is wished or nobody may do it alone; says which. Where
+/// versions must be signed and these are not, they get no label.
+pub(super) fn sign_and_label(
+    at: &Installation,
+    versions: &[(String, u64)],
+    keys: &[PrivateKey],
+    by: &str,
+    act: &str,
+    candidate: bool,
+) -> Result<(), CommandError> {
+    if !keys.is_empty() {
+        for (detector, version) in versions {
+            println!("{detector}: version {version} is signed: {}", sign_version(at, detector, *version, keys, None)?.words());
+        }
+    } else if at.config.models.signatures.required {
+        println!("They are not signed, which `models.signatures.required` asks for. They judge nothing until they are:");
+        for (detector, version) in versions {
+            println!("  synod models sign {detector} {version} --key FILE");
+        }
+        println!("and then: synod models promote {}", named(versions));
+        return Ok(());
+    }
+    label(at, versions, by, act, candidate)
+}
+
+fn named(versions: &[(String, u64)]) -> String {
+    versions.iter().map(|(detector, version)| format!("{detector}={version}")).collect::<Vec<_>>().join(" ")
+}
+
+fn label(at: &Installation, versions: &[(String, u64)], by: &str, act: &str, candidate: bool) -> Result<(), CommandError> {
     let first = versions.iter().map(|(detector, _)| at.registry.live_version(detector)).collect::<Result<Vec<_>, _>>()?;
     let alone = at.config.models.four_eyes && first.iter().any(Option::is_some);
     if candidate || alone {

@@ -4,6 +4,7 @@
 use super::dataset::{self, Wanted, moment, spelled};
 use super::export::decisions::recorded::Recorded;
 use super::installation::Installation;
+use super::models::keys;
 use super::publishing::{self, user};
 use super::{CommandError, progress};
 use crate::cli::{Learn, Recalibrate};
@@ -37,6 +38,7 @@ struct Recent {
 
 pub(super) fn run(arguments: &Recalibrate) -> Result<(), CommandError> {
     let mut at = Installation::open(&arguments.common)?;
+    let keys = keys(&at, &arguments.keys.sign)?;
     at.config.be_patient();
     let models = live_models(&at.config, &at.registry)?;
     let engine = at.engine(models.clone())?;
@@ -60,7 +62,7 @@ pub(super) fn run(arguments: &Recalibrate) -> Result<(), CommandError> {
         let detector = &engine.detectors()[index];
         versions.push((detector.name().to_owned(), publish(&at, detector, model, raw, &recent.source, &digest)?));
     }
-    publishing::label(&at, &versions, &user(), "recalibrate", arguments.candidate)
+    publishing::sign_and_label(&at, &versions, &keys, &user(), "recalibrate", arguments.candidate)
 }
 
 fn publish(

@@ -13,6 +13,7 @@ mod links;
 mod listen;
 pub(super) mod notify;
 mod rollout;
+mod signatures;
 mod sinks;
 mod tracing;
 
@@ -26,6 +27,7 @@ use self::ledger::{decisions, history};
 pub use self::limits::RequestLimits;
 pub use self::listen::Listen;
 pub use self::rollout::{Guards, RolloutConfig, RolloutStep};
+pub use self::signatures::{SignaturesConfig, TrustedKeyConfig};
 use super::located::{Located, Mistake};
 use super::text::{self, Answer, Level, OnFailure, Serves, Split, Storing, Text, ThresholdText};
 use super::units;
@@ -140,12 +142,14 @@ pub struct DetectorConfig {
 }
 
 /// What becomes of versions of models.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ModelsConfig {
     /// Whether who made or proposed a version must not promote it.
     pub four_eyes: bool,
     /// So many of the latest versions of each detector are never removed.
     pub keep: usize,
+    /// Whose signatures count.
+    pub signatures: SignaturesConfig,
 }
 
 impl Config {
@@ -281,7 +285,11 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
             timeout: at.taken("plugins.compile.timeout", units::duration(&text.plugins.compile.timeout), Duration::from_secs(1)),
             memory: at.taken("plugins.compile.memory", units::bytes(&text.plugins.compile.memory), 1) as u64,
         },
-        models: ModelsConfig { four_eyes: text.models.four_eyes, keep: text.models.keep },
+        models: ModelsConfig {
+            four_eyes: text.models.four_eyes,
+            keep: text.models.keep,
+            signatures: signatures::signatures(at, &text.models.signatures, folder),
+        },
         breaker: breaker(at, &text.outcomes.breaker),
         fit: fit(&text.fit),
         limits: limits::limits(at, &text.limits),

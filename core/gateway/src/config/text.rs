@@ -219,6 +219,18 @@ tables! {
     Models {
         four_eyes: bool = false,
         keep: usize = 10,
+        signatures: Signatures = Signatures::default(),
+    }
+    Signatures {
+        required: bool = false,
+        trusted: Vec<TrustedKey> = Vec::new(),
+        revoked: Vec<String> = Vec::new(),
+    }
+    TrustedKey {
+        name: String = String::new(),
+        public_key_file: String = String::new(),
+        from: Option<String> = None,
+        until: Option<String> = None,
     }
     Consensus {
         rule: RuleName = RuleName::WeightedMean,

@@ -6,6 +6,7 @@ use super::body;
 use super::score::json;
 use super::{Problem, Service};
 use crate::access::Caller;
+use crate::arriving::{ArrivalError, Arriving};
 use crate::auditing::{Action, AuditOutcome};
 use crate::bundle::Bundle;
 use crate::card::{author_and_proposer, card};
@@ -13,6 +14,7 @@ use crate::engine::Versions;
 use crate::loading::{LoadError, Order};
 use crate::manifest::Manifest;
 use crate::model_versions::{Version, version, versions};
+use crate::signing::{Trust, TrustError, VersionError, told, vouched};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -90,7 +92,7 @@ pub(super) struct InFull {
 pub(super) async fn list(State(service): State<Arc<Service>>, path: VersionPath) -> Result<Response, Problem> {
     let detector = named(path)?.detector;
     let listing = move |service: &Service| {
-        let found = versions(service.models.registry(), &detector).map_err(|error| registry(&error))?;
+        let found = versions(service.models.registry(), &trust(service)?, &detector).map_err(|error| registry(&error))?;
         if found.is_empty() && !service.knows(&detector) {
             return Err(Problem::no_model_version(format!("detector `{}` has no version", shown(&detector))));
         }
@@ -122,7 +124,8 @@ pub(super) async fn model_card(State(service): State<Arc<Service>>, path: Versio
         let version = known.resolve(&named.detector, &named.version).map_err(|error| registry(&error))?;
         let (published, manifest) = known.manifest::<Manifest>(&named.detector, Some(version)).map_err(|error| registry(&error))?;
         let labels = known.labels_of(&named.detector).map_err(|error| registry(&error))?;
-        let text = card(&published, &manifest, &labels);
+        let signatures = told(&trust(service)?, known, &named.detector, version).map_err(|error| registry(&error))?;
+        let text = card(&published, &manifest, &labels, &signatures);
         Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text).into_response())
     };
     service.reading(reading).await
@@ -142,16 +145,17 @@ pub(super) async fn upload(
         if !service.knows(&detector) {
             return Err(Problem::no_model_version(format!("there is no detector `{}` in the configuration", shown(&detector))));
         }
-        let Bundle { mut manifest, model, plugin } =
-            Bundle::read(bytes.as_ref()).map_err(|error| Problem::invalid_request(error.to_string()))?;
-        manifest.detector.clone_from(&detector);
-        let known = service.models.registry();
-        service.models.archive().put(&plugin).map_err(|error| {
-            tracing::error!(%error, "an uploaded plugin cannot be kept");
-            Problem::not_stored("the plugin cannot be stored at the moment")
-        })?;
-        let published = known.publish(&detector, &model, |_| &manifest).map_err(|error| registry(&error))?;
-        known.propose(&detector, Some(published.version), &by).map_err(|error| registry(&error))?;
+        let bundle = Bundle::read(bytes.as_ref()).map_err(|error| Problem::invalid_request(error.to_string()))?;
+        let arriving = Arriving {
+            config: &service.config,
+            registry: service.models.registry(),
+            archive: service.models.archive(),
+            by: &by,
+            act: "upload",
+            detector: Some(&detector),
+            older: false,
+        };
+        let published = arriving.take(bundle).map_err(|error| not_taken(&error))?.published;
         Ok((StatusCode::CREATED, json(&one_of(service, &detector, published.version)?)?).into_response())
     };
     service.reading(publishing).await
@@ -186,6 +190,8 @@ pub(super) async fn propose(
     let proposing = move |service: &Service| {
         let known = service.models.registry();
         let version = known.resolve(&named.detector, &named.version).map_err(|error| registry(&error))?;
+        vouched(&service.config, known, &named.detector, version, (&by, "propose"))
+            .map_err(|error| not_vouched(&named.detector, &error))?;
         known.propose(&named.detector, Some(version), &by).map_err(|error| registry(&error))?;
         json(&one_of(service, &named.detector, version)?)
     };
@@ -227,7 +233,7 @@ pub(super) async fn reload(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn promoted(service: &Service, caller: &Caller, asked: BTreeMap<String, String>) -> Result<Response, Problem> {
+async fn promoted(service: &Arc<Service>, caller: &Caller, asked: BTreeMap<String, String>) -> Result<Response, Problem> {
     let known = service.models.registry();
     let mut versions = Versions::new();
     for (detector, version) in asked {
@@ -245,13 +251,22 @@ async fn promoted(service: &Service, caller: &Caller, asked: BTreeMap<String, St
     in_force(service, caller, versions, "promote").await
 }
 
-async fn in_force(service: &Service, caller: &Caller, versions: Versions, act: &'static str) -> Result<Response, Problem> {
+async fn in_force(service: &Arc<Service>, caller: &Caller, versions: Versions, act: &'static str) -> Result<Response, Problem> {
     if versions.is_empty() {
         return Err(Problem::invalid_request("no detector has such a version"));
     }
     if let Some(unknown) = versions.keys().find(|name| !service.knows(name)) {
         return Err(Problem::no_model_version(format!("there is no detector `{}` in the configuration", shown(unknown))));
     }
+    let (asked, by) = (versions.clone(), caller.name().to_owned());
+    let checking = move |service: &Service| {
+        let check = |(detector, version): (&String, &u64)| {
+            vouched(&service.config, service.models.registry(), detector, *version, (&by, act))
+                .map_err(|error| not_vouched(detector, &error))
+        };
+        asked.iter().try_for_each(check)
+    };
+    service.reading(checking).await?;
     let order = Order::GoLive { versions: versions.clone(), by: caller.name().to_owned(), act };
     service.models.order(order).await.map_err(|error| refused(&error))?;
     json(&InForce { versions, configuration: service.configuration.clone() })
@@ -275,7 +290,39 @@ fn found(service: &Service, named: &Named) -> Result<(u64, Manifest), Problem> {
 
 fn one_of(service: &Service, detector: &str, number: u64) -> Result<Version, Problem> {
     let known = service.models.registry();
-    known.labels_of(detector).and_then(|labels| version(known, &labels, number)).map_err(|error| registry(&error))
+    let trust = trust(service)?;
+    known.labels_of(detector).and_then(|labels| version(known, &trust, &labels, number)).map_err(|error| registry(&error))
+}
+
+/// Whose signatures count.
+fn trust(service: &Service) -> Result<Trust, Problem> {
+    Trust::open(&service.config.models.signatures).map_err(|error| untrusted(&error))
+}
+
+fn untrusted(error: &TrustError) -> Problem {
+    tracing::error!(%error, "it cannot be told whose signatures count");
+    Problem::cannot_load(error.to_string())
+}
+
+fn not_vouched(detector: &str, error: &VersionError) -> Problem {
+    match error {
+        VersionError::Registry(error) => registry(error),
+        VersionError::Trust(error) => untrusted(error),
+        VersionError::Signature { .. } => Problem::version_refused(format!("{}, {error}", shown(detector))),
+    }
+}
+
+fn not_taken(error: &ArrivalError) -> Problem {
+    match error {
+        error if error.is_refusal() => Problem::version_refused(error.to_string()),
+        ArrivalError::Trust(error) => untrusted(error),
+        ArrivalError::Registry(error) => registry(error),
+        ArrivalError::Archive(error) => {
+            tracing::error!(%error, "an uploaded plugin cannot be kept");
+            Problem::not_stored("the plugin cannot be stored at the moment")
+        }
+        error => Problem::invalid_request(error.to_string()),
+    }
 }
 
 pub(super) fn registry(error: &RegistryError) -> Problem {

@@ -355,6 +355,11 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "cannot_load", "Cannot be loaded", detail)
     }
 
+    /// A version is not used: nobody vouches for it who has to, or it is older than one that was taken.
+    pub fn version_refused(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "version_refused", "Version refused", detail)
+    }
+
     /// Somebody else has to do it.
     pub fn needs_another(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "needs_another", "Needs somebody else", detail)

@@ -5,6 +5,7 @@ use crate::auditing::{Action, AuditOutcome, AuditRecord};
 use crate::card::author_and_proposer;
 use crate::config::{Config, RolloutStep};
 use crate::engine::Versions;
+use crate::signing::vouched;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use synod_store::{KeptListError, Registry, RolloutAct, RolloutEntry, RolloutError, RolloutStepEntry, Rollouts};
@@ -48,6 +49,8 @@ pub fn plan(config: &Config, registry: &Registry, wish: &Wish, by: &str) -> Resu
             Some(live) if live == *version => return Err(format!("{detector}: version {version} is live already")),
             Some(live) => before.insert(detector.clone(), live),
         };
+        // At the load it is asked again; whoever begins should be told at once.
+        vouched(config, registry, detector, *version, (by, "rollout")).map_err(|error| format!("{detector}, {error}"))?;
     }
     let promote = wish.promote.unwrap_or(config.rollout.promote && wish.policy.is_none());
     if promote && wish.policy.is_some() {

@@ -1,5 +1,6 @@
 //! Removing versions that nobody needs.
 
+use super::signatures::signatures_path;
 use super::{Registry, RegistryError, manifest_path};
 use serde::de::IgnoredAny;
 use std::collections::HashSet;
@@ -39,6 +40,8 @@ impl Registry {
                     continue;
                 }
                 files.push(manifest_path(&folder, version));
+                // After the manifest: signatures without one are nothing.
+                files.extend(Some(signatures_path(&folder, version)).filter(|path| path.exists()));
                 collected.versions.push((detector.clone(), version));
             }
         }

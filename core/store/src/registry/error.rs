@@ -93,6 +93,29 @@ pub enum RegistryError {
         /// The artifact.
         path: PathBuf,
     },
+    /// What comes from elsewhere is no newer than what came before.
+    #[error(
+        "detector `{detector}`: serial {serial} is not above {highest}, the highest that was taken here: an older version would take the place of a \
+         newer one. If that is what you want, allow it with --allow-older, which is audited"
+    )]
+    Older {
+        /// Its name.
+        detector: String,
+        /// The serial of what comes.
+        serial: u64,
+        /// The highest that was taken.
+        highest: u64,
+    },
+    /// There are more bytes of signatures than are kept.
+    #[error("detector `{detector}`: signatures of {bytes} bytes are more than {most}")]
+    Signatures {
+        /// Its name.
+        detector: String,
+        /// How many there are.
+        bytes: usize,
+        /// How many there may be.
+        most: u64,
+    },
     /// A file cannot be read.
     #[error("cannot read {path}")]
     Read {

@@ -28,6 +28,9 @@ pub struct Labels {
     /// Who proposed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed_by: Option<String>,
+    /// The highest serial of a signed version that was ever taken from elsewhere or signed here. It outlives the versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<u64>,
     /// What was done and is not audited yet, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acts: Vec<LabelAct>,
@@ -49,6 +52,19 @@ pub struct LabelAct {
     /// The version that has it now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<u64>,
+    /// More about it: who signed, or why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// Whether it was refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
+}
+
+impl LabelAct {
+    /// That somebody does something now.
+    pub(super) fn new(by: &str, act: &str) -> Self {
+        Self { at: Timestamp::now(), by: by.to_owned(), act: act.to_owned(), from: None, to: None, about: None, refused: false }
+    }
 }
 
 impl Kept for Labels {
@@ -70,8 +86,17 @@ impl Labels {
         self.note(by, act, from, self.live);
     }
 
+    pub(super) fn propose(&mut self, version: Option<u64>, by: &str) -> Option<u64> {
+        self.proposed_by = version.map(|_| by.to_owned());
+        std::mem::replace(&mut self.candidate, version)
+    }
+
     fn note(&mut self, by: &str, act: &str, from: Option<u64>, to: Option<u64>) {
-        self.acts.push(LabelAct { at: Timestamp::now(), by: by.to_owned(), act: act.to_owned(), from, to });
+        self.note_act(LabelAct { from, to, ..LabelAct::new(by, act) });
+    }
+
+    pub(super) fn note_act(&mut self, act: LabelAct) {
+        self.acts.push(act);
         let surplus = self.acts.len().saturating_sub(MOST_ACTS);
         self.acts.drain(..surplus);
     }
@@ -119,7 +144,10 @@ impl Registry {
             self.load::<IgnoredAny>(detector, Some(*version))?;
         }
         let detectors: Vec<&str> = versions.iter().map(|(detector, _)| *detector).collect();
-        self.move_labels(&detectors, |place, labels| labels.go_live(versions[place].1, by, act))
+        self.move_labels(&detectors, |place, labels| {
+            labels.go_live(versions[place].1, by, act);
+            Ok(())
+        })
     }
 
     /// Makes a version the candidate, or says that there is none.
@@ -131,9 +159,9 @@ impl Registry {
             self.load::<IgnoredAny>(detector, Some(version))?;
         }
         self.move_labels(&[detector], |_, labels| {
-            let from = std::mem::replace(&mut labels.candidate, version);
-            labels.proposed_by = version.map(|_| by.to_owned());
+            let from = labels.propose(version, by);
             labels.note(by, if version.is_some() { "propose" } else { "withdraw" }, from, version);
+            Ok(())
         })
     }
 
@@ -159,7 +187,12 @@ impl Registry {
         forgotten.map(|done| done.unwrap_or_else(|never| match never {})).map_err(Into::into)
     }
 
-    fn move_labels(&self, detectors: &[&str], mut of: impl FnMut(usize, &mut Labels)) -> Result<(), RegistryError> {
+    /// Changes the labels of these detectors, all or none.
+    pub(super) fn move_labels(
+        &self,
+        detectors: &[&str],
+        mut of: impl FnMut(usize, &mut Labels) -> Result<(), RegistryError>,
+    ) -> Result<(), RegistryError> {
         let mut fresh = detectors.iter().map(|detector| self.before_labels(detector)).collect::<Result<Vec<_>, _>>()?;
         let moved = self.labels.change(|all| {
             for (place, detector) in detectors.iter().enumerate() {
@@ -167,11 +200,11 @@ impl Registry {
                     all.push(std::mem::take(&mut fresh[place]));
                     all.len() - 1
                 });
-                of(place, &mut all[known]);
+                of(place, &mut all[known])?;
             }
-            Ok::<_, std::convert::Infallible>(())
+            Ok::<_, RegistryError>(())
         });
-        moved.map(|done| done.unwrap_or_else(|never| match never {})).map_err(Into::into)
+        moved?
     }
 
     /// What a detector's `live` file says, which was there before there were labels.

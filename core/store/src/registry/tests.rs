@@ -294,3 +294,55 @@ fn a_blob_that_unpacks_to_more_than_it_should_is_damage() {
     fs::write(bench.blob(&published.digest), zstd::encode_all(&vec![0; 1 << 26][..], 0).unwrap()).unwrap();
     assert!(matches!(bench.load(), Err(RegistryError::Damaged { .. })));
 }
+
+fn arrival(version: u64, serial: Option<u64>, older: bool) -> Arrival<'static> {
+    Arrival { version, serial, older, by: "eve", act: "import", about: "a file" }
+}
+
+#[test]
+fn signatures_lie_beside_a_version_and_go_with_it() {
+    let bench = Bench::new();
+    for artifact in [&b"one"[..], b"two", b"three"] {
+        bench.publish(artifact);
+    }
+    assert_eq!(bench.registry.signatures("forest", 1).unwrap(), None);
+    bench.registry.put_signatures("forest", 1, b"first").unwrap();
+    bench.registry.put_signatures("forest", 1, b"second").unwrap();
+    assert_eq!(bench.registry.signatures("forest", 1).unwrap().as_deref(), Some(&b"second"[..]));
+    assert!(matches!(bench.registry.put_signatures("forest", 4, b"x"), Err(RegistryError::NoVersion { version: 4, .. })));
+    let long = vec![b'x'; LARGEST_SIGNATURES as usize + 1];
+    assert!(matches!(bench.registry.put_signatures("forest", 2, &long), Err(RegistryError::Signatures { .. })));
+    assert_eq!(bench.registry.versions("forest").unwrap(), [1, 2, 3], "signatures are no version");
+    assert_eq!(bench.registry.collect(&|_, _| false, false).unwrap().versions, [("forest".to_owned(), 1)]);
+    assert!(!bench.path("forest/1.signatures.json").exists());
+    fs::write(bench.path("forest/2.signatures.json"), long).unwrap();
+    assert!(matches!(bench.registry.signatures("forest", 2), Err(RegistryError::Read { .. })), "an endless file is not read");
+}
+
+#[test]
+fn what_comes_from_elsewhere_is_newer_than_all_before_whatever_was_removed() {
+    let bench = Bench::new();
+    for artifact in [&b"one"[..], b"two", b"three"] {
+        bench.publish(artifact);
+    }
+    bench.registry.take("forest", &arrival(2, Some(7), false)).unwrap();
+    let labels = bench.registry.labels_of("forest").unwrap();
+    assert_eq!((labels.candidate, labels.proposed_by.as_deref(), labels.serial), (Some(2), Some("eve"), Some(7)));
+    for serial in [7, 6, 0] {
+        let refused = bench.registry.take("forest", &arrival(1, Some(serial), false));
+        assert!(matches!(refused, Err(RegistryError::Older { highest: 7, .. })), "{serial}");
+    }
+    assert_eq!(bench.registry.labels_of("forest").unwrap().candidate, Some(2), "nothing was moved");
+    bench.registry.take("forest", &arrival(1, Some(3), true)).unwrap();
+    bench.registry.take("forest", &arrival(1, None, false)).unwrap();
+    bench.registry.note_signed("forest", 3, 9, "ann", "with a key").unwrap();
+    bench.registry.note_signed("forest", 1, 2, "ann", "with a key").unwrap();
+    bench.registry.propose("forest", None, "ann").unwrap();
+    bench.registry.collect(&|_, _| false, false).unwrap();
+    assert!(matches!(bench.registry.must_be_newer("forest", 9), Err(RegistryError::Older { highest: 9, .. })));
+    bench.registry.must_be_newer("forest", 10).unwrap();
+    bench.registry.note_refused("forest", None, "eve", "import", "a wrong key").unwrap();
+    let acts = bench.registry.acts().unwrap();
+    let last = &acts.last().unwrap().1;
+    assert_eq!((last.act.as_str(), last.refused, last.about.as_deref(), last.to), ("import", true, Some("a wrong key"), None));
+}

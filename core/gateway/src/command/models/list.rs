@@ -5,6 +5,7 @@ use crate::command::CommandError;
 use crate::command::audit::print_json;
 use crate::command::installation::Installation;
 use crate::model_versions::{Version, versions};
+use crate::signing::{SignatureState, Trust};
 
 pub(super) fn run(arguments: &ListModels) -> Result<(), CommandError> {
     let at = Installation::open(&arguments.common)?;
@@ -12,9 +13,10 @@ pub(super) fn run(arguments: &ListModels) -> Result<(), CommandError> {
         Some(detector) => vec![detector.clone()],
         None => at.registry.detectors()?,
     };
+    let trust = Trust::open(&at.config.models.signatures)?;
     let mut all = Vec::new();
     for detector in &detectors {
-        all.extend(versions(&at.registry, detector)?);
+        all.extend(versions(&at.registry, &trust, detector)?);
     }
     match arguments.format {
         Format::Json => print_json(&all),
@@ -34,9 +36,21 @@ fn table(versions: &[Version]) -> String {
     let of = |version: &Version| {
         let digest = crate::engine::short(&version.sha256);
         let created: String = version.created.split('.').next().unwrap_or_default().trim_end_matches('Z').to_owned() + "Z";
-        let note = version.recalibrated_from.map_or_else(String::new, |of| format!("the model of {of}, calibrated again"));
+        let again = version.recalibrated_from.map(|of| format!("the model of {of}, calibrated again"));
+        let note = again.into_iter().chain(signed(version).map(str::to_owned)).collect::<Vec<_>>().join("; ");
         let cells = [&version.version.to_string(), digest, &created, &version.training_rows.to_string(), &version.labels.join(" "), &note];
         line(&version.detector, cells)
     };
     line("detector", ["version", "digest", "fitted", "rows", "labels", ""]) + &versions.iter().map(of).collect::<String>()
+}
+
+/// What is worth a word of a version's signatures.
+fn signed(version: &Version) -> Option<&'static str> {
+    match (version.signatures.state, &version.signatures.reason) {
+        (SignatureState::Unsigned, None) => None,
+        (SignatureState::Unsigned, Some(_)) => Some("unsigned: not used"),
+        (SignatureState::Refused, _) => Some("signatures refused: not used"),
+        (SignatureState::Valid, _) => Some("signed"),
+        (SignatureState::Unjudged, _) => Some("signed, unchecked"),
+    }
 }

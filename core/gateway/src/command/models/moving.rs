@@ -6,6 +6,7 @@ use crate::command::CommandError;
 use crate::command::installation::Installation;
 use crate::command::publishing::user;
 use crate::engine::{Versions, models};
+use crate::signing::{VersionError, vouched};
 
 pub(super) fn promote(arguments: &PromoteModels) -> Result<(), CommandError> {
     let mut at = Installation::open(&arguments.common)?;
@@ -54,6 +55,9 @@ pub(super) fn propose(which: &OneVersion) -> Result<(), CommandError> {
         "none" => None,
         version => Some(at.registry.resolve(&which.detector, version)?),
     };
+    if let Some(version) = version {
+        must_be_vouched(&at, &which.detector, version, "propose")?;
+    }
     at.registry.propose(&which.detector, version, &user())?;
     println!(
         "{}: {}",
@@ -84,12 +88,22 @@ fn refuse_own(at: &Installation, versions: &Versions, by: &str) -> Result<(), Co
     Ok(())
 }
 
+/// Refuses a version for which nobody vouches who has to, and has that audited.
+fn must_be_vouched(at: &Installation, detector: &str, version: u64, act: &str) -> Result<(), CommandError> {
+    vouched(&at.config, &at.registry, detector, version, (&user(), act)).map_err(|error| match error {
+        VersionError::Signature { .. } => CommandError::Data(format!("{detector}, {error}")),
+        VersionError::Trust(error) => error.into(),
+        VersionError::Registry(error) => error.into(),
+    })
+}
+
 /// Loads all models as they would judge, scores their golden rows, and moves the labels if that goes well.
 pub(in crate::command) fn judge_from_now_on(at: &mut Installation, versions: &Versions, by: &str, act: &str) -> Result<(), CommandError> {
     at.config = at.config.everything();
     at.config.be_patient();
     let mut all = crate::engine::live_versions(&at.config, &at.registry).unwrap_or_default();
     all.extend(versions.clone());
+    versions.iter().try_for_each(|(detector, version)| must_be_vouched(at, detector, *version, act))?;
     let engine = at.engine(models(&at.config, &at.registry, &all, &|_, _| {})?)?;
     if let Some((detector, why)) = engine.unready() {
         return Err(CommandError::Failed(format!("{}, version {}: {why}", detector.name(), detector.identity().version)));

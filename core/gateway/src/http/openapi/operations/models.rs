@@ -45,7 +45,7 @@ pub(super) fn upload(config: &Config) -> Description {
         .parameters([detector(config)])
         .body(body)
         .answer(201, json("The version, as it is here.", named("ModelVersion")))
-        .problems([Problem::invalid_request("it is no bundle: `synod.json` is missing"), Problem::too_large(64 << 20)])
+        .problems([Problem::invalid_request("it is no bundle: `synod.json` is missing"), Problem::too_large(64 << 20), version_refused()])
         .problems(of_reading())
 }
 
@@ -53,6 +53,7 @@ pub(super) fn propose(config: &Config) -> Description {
     Description::new("proposeVersion", MODELS, "Propose a version", "Makes it the candidate.")
         .parameters([detector(config), version()])
         .answer(200, json("The version.", named("ModelVersion")))
+        .problems([version_refused()])
         .problems(of_reading())
 }
 
@@ -111,16 +112,19 @@ fn in_force() -> ResponseBuilder {
     json("The versions that were moved. They judge.", named("VersionsInForce"))
 }
 
-fn of_reading() -> [Problem; 3] {
+fn of_reading() -> [Problem; 4] {
     [
+        Problem::cannot_load("models.signatures.trusted[0].public_key_file: cannot read /etc/synod/ana.pem: permission denied"),
         Problem::no_model_version("detector `forest`, version `9`: there is no such version"),
         Problem::not_stored("the models cannot be read or stored at the moment"),
         Problem::too_many_reads(),
     ]
 }
 
-fn of_moving() -> [Problem; 3] {
+fn of_moving() -> [Problem; 5] {
     [
+        version_refused(),
+        Problem::too_many_reads(),
         Problem::no_model_version("detector `forest`, version `9`: there is no such version"),
         Problem::cannot_load(
             "detector forest, version 4: bad_output: golden row 0 has the raw score 0.4, and had 0.5 when the model was fitted",
@@ -131,6 +135,10 @@ fn of_moving() -> [Problem; 3] {
 
 pub(super) fn busy() -> Problem {
     Problem::not_stored("other models are being loaded: try it again in a moment")
+}
+
+fn version_refused() -> Problem {
+    Problem::version_refused("forest, version 4: it is not signed, and `models.signatures.required` asks for a signature")
 }
 
 pub(super) fn needs_another() -> Problem {
