@@ -110,6 +110,7 @@ async function viewer(page) {
   await says(page, '#health', 'operate:service');
   for (const act of ['promote', 'rollback', 'propose', 'upload', 'begin', 'rollout-']) assert.deepStrictEqual(await ids(page, act), [], act);
   await says(page, '#models td', '<img src=x onerror="window.hostile=1">');
+  await says(page, '#models td', 'unsigned');
   await click(page, '#card-robust-2');
   await says(page, 'dialog h3', 'robust, version 2');
   await says(page, 'dialog td', '<img src=x onerror="window.hostile=1">');

@@ -79,7 +79,7 @@ function listed(detector, versions, trying, again) {
   const newest = [...versions].reverse();
   const isWhole = opened.has(detector.name) || newest.length <= SHOWN;
   const shown = isWhole ? newest : newest.filter((version, place) => place < SHOWN || version.labels.length > 0);
-  const columns = ["Version", "Labels", "Fitted", "Rows", "By", "Plugin", "Digest", "Acts"];
+  const columns = ["Version", "Labels", "Fitted", "Rows", "By", "Signed", "Plugin", "Digest", "Acts"];
   const rows = shown.map((version) => rowOf(detector, version, versions, trying));
   const whole = table(`Versions of ${detector.name}, the newest first`, columns, rows);
   const open = () => {
@@ -105,10 +105,18 @@ function rowOf(detector, version, all, trying) {
     moment(version.created),
     element("span", { title: `${count(version.held_out_rows)} more calibrate it; from ${version.data}` }, count(version.training_rows)),
     version.author ?? "not known",
+    signed(version.signatures),
     version.plugin,
     digest(id("digest"), version.sha256),
     element("div", { class: "buttons" }, buttons),
   ];
+}
+
+/// Who vouches for a version, and what their signatures are worth where they do not count.
+function signed({ state, by, reason }) {
+  const signer = (one) => `${one.name ?? one.key.slice(0, 12)}${one.state === "trusted" ? "" : ` (${one.state})`}`;
+  const who = by.length > 0 && element("small", {}, `by ${by.map(signer).join(", ")}`);
+  return [badge(state), who, reason && element("small", {}, ` ${reason}`)];
 }
 
 async function card(version) {
