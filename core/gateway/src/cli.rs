@@ -2,11 +2,14 @@
 
 mod elk;
 mod models;
+mod plugin;
 
 pub use elk::{Elk, ElkInstall, ElkRedeliver, ElkServer, ElkVerify, ElkWishes};
 pub use models::{
     CollectModels, DiffModels, ExportModel, ImportModel, ListModels, Models, OneModel, OneVersion, PromoteModels, RollbackModels,
 };
+
+pub use plugin::{BuildPlugin, CheckPlugin, NewPlugin, Plugin, Reporting, TestPlugin};
 
 use crate::generate;
 use crate::hexadecimal::digest_of;
@@ -140,6 +143,13 @@ pub enum Command {
         switches at once. If that fails, those of before go on, and `synod health --verbose` says why."
     )]
     Models(Models),
+    /// Write a detector of your own: begin a plugin, build it, and try it in the production host.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  synod plugin new spend-velocity\n  synod plugin test spend-velocity\n  synod plugin check spend-velocity/spend-velocity.wasm\n\n\
+        Nothing but Rust is needed beside this program; a plugin in another language is tried as a file that ends in .wasm."
+    )]
+    Plugin(Plugin),
     /// Compile a component, for a server.
     #[command(hide = true)]
     Compile(Compile),
