@@ -14,6 +14,7 @@ mod promises;
 mod resources;
 mod scoring;
 
+use answer::Call;
 pub use answer::{Answer, Finding, Outcome};
 pub use resources::Measured;
 
@@ -97,20 +98,17 @@ struct Fitted<'a> {
 type Check = fn(&Fitted<'_>) -> Answer;
 
 /// Checks that need no scores.
-const OF_MODEL: [(&str, Check); 4] = [
-    ("same training", learning::same_again),
-    ("equal rows", learning::equal_rows),
-    ("damaged models", damage::damaged),
-    ("another width", scoring::another_width),
-];
+const OF_MODEL: [(&str, Check); 3] =
+    [("same training", learning::same_again), ("damaged models", damage::damaged), ("another width", scoring::another_width)];
 
 /// Checks that are worth asking once all rows have scores.
-const OF_SCORES: [(&str, Check); 11] = [
+const OF_SCORES: [(&str, Check); 12] = [
     ("same batch", batches::same_again),
     ("order and split", batches::order_and_split),
     ("empty batch", batches::empty),
     ("missing values", scoring::missing),
     ("extreme rows", scoring::extreme),
+    ("equal rows", learning::equal_rows),
     ("explain", promises::explains),
     ("parts", promises::parts),
     ("continues", promises::continues),
@@ -192,7 +190,7 @@ fn fitted<'a>(subject: &'a Subject<'a>, findings: &mut Findings<'_>) -> Option<F
             Some(Fitted { subject, model, pool, learnt })
         }
         Err(failure) => {
-            findings.note("load", Answer::of(&failure, "loading the model", "load_timeout"));
+            findings.note("load", Answer::of(&failure, "loading the model", Call::Load));
             None
         }
     }

@@ -10,6 +10,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use synod_host::Plugin;
 
+/// Most characters of what was found that are shown: a plugin may say much.
+const LONGEST: usize = 400;
+
 /// Writes a finding as a line, and what mends it as another; nothing where all are written together.
 pub(super) fn finding(finding: &Finding, json: bool) {
     if json {
@@ -20,7 +23,9 @@ pub(super) fn finding(finding: &Finding, json: bool) {
         Outcome::Failed => "FAIL",
         Outcome::Skipped => "-",
     };
-    println!("  {word:4}  {:16} {}", finding.check, redacted(finding.answer.found()));
+    let found = finding.answer.found();
+    let cut = found.char_indices().nth(LONGEST).map_or(found.len(), |(at, _)| at);
+    println!("  {word:4}  {:16} {}{}", finding.check, redacted(&found[..cut]), if cut < found.len() { " …" } else { "" });
     if let Some(mend) = finding.answer.mend() {
         println!("  {:4}  {:16} mend: {}", "", "", redacted(mend));
     }

@@ -40,40 +40,27 @@ pub struct Finding {
     pub answer: Answer,
 }
 
+/// What was asked of a plugin, and so which limits it had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    Check,
+    Fit,
+    Load,
+    Score,
+}
+
 impl Answer {
     pub(super) fn broken(found: impl Into<String>, mend: impl Into<String>) -> Self {
         Self::Broken { found: found.into(), mend: mend.into() }
     }
 
-    /// A failure of the plugin while it was `doing` something, under the time limit of this key.
-    pub(super) fn of(failure: &Failure, doing: &str, limit: &str) -> Self {
+    /// A failure of the plugin while it was `doing` something.
+    pub(super) fn of(failure: &Failure, doing: &str, call: Call) -> Self {
         let found = match failure {
             Failure::Trap { what } => format!("{doing}: the plugin trapped: {what}"),
             failure => format!("{doing}: {failure}"),
         };
-        let memory = if limit == "fit_timeout" { "fit_memory" } else { "memory" };
-        let mend = match failure {
-            Failure::Timeout { .. } => {
-                format!("answer in less time, or raise `limits.{limit}` in plugin.yaml, and in the configuration of the detector")
-            }
-            Failure::Memory { .. } => {
-                format!("take less memory, or raise `limits.{memory}` in plugin.yaml, and in the configuration of the detector")
-            }
-            Failure::Trap { .. } => {
-                "answer what is wrong with an error of the contract: a panic, an abort or an exception ends the instance".to_owned()
-            }
-            Failure::Output { .. } => {
-                "answer with one finite number for every row, and with a model that has bytes: cap what can overflow".to_owned()
-            }
-            Failure::Refused { kind: Refusal::Data, .. } => {
-                "take every row that the description allows, or give rows that the detector takes".to_owned()
-            }
-            Failure::Refused { kind: Refusal::Parameters, .. } => "mend `parameters` in plugin.yaml".to_owned(),
-            Failure::Refused { kind: Refusal::Artifact, .. } => "mend `artifact` in plugin.yaml: the file of the foreign model".to_owned(),
-            Failure::Refused { .. } => "do what the description promises, or promise less".to_owned(),
-            Failure::Busy { .. } | Failure::Instantiation { .. } => "try again while the machine has less to do".to_owned(),
-        };
-        Self::Broken { found, mend }
+        Self::Broken { found, mend: mend(failure, call) }
     }
 
     /// The answer in one word.
@@ -98,6 +85,33 @@ impl Answer {
             Self::Broken { mend, .. } => Some(mend),
             Self::Held(_) | Self::Skipped(_) => None,
         }
+    }
+}
+
+/// What mends a failure of a call.
+fn mend(failure: &Failure, call: Call) -> String {
+    let raise = |key: &str| format!("or raise `limits.{key}` in plugin.yaml, and in the configuration of the detector");
+    match (failure, call) {
+        (Failure::Timeout { .. } | Failure::Memory { .. }, Call::Check) => "answer `check` at once: it looks at a page of text".into(),
+        (Failure::Timeout { .. }, Call::Fit) => format!("learn in less time, {}", raise("fit_timeout")),
+        (Failure::Timeout { .. }, Call::Load) => format!("load in less time, {}", raise("load_timeout")),
+        (Failure::Timeout { .. }, Call::Score) => format!("answer in less time, {}", raise("timeout")),
+        (Failure::Memory { .. }, Call::Fit) => format!("take less memory, {}", raise("fit_memory")),
+        (Failure::Memory { .. }, _) => format!("take less memory, {}", raise("memory")),
+        (Failure::Trap { .. }, _) => {
+            "answer what is wrong with an error of the contract: a panic, an abort or an exception ends the instance".into()
+        }
+        (Failure::Output { .. }, Call::Fit) => "answer with a model that has bytes, and no more than 512 MiB".into(),
+        (Failure::Output { .. }, _) => "answer with one finite number for every row: cap what can overflow".into(),
+        (Failure::Refused { kind: Refusal::Data, .. }, _) => {
+            "take every row that the description allows, or give rows that the detector takes".into()
+        }
+        (Failure::Refused { kind: Refusal::Parameters, .. }, _) => "mend `parameters` in plugin.yaml".into(),
+        (Failure::Refused { kind: Refusal::Artifact, .. }, _) => {
+            "name the file of the foreign model: `artifact` in plugin.yaml, or --artifact".into()
+        }
+        (Failure::Refused { .. }, _) => "do what the description promises, or promise less".into(),
+        (Failure::Busy { .. } | Failure::Instantiation { .. }, _) => "try again while the machine has less to do".into(),
     }
 }
 

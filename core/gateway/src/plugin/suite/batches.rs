@@ -1,6 +1,6 @@
 //! A row's score is its own: the same in every batch, whatever stands beside it, bit for bit.
 
-use super::{Answer, Fitted, same};
+use super::{Answer, Call, Fitted, same};
 use synod_host::Failure;
 
 /// The same batch has the same scores again, and in another instance.
@@ -9,7 +9,7 @@ pub(super) fn same_again(fitted: &Fitted<'_>) -> Answer {
     let fresh = || super::score(&fitted.subject.pool(&fitted.model)?, fitted.width(), &sample);
     let scored = fitted.score(&sample).and_then(|first| Ok((first, fitted.score(&sample)?, fresh()?)));
     match scored {
-        Err(failure) => Answer::of(&failure, "scoring the same batch again", "timeout"),
+        Err(failure) => Answer::of(&failure, "scoring the same batch again", Call::Score),
         Ok((first, again, elsewhere)) => match (same(&first, &again), same(&first, &elsewhere)) {
             (Ok(()), Ok(())) => Answer::Held(format!("{} rows have the same scores again, also in another instance", first.len())),
             (Err(row), _) => Answer::broken(
@@ -29,7 +29,7 @@ pub(super) fn order_and_split(fitted: &Fitted<'_>) -> Answer {
     let (sample, width) = (fitted.subject.sample(), fitted.width());
     let whole = match fitted.score(&sample) {
         Ok(whole) => whole,
-        Err(failure) => return Answer::of(&failure, "scoring a batch", "timeout"),
+        Err(failure) => return Answer::of(&failure, "scoring a batch", Call::Score),
     };
     let backwards: Vec<f64> = sample.chunks(width).rev().flatten().copied().collect();
     let cut = whole.len() / 3 * width;
@@ -44,7 +44,7 @@ pub(super) fn order_and_split(fitted: &Fitted<'_>) -> Answer {
     ];
     for (way, scores) in ways {
         match scores {
-            Err(failure) => return Answer::of(&failure, &format!("scoring rows {way}"), "timeout"),
+            Err(failure) => return Answer::of(&failure, &format!("scoring rows {way}"), Call::Score),
             Ok(scores) => {
                 if let Err(row) = same(&whole, &scores) {
                     return Answer::broken(
@@ -65,6 +65,6 @@ pub(super) fn empty(fitted: &Fitted<'_>) -> Answer {
         Err(failure @ Failure::Refused { .. }) => {
             Answer::broken(format!("an empty batch is refused: {failure}"), "answer no rows with no scores")
         }
-        Err(failure) => Answer::of(&failure, "scoring no rows", "timeout"),
+        Err(failure) => Answer::of(&failure, "scoring no rows", Call::Score),
     }
 }

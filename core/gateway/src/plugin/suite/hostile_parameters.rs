@@ -1,6 +1,6 @@
 //! Parameters: the defaults must do, mistakes must be told by their names, and nothing that is written there may be a trap.
 
-use super::{Answer, BRIEF, Subject, properties};
+use super::{Answer, BRIEF, Call, Subject, properties};
 use serde_json::{Map, Value, json};
 use synod_host::{Failure, Refusal};
 
@@ -8,6 +8,8 @@ use synod_host::{Failure, Refusal};
 const MOST_PROPERTIES: usize = 64;
 /// Rows that are learnt from where parameters are far out.
 const FEW_ROWS: usize = 64;
+/// So deep the service reads JSON; what is deeper gets to no plugin.
+const DEEPEST: usize = 127;
 /// A parameter that no plugin has.
 const UNKNOWN: &str = "no_such_parameter";
 
@@ -25,7 +27,7 @@ pub(super) fn defaults(subject: &Subject<'_>) -> Answer {
                     "let every parameter have a default that is right",
                 );
             }
-            Err(failure) => return Answer::of(&failure, &format!("checking {what}"), "load_timeout"),
+            Err(failure) => return Answer::of(&failure, &format!("checking {what}"), Call::Check),
         }
     }
     let without = properties.len() - defaults.len();
@@ -50,7 +52,7 @@ pub(super) fn accepted(subject: &Subject<'_>) -> Answer {
             let told = if more > 0 { format!("{told}; and {more} more") } else { told };
             Answer::broken(told, "mend `parameters` in plugin.yaml (or --parameters)")
         }
-        Err(failure) => Answer::of(&failure, "checking the parameters", "load_timeout"),
+        Err(failure) => Answer::of(&failure, "checking the parameters", Call::Check),
     }
 }
 
@@ -92,8 +94,8 @@ pub(super) fn hostile(subject: &Subject<'_>) -> Answer {
 fn nonsense() -> Vec<String> {
     let texts = ["", "{", "null", "[]", "1", "\"{}\"", "{\"a\":1,\"a\":2}", "{\"\u{0}\":1}", "\u{feff}{}", "{} {}"];
     let mut documents: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-    documents.push("[".repeat(20_000));
-    documents.push("{\"a\":".repeat(20_000));
+    documents.push("[".repeat(DEEPEST));
+    documents.push("{\"a\":".repeat(DEEPEST));
     documents.push(json!({ "a".repeat(100_000): 1 }).to_string());
     documents
 }
@@ -127,7 +129,7 @@ fn is_typed(schema: &Value) -> bool {
 /// Asks for mistakes: there may be some or none, but an answer.
 fn told(subject: &Subject<'_>, document: &str) -> Result<Vec<String>, Answer> {
     let shown: String = document.chars().take(60).collect();
-    subject.plugin.check(document).map_err(|failure| Answer::of(&failure, &format!("checking the parameters {shown:?}"), "load_timeout"))
+    subject.plugin.check(document).map_err(|failure| Answer::of(&failure, &format!("checking the parameters {shown:?}"), Call::Check))
 }
 
 /// A mistake is told with the parameter's name, and a fit is refused.
@@ -147,7 +149,9 @@ fn must_be_told(subject: &Subject<'_>, name: &str, document: &Value) -> Result<(
     }
     match fit(subject, document) {
         Err(Failure::Refused { kind: Refusal::Parameters, .. }) => Ok(()),
-        Err(failure) => Err(Answer::of(&failure, &format!("a fit with {document}"), "fit_timeout")),
+        // The host itself refuses a fit without the foreign model that is needed.
+        Err(Failure::Refused { kind: Refusal::Artifact, .. }) if subject.artifact.is_none() => Ok(()),
+        Err(failure) => Err(Answer::of(&failure, &format!("a fit with {document}"), Call::Fit)),
         Ok(_) => Err(Answer::broken(format!("a fit with {document} goes through"), "have `fit` refuse what `check` refuses")),
     }
 }
@@ -161,7 +165,7 @@ fn survived(subject: &Subject<'_>, document: &Value) -> Result<(), Answer> {
         // What takes long, or much memory, may do so where somebody wants it.
         Err(failure @ (Failure::Trap { .. } | Failure::Output { .. })) => {
             let shown: String = document.to_string().chars().take(60).collect();
-            Err(Answer::of(&failure, &format!("a fit with {shown}, in which `check` found no mistake"), "fit_timeout"))
+            Err(Answer::of(&failure, &format!("a fit with {shown}, in which `check` found no mistake"), Call::Fit))
         }
         _ => Ok(()),
     }

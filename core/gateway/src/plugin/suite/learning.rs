@@ -1,6 +1,6 @@
 //! Fits: that one works, gives the same bytes again, and that rows from which nothing can be learnt are no trap.
 
-use super::{Answer, Fitted, ROWS_PER_CALL, Subject};
+use super::{Answer, Call, Fitted, Subject};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use synod_host::Failure;
@@ -45,7 +45,7 @@ pub(super) fn fit(subject: &Subject<'_>) -> (Answer, Option<(Arc<[u8]>, Took)>) 
             );
             (Answer::Held(found), Some((learnt.model.into(), took)))
         }
-        Err(failure) => (Answer::of(&failure, "fitting", "fit_timeout"), None),
+        Err(failure) => (Answer::of(&failure, "fitting", Call::Fit), None),
     }
 }
 
@@ -67,7 +67,7 @@ pub(super) fn same_again(fitted: &Fitted<'_>) -> Answer {
                 "take all randomness from the seed, and sort what sets and maps hold before it is written or added up",
             )
         }
-        Err(failure) => Answer::of(&failure, "fitting again", "fit_timeout"),
+        Err(failure) => Answer::of(&failure, "fitting again", Call::Fit),
     }
 }
 
@@ -76,16 +76,15 @@ pub(super) fn equal_rows(fitted: &Fitted<'_>) -> Answer {
     let (subject, width) = (fitted.subject, fitted.width());
     let (least, features) = (subject.description().minimum_rows.max(1) as usize, subject.features());
     let mut found = Vec::new();
-    for (what, count) in [("the fewest rows, all equal", least), ("equal rows", least.max(EQUAL_ROWS))] {
+    for count in [least, least.max(EQUAL_ROWS)] {
         let rows = subject.rows.normal[..width].repeat(count);
-        let scored = subject.fit(&subject.training(&features, &rows)).and_then(|model| {
-            let sample = subject.sample();
-            super::score(&subject.pool(&model)?, width, &sample[..sample.len().min(ROWS_PER_CALL * width)])
-        });
-        found.push(match scored {
-            Ok(_) => format!("{count} are learnt from"),
+        found.push(match subject.fit(&subject.training(&features, &rows)) {
             Err(Failure::Refused { .. }) => format!("{count} are refused"),
-            Err(failure) => return Answer::of(&failure, &format!("{what} ({count})"), "fit_timeout"),
+            Err(failure) => return Answer::of(&failure, &format!("learning from {count} equal rows"), Call::Fit),
+            Ok(model) => match subject.pool(&model).and_then(|pool| super::score(&pool, width, &subject.sample())) {
+                Ok(_) => format!("{count} are learnt from"),
+                Err(failure) => return Answer::of(&failure, &format!("scoring with a model of {count} equal rows"), Call::Score),
+            },
         });
     }
     Answer::Held(found.join(", "))

@@ -1,6 +1,6 @@
 //! What a description promises is there: explanations that add up, parts that make the whole, learning on, weights, ONNX.
 
-use super::{Answer, Fitted, score};
+use super::{Answer, Call, Fitted, score};
 use synod_host::{Failure, Training};
 
 /// Parts of a divided fit.
@@ -15,7 +15,7 @@ pub(super) fn explains(fitted: &Fitted<'_>) -> Answer {
     let explained = super::patiently(|| fitted.pool.explain(width, &sample)).and_then(|told| Ok((told, fitted.score(&sample)?)));
     let (told, scores) = match explained {
         Ok(explained) => explained,
-        Err(failure) => return Answer::of(&failure, "explaining", "timeout"),
+        Err(failure) => return Answer::of(&failure, "explaining", Call::Score),
     };
     for (row, (parts, score)) in told.contributions.chunks(width).zip(&scores).enumerate() {
         let sum = told.base + parts.iter().sum::<f64>();
@@ -46,11 +46,11 @@ pub(super) fn parts(fitted: &Fitted<'_>) -> Answer {
                 "have a part learn what the whole would have learnt there: the same seed for the same piece",
             );
         }
-        Err(failure) => return Answer::of(&failure, "fitting in parts", "fit_timeout"),
+        Err(failure) => return Answer::of(&failure, "fitting in parts", Call::Fit),
     }
     match subject.plugin.merge(&[fitted.model[..fitted.model.len() / 2].to_vec()], &subject.trial.fit) {
         Err(Failure::Refused { .. }) => Answer::Held(format!("{PARTS} parts make the same model, and a damaged one is refused")),
-        Err(failure) => Answer::of(&failure, "merging a damaged part", "fit_timeout"),
+        Err(failure) => Answer::of(&failure, "merging a damaged part", Call::Fit),
         Ok(_) => Answer::broken("a damaged part is merged", "answer `merge` with `error.model` for parts that are no models"),
     }
 }
@@ -72,16 +72,16 @@ pub(super) fn continues(fitted: &Fitted<'_>) -> Answer {
                 "take all randomness from the seed and the model",
             );
         }
-        Err(failure) => return Answer::of(&failure, "going on from a model with one row", "fit_timeout"),
+        Err(failure) => return Answer::of(&failure, "going on from a model with one row", Call::Fit),
     };
     if let Err(failure) = subject.pool(&model).and_then(|pool| score(&pool, fitted.width(), &subject.sample())) {
-        return Answer::of(&failure, "scoring with a model that went on", "timeout");
+        return Answer::of(&failure, "scoring with a model that went on", Call::Score);
     }
     match go_on(&fitted.model[..fitted.model.len() / 2]) {
         Err(Failure::Refused { .. }) => {
             Answer::Held("goes on with one row, to the same bytes each time; a damaged model is refused".into())
         }
-        Err(failure) => Answer::of(&failure, "going on from a damaged model", "fit_timeout"),
+        Err(failure) => Answer::of(&failure, "going on from a damaged model", Call::Fit),
         Ok(_) => Answer::broken("it goes on from a damaged model", "answer with `error.model` if `previous` is no model"),
     }
 }
@@ -99,10 +99,10 @@ pub(super) fn weights(fitted: &Fitted<'_>) -> Answer {
         Ok((again, model)) if again == model => match subject.pool(&model).and_then(|pool| score(&pool, fitted.width(), &subject.sample()))
         {
             Ok(_) => Answer::Held("are taken, and give the same bytes again".into()),
-            Err(failure) => Answer::of(&failure, "scoring with a model of weighted rows", "timeout"),
+            Err(failure) => Answer::of(&failure, "scoring with a model of weighted rows", Call::Score),
         },
         Ok(_) => Answer::broken("the same weights give another model", "take all randomness from the seed"),
-        Err(failure) => Answer::of(&failure, "fitting with weights", "fit_timeout"),
+        Err(failure) => Answer::of(&failure, "fitting with weights", Call::Fit),
     }
 }
 
@@ -114,6 +114,6 @@ pub(super) fn exports(fitted: &Fitted<'_>) -> Answer {
     match fitted.pool.export_onnx().and_then(|once| Ok((fitted.pool.export_onnx()?, once))) {
         Ok((again, once)) if again == once => Answer::Held(format!("a file of {} bytes", once.len())),
         Ok(_) => Answer::broken("the same model gives another file", "write the file in a fixed order"),
-        Err(failure) => Answer::of(&failure, "exporting", "load_timeout"),
+        Err(failure) => Answer::of(&failure, "exporting", Call::Load),
     }
 }

@@ -1,17 +1,17 @@
 //! What a plugin takes: lines of the log, memory over many calls, and time.
 
 use super::learning::mebibytes;
-use super::{Answer, Fitted, ROWS_PER_CALL};
+use super::{Answer, Call, Fitted, ROWS_PER_CALL};
 use crate::cost::cost;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
-/// Calls before memory is looked at, and calls that it must stay flat for.
-const CALLS: usize = 400;
+/// Calls of a full batch, in the second half of which memory must stay flat.
+const CALLS: usize = 1200;
 /// How long calls go on, where they are slow.
 const LONGEST: Duration = Duration::from_secs(3);
-/// Bytes that memory may grow by: what a collector of garbage has not come to yet.
-const GROWTH: usize = 4 << 20;
+/// Bytes that memory may grow by in that half: what a collector of garbage has not come to yet.
+const GROWTH: usize = 1 << 20;
 /// How long a number of rows is measured.
 const ROUND: Duration = Duration::from_millis(300);
 /// A limit should be so many times what a call takes: the machine has other things to do.
@@ -58,22 +58,28 @@ pub(super) fn log(fitted: &Fitted<'_>) -> Answer {
 /// Memory stays flat over many calls; and how much it is.
 pub(super) fn memory(fitted: &Fitted<'_>) -> (Answer, usize) {
     let (sample, width) = (fitted.subject.sample(), fitted.width());
-    let (mut early, mut late, mut calls) = (0, 0, 0);
-    let begun = Instant::now();
-    while calls < 2 * CALLS && (calls < 20 || begun.elapsed() < LONGEST) {
+    let (begun, mut memory) = (Instant::now(), Vec::with_capacity(CALLS));
+    while memory.len() < CALLS && (memory.len() < 20 || begun.elapsed() < LONGEST) {
         match super::patiently(|| fitted.pool.score(width, &sample)) {
-            Ok(scored) => late = scored.memory,
-            Err(failure) => return (Answer::of(&failure, &format!("scoring for the {}th time", calls + 1), "timeout"), late),
-        }
-        calls += 1;
-        if calls <= CALLS {
-            early = late;
+            Ok(scored) => memory.push(scored.memory),
+            Err(failure) => {
+                let answer = Answer::of(&failure, &format!("scoring for the {}th time", memory.len() + 1), Call::Score);
+                return (answer, memory.last().copied().unwrap_or_default());
+            }
         }
     }
-    let limit = fitted.subject.trial.pool.call.memory;
-    if late.saturating_sub(early) > GROWTH {
-        let found = format!("{:.1} MiB after {CALLS} calls, {:.1} MiB after {calls}", mebibytes(early), mebibytes(late));
-        return (Answer::broken(found, "free what a call was given, and what it answers: an instance serves a million calls"), late);
+    let (calls, late) = (memory.len(), memory.last().copied().unwrap_or_default());
+    let (growth, limit) = (late.saturating_sub(memory[calls / 2]), fitted.subject.trial.pool.call.memory);
+    if growth > GROWTH {
+        let each = growth / (calls - calls / 2);
+        let found = format!(
+            "grows by {:.1} KiB a call of {} rows: an instance has its {:.0} MiB after {} calls",
+            each as f64 / 1024.0,
+            sample.len() / width,
+            mebibytes(limit),
+            limit / each.max(1)
+        );
+        return (Answer::broken(found, "free what a call was given, and what it answered: an instance serves a million calls"), late);
     }
     (Answer::Held(format!("{:.1} MiB after {calls} calls, of {:.0} MiB", mebibytes(late), mebibytes(limit))), late)
 }
@@ -89,7 +95,7 @@ pub(super) fn deadline(
     let rows: Vec<f64> = fitted.subject.rows.normal.iter().copied().cycle().take(ROWS_PER_CALL * width).collect();
     let started = Instant::now();
     if let Err(failure) = fitted.subject.pool(&fitted.model) {
-        return (Answer::of(&failure, "starting an instance", "load_timeout"), None);
+        return (Answer::of(&failure, "starting an instance", Call::Load), None);
     }
     let start_milliseconds = started.elapsed().as_secs_f64() * 1e3;
     let mut failed = None;
@@ -101,7 +107,7 @@ pub(super) fn deadline(
     let one = cost(1, ROWS_PER_CALL, ROUND, |row| call(&rows[row * width..(row + 1) * width]));
     let bulk = cost(ROWS_PER_CALL, 1, ROUND, |_| call(&rows));
     if let Some(failure) = failed {
-        return (Answer::of(&failure, "measuring", "timeout"), None);
+        return (Answer::of(&failure, "measuring", Call::Score), None);
     }
     let took = bulk.call_ns / 1e6;
     let little = took * ROOM > limit.as_secs_f64() * 1e3;

@@ -1,6 +1,6 @@
 //! Scores: one finite number for every row, higher for what is worse, also where values are missing or far out.
 
-use super::{Answer, Fitted, MOST_RANKED};
+use super::{Answer, Call, Fitted, MOST_RANKED};
 use synod_host::{Failure, Refusal};
 
 /// Raw scores of the rows.
@@ -21,7 +21,7 @@ pub(super) fn scores(fitted: &Fitted<'_>) -> (Answer, Option<Scores>) {
             let count = scores.normal.len() + scores.anomalous.len();
             (Answer::Held(format!("one finite score for each of {count} rows")), Some(scores))
         }
-        Err(failure) => (Answer::of(&failure, "scoring", "timeout"), None),
+        Err(failure) => (Answer::of(&failure, "scoring", Call::Score), None),
     }
 }
 
@@ -66,7 +66,7 @@ pub(super) fn missing(fitted: &Fitted<'_>) -> Answer {
     rows.extend(vec![f64::NAN; width]);
     let scored = fitted.score(&rows).and_then(|together| Ok((together, fitted.score_alone(&rows)?)));
     match scored {
-        Err(failure) => return Answer::of(&failure, "scoring rows with missing values", "timeout"),
+        Err(failure) => return Answer::of(&failure, "scoring rows with missing values", Call::Score),
         Ok((together, alone)) => {
             if let Err(row) = super::same(&together, &alone) {
                 return Answer::broken(
@@ -82,7 +82,7 @@ pub(super) fn missing(fitted: &Fitted<'_>) -> Answer {
     let learnt = subject.fit(&subject.training(&features, &gaps)).and_then(|model| super::score(&subject.pool(&model)?, width, &rows));
     match learnt {
         Ok(_) => Answer::Held(format!("{} rows with missing values have scores, and such rows can be learnt from", rows.len() / width)),
-        Err(failure) => Answer::of(&failure, "learning from rows with missing values", "fit_timeout"),
+        Err(failure) => Answer::of(&failure, "learning from rows with missing values", Call::Fit),
     }
 }
 
@@ -105,7 +105,7 @@ pub(super) fn extreme(fitted: &Fitted<'_>) -> Answer {
         Ok(scores) => {
             Answer::Held(format!("{} rows with values up to {:e} and unknown categories have finite scores", scores.len(), f64::MAX))
         }
-        Err(failure) => Answer::of(&failure, "scoring rows with values far out", "timeout"),
+        Err(failure) => Answer::of(&failure, "scoring rows with values far out", Call::Score),
     }
 }
 
@@ -118,7 +118,9 @@ pub(super) fn another_width(fitted: &Fitted<'_>) -> Answer {
         }
         match super::patiently(|| fitted.pool.score(other, &vec![0.0; other])) {
             Err(Failure::Refused { kind: Refusal::Data | Refusal::Model, .. }) => {}
-            Err(failure) => return Answer::of(&failure, &format!("scoring a row of {other} features with a model of {width}"), "timeout"),
+            Err(failure) => {
+                return Answer::of(&failure, &format!("scoring a row of {other} features with a model of {width}"), Call::Score);
+            }
             Ok(_) => {
                 return Answer::broken(
                     format!("a row of {other} features has a score, and the model learnt {width}"),
