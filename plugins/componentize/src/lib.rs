@@ -48,6 +48,11 @@ pub fn embed(contract: &str, module: &mut Vec<u8>) -> Result<(), Error> {
 /// # Errors
 /// When it does not, exports other functions than it says, imports what nobody offers, or is not valid.
 pub fn component(module: &[u8]) -> Result<Vec<u8>, Error> {
+    let (_, bindgen) = metadata::decode(module).map_err(|error| Error(format!("{error:#}")))?;
+    // A library that only uses the contract's types would become a component that offers nothing.
+    if bindgen.resolve.worlds[bindgen.world].exports.is_empty() {
+        return Err(Error("the module exports nothing of the contract".into()));
+    }
     let preview1 = wat::parse_str(include_str!("preview1.wat")).map_err(|error| Error(error.to_string()))?;
     // The adapter stays away from modules that do not import what it adapts.
     let encoded = ComponentEncoder::default()
@@ -68,6 +73,7 @@ mod tests {
     fn a_module_without_types_is_given_them_and_must_keep_them() {
         let mut module = wat::parse_str("(module (memory (export \"memory\") 1))").unwrap();
         assert_eq!(has_types(&module), Ok(false));
+        assert!(component(&module).unwrap_err().to_string().contains("exports nothing"));
         embed(CONTRACT, &mut module).unwrap();
         assert_eq!(has_types(&module), Ok(true));
         let error = component(&module).unwrap_err().to_string();

@@ -49,7 +49,8 @@ pub(super) fn run(arguments: &TestPlugin) -> Result<(), CommandError> {
         writing::report(&path, Some(&rows.from), &judged, configuration)?;
     } else {
         judged.measured.iter().for_each(writing::measured);
-        configuration.iter().for_each(|text| println!("\nIn a configuration (config/synod.yaml documents every key):\n{text}"));
+        configuration.iter().for_each(|text| println!("\nIn a configuration:\n{text}"));
+        trial.normal.iter().for_each(|normal| println!("{}", writing::whole(normal, &path)));
     }
     verdict(judged.failures(), judged.findings.len())
 }

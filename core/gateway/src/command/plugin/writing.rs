@@ -124,3 +124,9 @@ pub(super) fn configuration(plugin: &Plugin, path: &Path, trial: &TrialConfig) -
     }
     text
 }
+
+/// How to come by a whole configuration for these rows.
+pub(super) fn whole(normal: &Path, component: &Path) -> String {
+    let folder = component.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    format!("A whole one, for these rows:\n  synod init --data {} --plugins {}", normal.display(), folder.display())
+}

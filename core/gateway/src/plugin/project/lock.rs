@@ -30,8 +30,15 @@ pub(super) fn lock(name: &str) -> String {
         }
     }
     needed.sort();
-    let packages: Vec<String> = needed.iter().map(|(_, _, text)| format!("{PACKAGE}{}\n", text.trim_end())).collect();
+    let packages: Vec<String> = needed.iter().map(|(_, _, text)| format!("{PACKAGE}{}\n", plain(text, &needed).trim_end())).collect();
     head.to_owned() + &packages.join("\n")
+}
+
+/// Names dependencies as cargo does: with the version only where there are several.
+fn plain(text: &str, needed: &[(String, &str, String)]) -> String {
+    let is_only = |wanted: &str| needed.iter().filter(|(name, _, _)| name == wanted).count() == 1;
+    let only = dependencies(text).filter_map(|(name, version)| Some((name, version.filter(|_| is_only(name))?)));
+    only.fold(text.to_owned(), |text, (name, version)| text.replace(&format!(" \"{name} {version}\""), &format!(" \"{name}\"")))
 }
 
 fn package(text: &str) -> Package<'_> {
@@ -76,6 +83,7 @@ mod tests {
         }
         assert!(names.is_sorted() && !names.contains(&TEMPLATE_NAME) && !names.contains(&"tokio"), "{names:?}");
         assert!(names.len() < 100, "{names:?}");
+        assert!(text.contains(" \"ndarray\",\n") && text.contains(" \"syn 2."), "versions stand where there are several:\n{text}");
         assert!(text.starts_with("# This file") && text.contains("\nversion = 4\n"), "{}", &text[..200]);
     }
 }

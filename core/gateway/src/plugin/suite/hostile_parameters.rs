@@ -38,6 +38,7 @@ pub(super) fn defaults(subject: &Subject<'_>) -> Answer {
     }
     Answer::Held(match properties.len() {
         0 => "there are no parameters".to_owned(),
+        1 => "one parameter, with a default that is right".to_owned(),
         count => format!("{count} parameters, each with a default that is right"),
     })
 }
