@@ -35,7 +35,13 @@ fn what_is_shown_is_what_the_list_says() {
 }
 
 /// Metrics that a plain installation does not show.
-const CAUSED_BY_NOBODY: [&str; 31] = [
+const CAUSED_BY_NOBODY: [&str; 36] = [
+    // Nothing is asked beside the policy, and nothing is tried.
+    "synod_rollout_guard",
+    "synod_shadow_duration_seconds",
+    "synod_shadow_score",
+    "synod_shadow_verdicts",
+    "synod_shadow_votes",
     // Nobody is told of decisions.
     "synod_anomaly_alerts",
     "synod_certificate_expiry_seconds",

@@ -305,6 +305,30 @@ fn the_configuration_is_read_again_and_what_cannot_be_put_in_force_is_refused_by
 }
 
 #[test]
+fn a_changed_file_is_read_again_by_itself_and_a_bad_one_changes_nothing() {
+    let at = twice_fitted();
+    let server = Server::start(&at);
+    let threshold = || server.get("/v1/detectors").ok()[0]["threshold"].as_f64().unwrap();
+    let before = threshold();
+    at.edit("purpose: numbers that are | odd\n", "purpose: numbers that are | odd\n    contamination: 0.25\n");
+    let started = Instant::now();
+    while threshold() >= before {
+        assert!(started.elapsed() < LONGEST, "{}", server.lines().join("\n"));
+        thread::sleep(Duration::from_millis(50));
+    }
+    let (text, now) = (fs::read_to_string(at.path("synod.yaml")).unwrap(), threshold());
+    at.write("synod.yaml", "version: 1\nnonsense: [");
+    let refused = at.audited("configuration.refused", 1);
+    assert!(refused[0]["reason"].as_str().unwrap().contains("synod.yaml"), "{refused:?}");
+    assert_eq!((threshold(), judged_by(&server)), (now, vec![1, 1]));
+    at.write("synod.yaml", text);
+    thread::sleep(Duration::from_millis(1500));
+    server.stop();
+    assert_eq!(at.audited("configuration.refused", 1).len(), 1, "what is wrong is told once");
+    assert_eq!(at.audited("configuration.loaded", 2).len(), 2, "the same text as before is no other configuration");
+}
+
+#[test]
 fn a_version_is_carried_elsewhere_in_one_file_and_a_damaged_file_is_refused() {
     let at = twice_fitted();
     at.run("models export robust candidate --output robust.synod").ok();

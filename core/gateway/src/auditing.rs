@@ -70,6 +70,9 @@ actions! {
     MODELS_LOADED = "models.loaded";
     /// Models that should judge could not be loaded, and those of before go on; `reason` says why.
     MODELS_REFUSED = "models.refused";
+    /// Models or a policy that are tried: it began, went on to a step, or ended. `target` is the rollout's id, `reason` what was done and why;
+    /// `failed` is one that was rolled back by itself.
+    ROLLOUT_CHANGED = "rollout.changed";
     /// The certificate, or the authorities of clients, were read again, or could not be. `target` says which.
     CERTIFICATE_RELOADED = "certificate.reloaded";
     /// A policy blocked too much, and what it blocks is reviewed from now on. `target` is the breaker's id.

@@ -3,13 +3,14 @@
 mod elk;
 mod models;
 mod plugin;
+mod rollout;
 
 pub use elk::{Elk, ElkInstall, ElkRedeliver, ElkServer, ElkVerify, ElkWishes};
 pub use models::{
     CollectModels, DiffModels, ExportModel, ImportModel, ListModels, Models, OneModel, OneVersion, PromoteModels, RollbackModels,
 };
-
 pub use plugin::{BuildPlugin, CheckPlugin, NewPlugin, Plugin, Reporting, TestPlugin};
+pub use rollout::{Rollout, ShowRollout, StartRollout, StopRollout};
 
 use crate::generate;
 use crate::hexadecimal::digest_of;
@@ -150,6 +151,14 @@ pub enum Command {
         Nothing but Rust is needed beside this program; a plugin in another language is tried as a file that ends in .wasm."
     )]
     Plugin(Plugin),
+    /// Try models or a policy on live rows before they judge all of them, and take them back by themselves.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  synod rollout start\n  synod rollout show\n  synod rollout promote\n  synod rollout stop\n\n\
+        What is tried is asked about all rows beside the requests, judges those of a growing share of the entities, and is compared with what judges the\n\
+        others on the same rows. `rollout` in the configuration says how far it may differ."
+    )]
+    Rollout(Rollout),
     /// Compile a component, for a server.
     #[command(hide = true)]
     Compile(Compile),

@@ -27,6 +27,7 @@ mod progress;
 mod publishing;
 mod recalibrate;
 mod replay;
+mod rollout;
 mod score;
 mod serve;
 mod size;
@@ -186,6 +187,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
         Command::Plugin(arguments) => plugin::run(&arguments),
+        Command::Rollout(arguments) => rollout::run(&arguments),
         Command::Elk(arguments) => elk::run(&arguments),
         Command::Size(arguments) => size::run(&arguments),
     }

@@ -10,14 +10,15 @@ mod text;
 mod units;
 
 pub use check::{
-    CertificateName, Config, Decisions, DetectorConfig, Drift, FitConfig, Identity, KeyLifetimes, Listen, MappedCertificate, ModelsConfig,
-    Remembering, RequestLimits, Route, TokenServer,
+    CertificateName, Config, Decisions, DetectorConfig, Drift, FitConfig, Guards, Identity, KeyLifetimes, Listen, MappedCertificate,
+    ModelsConfig, Remembering, RequestLimits, RolloutConfig, RolloutStep, Route, ShadowPolicy, TokenServer,
 };
 pub(crate) use check::{LONGEST_TOKEN, is_name};
 pub use located::{Located, Mistake, Place};
 pub use notify::load_notify;
 pub use plugin::{TrialConfig, load_trial, usual_trial};
 pub use text::{Answer, BeginAt, Compression, Durability, EntityLabel, Level, OnFailure, ProxyField, Serves, Split, Storing, WhenFull};
+pub(crate) use units::duration;
 
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -69,7 +70,7 @@ pub fn archived(source: &str, name: &str) -> Result<Config, ConfigError> {
 }
 
 /// What may be changed while the service runs. Everything else is read once.
-const CHANGEABLE: [&str; 6] = ["plugins", "features", "detectors", "consensus", "outcomes", "fit"];
+const CHANGEABLE: [&str; 7] = ["plugins", "features", "detectors", "consensus", "outcomes", "rollout", "fit"];
 
 /// The keys in which two texts of configurations differ and which are read at the start alone, so that a restart is needed.
 pub fn needs_restart(now: &str, then: &str) -> Vec<String> {

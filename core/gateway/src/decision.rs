@@ -22,6 +22,8 @@ pub enum RecordKind {
     Label = 2,
     /// An [`AuditRecord`](crate::auditing::AuditRecord).
     Audit = 3,
+    /// A [`ShadowRecord`].
+    Shadow = 4,
 }
 
 /// A decision.
@@ -67,6 +69,10 @@ pub struct Decision {
     pub features: IndexMap<String, Option<f64>>,
     /// SHA-256 of the configuration.
     pub configuration: String,
+    /// Only while something is tried: which side of it judged the row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub rollout: Option<RolloutOf>,
     /// What it came to.
     pub verdict: Verdict,
     /// Each vote.
@@ -76,6 +82,87 @@ pub struct Decision {
     /// What is unusual about the row, in words; only of a row that was not approved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+}
+
+/// Which side of a rollout judged a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = DecisionRollout)]
+pub struct RolloutOf {
+    /// The rollout's id.
+    pub id: String,
+    /// Which side.
+    pub side: RolloutSide,
+    /// The policy of `consensus.shadows` that made the verdict, if it is not the one in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub policy: Option<String>,
+}
+
+/// A side of a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RolloutSide {
+    /// What is in force.
+    Control,
+    /// What is tried.
+    Canary,
+}
+
+impl RolloutSide {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::Canary => "canary",
+        }
+    }
+}
+
+/// What others say of a row that was decided. It counts for nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ShadowRecord {
+    /// The decision.
+    pub decision: Uuid,
+    /// When they were asked.
+    pub at: Timestamp,
+    /// The rollout whose other side was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub rollout: Option<String>,
+    /// What policies say. `rollout` is what is tried, `control` what is in force where what is tried has decided.
+    pub verdicts: Vec<ShadowVerdict>,
+    /// The votes of detectors that had no part in the decision.
+    pub votes: Vec<VoteOf>,
+    /// Their abstentions.
+    pub abstentions: Vec<AbstentionOf>,
+}
+
+impl ShadowRecord {
+    /// Of nobody yet.
+    pub fn new(decision: Uuid, at: Timestamp) -> Self {
+        Self { decision, at, rollout: None, verdicts: Vec::new(), votes: Vec::new(), abstentions: Vec::new() }
+    }
+}
+
+/// What a policy says that was asked beside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ShadowVerdict {
+    /// Its name.
+    pub policy: String,
+    /// Anomalous or not.
+    pub anomalous: bool,
+    /// What to do.
+    #[schema(value_type = crate::described::Outcome)]
+    pub outcome: Outcome,
+    /// Calibrated, 0 to 1.
+    pub score: f64,
+}
+
+impl ShadowVerdict {
+    /// Of a policy of this name.
+    pub fn new(policy: &str, verdict: &synod_detection::Verdict) -> Self {
+        Self { policy: policy.to_owned(), anomalous: verdict.anomalous, outcome: verdict.outcome, score: verdict.score }
+    }
 }
 
 /// An `Idempotency-Key` with what it was used for.

@@ -341,6 +341,17 @@ impl Engine {
         self.detectors.iter().position(|detector| detector.name() == name)
     }
 
+    /// Where the detector is here that votes just as another engine's does: with the same model, calibration, plugin and threshold.
+    pub fn same(&self, other: &Detector) -> Option<usize> {
+        let place = self.detector(other.name())?;
+        let (own, other_identity) = (&self.detectors[place], other.identity());
+        let is_same = own.identity().version == other_identity.version
+            && own.identity().model == other_identity.model
+            && own.plugin().digest() == other.plugin().digest()
+            && own.threshold().to_bits() == other.threshold().to_bits();
+        is_same.then_some(place)
+    }
+
     /// About how long the detectors will take for so many rows, from what they took lately.
     pub fn expected(&self, rows: usize) -> std::time::Duration {
         self.detectors.iter().map(|detector| detector.expected(rows)).sum()
@@ -362,9 +373,20 @@ impl Engine {
         self.judge_inputs(features, &matrices)
     }
 
+    /// Judges rows whose features are known, beside another engine that gave these ballots already: one entry for each detector. Only the others
+    /// are asked.
+    pub fn judge_beside(&self, features: Matrix, known: Vec<Option<(Vec<Ballot>, Call)>>) -> Judged {
+        let matrices = self.plan.inputs(&features);
+        let ask = |((detector, matrix), known): ((&Arc<Detector>, &Matrix), Option<_>)| known.unwrap_or_else(|| detector.vote(matrix));
+        self.consensus(features, self.detectors.iter().zip(&matrices).zip(known).map(ask).unzip())
+    }
+
     fn judge_inputs(&self, features: Matrix, matrices: &[Matrix]) -> Judged {
-        let (ballots, calls): (Vec<_>, Vec<_>) =
-            self.detectors.iter().zip(matrices).map(|(detector, matrix)| spans::vote(detector, matrix)).unzip();
+        self.consensus(features, self.detectors.iter().zip(matrices).map(|(detector, matrix)| spans::vote(detector, matrix)).unzip())
+    }
+
+    /// What the policy makes of all ballots.
+    fn consensus(&self, features: Matrix, (ballots, calls): (Vec<Vec<Ballot>>, Vec<Call>)) -> Judged {
         let hop = Hop::Consensus.begin();
         let mut ballots: Vec<_> = ballots.into_iter().map(Vec::into_iter).collect();
         let mut row = || {

@@ -23,6 +23,7 @@ mod oauth;
 mod openapi;
 mod problem;
 mod redirect;
+mod rollouts;
 mod routes;
 mod score;
 mod shown;
@@ -37,6 +38,7 @@ pub use routes::{Entry, ROUTES};
 
 use crate::breaking::Breakers;
 use crate::config::{Config, WhenFull};
+use crate::deciding::Deciding;
 use crate::engine::Engine;
 use crate::events::Events;
 use crate::health::{Health, Report};
@@ -46,6 +48,8 @@ use crate::ledger::{FollowerFacts, Ledger, ReadError};
 use crate::limiting::{Gate, Limiting, Need, Pass, Proxies, QueueLimits};
 use crate::listening::{Audience, Tls};
 use crate::loading::Models;
+use crate::rollout::{Ending, Trial};
+use crate::shadowing::{Asker, Asking, Shadowing, Shadows};
 use crate::telemetry::metrics::{Limit, Metrics, Others, SpoolFacts, Watching};
 use crate::telemetry::tracing::{Hop, carried};
 use arc_swap::ArcSwap;
@@ -56,6 +60,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use synod_detection::Batch;
+use synod_detection::history::PastValues;
 use synod_store::Whose;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -86,6 +92,12 @@ pub struct Service {
     models: Arc<Models>,
     /// What is counted of the detectors.
     watching: Arc<Watching>,
+    /// What a rollout tries, if one is under way.
+    trial: Option<Arc<Trial>>,
+    /// What is asked beside the policy.
+    shadows: Option<Arc<Shadows>>,
+    /// Asks them.
+    shadowing: Arc<Shadowing>,
     identity: Arc<Identity>,
     health: Arc<Health>,
     started: (Timestamp, Instant),
@@ -114,10 +126,12 @@ impl Service {
         breakers: Arc<Breakers>,
         identity: Arc<Identity>,
         models: Arc<Models>,
-    ) -> Arc<Self> {
+    ) -> (Arc<Self>, Asker) {
         let histories: Vec<String> = engine.history().keys().map(|names| names.join("+")).collect();
         let metrics = Arc::new(Metrics::new(&histories, config.count));
         let watching = Arc::new(metrics.watch(&engine, config.drift));
+        metrics.expect(&engine);
+        let (shadowing, asker) = Shadowing::new(ledger.clone(), metrics.clone());
         let inferences = Arc::new(Statistics::new(engine.detectors().iter().map(|detector| detector.name())));
         let proxies = Arc::new(limits::proxies(&config.listen));
         let limiting = Limiting::new(&config.quotas, config.limits.memory);
@@ -126,7 +140,7 @@ impl Service {
         let reads = Gate::new(&of_reads, std::iter::empty());
         let document = Arc::new(openapi::Document::new(&config));
         let gates = Arc::default();
-        Arc::new(Self {
+        let service = Arc::new(Self {
             engine,
             ledger,
             events,
@@ -146,11 +160,15 @@ impl Service {
             limiting,
             gate,
             reads,
-        })
+            trial: None,
+            shadows: None,
+            shadowing: Arc::new(shadowing),
+        });
+        (service, asker)
     }
 
     /// The service that goes on with another engine, and so with other detectors or another policy. What callers may take, where decisions go
-    /// and what was counted stay.
+    /// and what was counted stay. Nothing is asked beside it yet.
     #[must_use]
     pub fn with(&self, config: Arc<Config>, configuration: String, engine: Arc<Engine>) -> Arc<Self> {
         let names: Vec<&str> = engine.detectors().iter().map(|detector| detector.name()).collect();
@@ -160,8 +178,67 @@ impl Service {
             |config: &Config| config.detectors.iter().map(|detector| (detector.name.clone(), detector.pool.instances)).collect::<Vec<_>>();
         let gate = if pools(&config) == pools(&self.config) { self.gate.clone() } else { gate(&config) };
         let watching = Arc::new(self.metrics.watch(&engine, config.drift));
+        self.metrics.expect(&engine);
         let inferences = Arc::new(self.inferences.of(names.into_iter()));
-        Arc::new(Self { config, configuration, engine, watching, inferences, gate, ..self.clone() })
+        Arc::new(Self { config, configuration, engine, watching, inferences, gate, trial: None, shadows: None, ..self.clone() })
+    }
+
+    /// The same service with something that is tried, or nothing.
+    #[must_use]
+    pub fn trying(&self, trial: Option<Arc<Trial>>) -> Arc<Self> {
+        Arc::new(Self { trial, ..self.clone() })
+    }
+
+    /// The same service with what is asked beside the policy.
+    #[must_use]
+    pub fn shadowed(&self, shadows: Option<Arc<Shadows>>) -> Arc<Self> {
+        Arc::new(Self { shadows, ..self.clone() })
+    }
+
+    /// What a rollout tries, if one is under way.
+    pub fn trial(&self) -> Option<&Arc<Trial>> {
+        self.trial.as_ref()
+    }
+
+    /// What is asked beside the policy, if something is.
+    pub fn shadows(&self) -> Option<&Arc<Shadows>> {
+        self.shadows.as_ref()
+    }
+
+    /// All that scores rows: what judges, what is tried, what is asked beside.
+    pub fn engines(&self) -> impl Iterator<Item = &Engine> {
+        let trial = self.trial.iter().map(|trial| &*trial.engine);
+        std::iter::once(&*self.engine).chain(trial).chain(self.shadows.iter().map(|shadows| shadows.engine()))
+    }
+
+    /// What begins to be counted of an engine that is not in force.
+    pub fn watch(&self, engine: &Engine) -> Watching {
+        self.metrics.watch(engine, self.config.drift)
+    }
+
+    /// Counts that a rollout ended.
+    pub fn note_end(&self, ending: Ending) {
+        self.metrics.shadows.ended(ending);
+    }
+
+    /// Has others asked about rows that were judged, if there are any: nobody waits for that.
+    fn ask_beside(&self, batch: Batch, deciding: &mut Deciding) {
+        if self.trial.is_none() && self.shadows.is_none() || deciding.decisions.is_empty() {
+            return;
+        }
+        let left_out = self.shadowing.offer(Asking {
+            engine: self.engine.clone(),
+            trial: self.trial.clone(),
+            shadows: self.shadows.clone(),
+            batch,
+            fresh: std::mem::take(&mut deciding.fresh),
+            past: std::mem::replace(&mut deciding.past, PastValues::none(0)),
+            parts: std::mem::take(&mut deciding.parts),
+            decisions: deciding.decisions.iter().map(|decision| decision.id).collect(),
+        });
+        if left_out > 0 {
+            self.metrics.shadows.dropped(left_out);
+        }
     }
 
     /// What limits callers.
@@ -197,6 +274,7 @@ impl Service {
         Others {
             detectors: self.engine.detectors(),
             watching: &self.watching,
+            trial: self.trial.as_deref(),
             ledger: self.ledger.facts(),
             breakers: self.breakers.facts(),
             sinks: self.followers(),

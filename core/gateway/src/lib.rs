@@ -40,6 +40,8 @@ pub mod past;
 pub mod plugin;
 pub mod redaction;
 pub mod replaying;
+pub mod rollout;
 pub mod rows;
+pub mod shadowing;
 pub mod sinks;
 pub mod telemetry;

@@ -4,6 +4,9 @@
 //! A load reads and compares the artifacts (`verifying`), compiles the plugins (`compiling`), starts the sandboxes and scores the golden rows
 //! (`starting`). Detectors whose model, plugin and limits are as before keep their sandboxes.
 
+mod beside;
+
+use self::beside::Beside;
 use crate::auditing::{Action, AuditOutcome, AuditRecord};
 use crate::config::{Config, ConfigError, needs_restart};
 use crate::engine::{Engine, EngineError, Sources, Versions, live_versions, models};
@@ -11,10 +14,11 @@ use crate::http::{Live, Service};
 use crate::telemetry::metrics::{Reload, Reloads};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use synod_host::Host;
-use synod_store::{Archive, ArchiveError, FileStamp, LabelAct, Registry, RegistryError};
+use synod_store::{Archive, ArchiveError, FileStamp, LabelAct, Registry, RegistryError, Rollouts};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
@@ -67,6 +71,8 @@ pub enum LoadError {
 pub enum Order {
     /// Read the configuration again.
     Reload,
+    /// Look at what others have changed, now.
+    Look,
     /// Have these versions judge, and move the labels once they can.
     GoLive {
         /// By detector.
@@ -110,7 +116,7 @@ impl Loading {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -122,15 +128,16 @@ type Asked = (Order, oneshot::Sender<Result<(), LoadError>>);
 pub struct Models {
     registry: Registry,
     archive: Archive,
+    rollouts: Rollouts,
     loading: Loading,
     orders: mpsc::Sender<Asked>,
 }
 
 impl Models {
     /// Of this registry, with the orders for a [`Loader`].
-    pub fn new(registry: Registry, archive: Archive) -> (Arc<Self>, Orders) {
+    pub fn new(registry: Registry, archive: Archive, rollouts: Rollouts) -> (Arc<Self>, Orders) {
         let (orders, asked) = mpsc::channel(WAITING);
-        (Arc::new(Self { registry, archive, loading: Loading::default(), orders }), Orders(asked))
+        (Arc::new(Self { registry, archive, rollouts, loading: Loading::default(), orders }), Orders(asked))
     }
 
     /// Which versions there are.
@@ -141,6 +148,11 @@ impl Models {
     /// Where plugins are kept.
     pub fn archive(&self) -> &Archive {
         &self.archive
+    }
+
+    /// What is tried and was tried.
+    pub fn rollouts(&self) -> &Rollouts {
+        &self.rollouts
     }
 
     /// How far a load is.
@@ -168,7 +180,7 @@ pub struct Orders(mpsc::Receiver<Asked>);
 /// # Errors
 /// When they cannot be read or kept.
 pub fn archive(archive: &Archive, config: &Config) -> Result<String, ArchiveError> {
-    for detector in &config.detectors {
+    for detector in config.all_detectors() {
         // One that cannot be read is in the archive already, or its detector could not have been put together.
         if let Ok(component) = std::fs::read(&detector.plugin) {
             archive.put(&component)?;
@@ -182,8 +194,13 @@ pub struct Loader {
     live: Live,
     host: Host,
     read: Box<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>,
+    /// The configuration's file.
+    file: PathBuf,
+    /// What of it was noticed, and what was read.
+    noticed: Mutex<[FileStamp; 2]>,
     /// What was looked at last.
     seen: Mutex<Option<FileStamp>>,
+    beside: Beside,
 }
 
 impl std::fmt::Debug for Loader {
@@ -193,9 +210,10 @@ impl std::fmt::Debug for Loader {
 }
 
 impl Loader {
-    /// For this service; `read` reads its configuration again.
-    pub fn new(live: Live, host: Host, read: impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static) -> Self {
-        Self { live, host, read: Box::new(read), seen: Mutex::new(None) }
+    /// For this service, whose configuration is in this file; `read` reads it again.
+    pub fn new(live: Live, host: Host, file: &Path, read: impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static) -> Self {
+        let noticed = Mutex::new([FileStamp::of(file); 2]);
+        Self { live, host, file: file.to_owned(), noticed, read: Box::new(read), seen: Mutex::new(None), beside: Beside::default() }
     }
 
     /// Does what is ordered, and follows labels that others move, until the service ends.
@@ -234,8 +252,36 @@ impl Loader {
         }
     }
 
-    /// Whether others have moved labels, and if so, loads what is live now.
+    /// Looks at what others have changed.
     fn look(&self) {
+        self.look_at_file();
+        self.look_at_labels();
+        self.look_at_shadows();
+        self.look_at_rollout();
+    }
+
+    /// Whether the configuration's file has changed, and if so, reads it again. What has changed is left alone until it is the same at two looks: it
+    /// may still be written.
+    fn look_at_file(&self) {
+        let stamp = FileStamp::of(&self.file);
+        let [noticed, read] = std::mem::replace(&mut *locked(&self.noticed), [stamp, stamp]);
+        if stamp == read {
+            return;
+        }
+        if stamp != noticed {
+            locked(&self.noticed)[1] = read;
+            return;
+        }
+        let is_other = std::fs::read_to_string(&self.file).is_ok_and(|text| text != self.live.service().config().source);
+        if is_other {
+            tracing::info!(file = %self.file.display(), "the configuration has changed, and is read again");
+            // What is wrong with it is told where that is found.
+            let _ = self.carry_out(Order::Reload);
+        }
+    }
+
+    /// Whether others have moved labels, and if so, loads what is live now.
+    fn look_at_labels(&self) {
         let service = self.live.service();
         let registry = &service.models().registry;
         let stamp = registry.labels_stamp();
@@ -261,6 +307,10 @@ impl Loader {
     pub fn carry_out(&self, order: Order) -> Result<(), LoadError> {
         let service = self.live.service();
         match order {
+            Order::Look => {
+                self.look();
+                Ok(())
+            }
             Order::Reload => {
                 let loaded = self.changed(&service).and_then(|config| {
                     let live = live_versions(&config, &service.models().registry)?;
@@ -286,6 +336,7 @@ impl Loader {
 
     /// The configuration as it is on disk, if it may be put in force.
     fn changed(&self, service: &Service) -> Result<Config, LoadError> {
+        *locked(&self.noticed) = [FileStamp::of(&self.file); 2];
         let config = (self.read)()?;
         let keys = needs_restart(&service.config().source, &config.source);
         if !keys.is_empty() {
@@ -332,6 +383,7 @@ impl Loader {
     fn replace(&self, service: &Service, next: Arc<Service>) {
         let others = next.configuration() != service.configuration();
         self.live.replace(next.clone());
+        self.forget_shadows();
         *locked(&self.seen) = Some(next.models().registry.labels_stamp());
         *locked(&next.models().loading.failure) = None;
         let versions = versions_of(next.engine());
@@ -355,6 +407,7 @@ impl Loader {
 
     /// Has what was done to labels stand in the log. What cannot be stored is tried again, when this is called again.
     pub async fn audit_acts(&self) {
+        self.audit_rollouts().await;
         let service = self.live.service();
         let registry = &service.models().registry;
         let acts = registry.acts().unwrap_or_default();

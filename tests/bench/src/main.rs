@@ -4,6 +4,7 @@
 mod bare;
 mod connection;
 mod fault;
+mod hostile;
 mod load;
 mod pinning;
 mod processor;
@@ -31,6 +32,8 @@ enum Command {
     Run(run::Settings),
     /// Serve the bare handler on a free port; its address is written to standard output.
     Bare,
+    /// Ask a detector beside one that misbehaves, in turns with one that does not, print the table.
+    Hostile(hostile::Settings),
     /// Ship documents by Synod and by rsyslog in turns, print the table.
     Shipping(shipping::run::Settings),
     /// Serve the server that takes documents and keeps nothing, on a free port; its address is written to standard output.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(settings) => run::run(&settings),
         Command::Bare => bare::serve(),
+        Command::Hostile(settings) => hostile::run(&settings),
         Command::Shipping(settings) => shipping::run::run(&settings),
         Command::Null(settings) => shipping::null::serve(&settings),
         Command::Decisions(settings) => shipping::decisions::make(&settings),

@@ -37,7 +37,7 @@ pub enum Models {
     /// Publish the version of a file as the next one here. It judges nothing until it is promoted.
     #[command(after_help = "Example:\n  synod models import forest.synod")]
     Import(ImportModel),
-    /// Remove versions that nothing needs: neither a label nor a kept decision, and older than the latest `models.keep`.
+    /// Remove versions that nothing needs: neither a label nor a rollout nor a kept decision, and older than the latest `models.keep`.
     #[command(after_help = "Examples:\n  synod models gc --dry-run\n  synod models gc")]
     Gc(CollectModels),
 }
@@ -156,7 +156,7 @@ pub struct CollectModels {
     pub dry_run: bool,
 }
 
-fn version(text: &str) -> Result<(String, String), String> {
+pub(super) fn version(text: &str) -> Result<(String, String), String> {
     let (detector, version) = text.split_once('=').ok_or("write DETECTOR=VERSION, as forest=4")?;
     Ok((detector.to_owned(), version.to_owned()))
 }

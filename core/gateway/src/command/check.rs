@@ -13,7 +13,7 @@ pub(super) fn run(arguments: &Common) -> Result<(), CommandError> {
     let at = Installation::open(arguments)?;
     println!("{}: no mistakes", arguments.config.display());
     print!("{}", super::size::bounds_of_histories(&at.config));
-    let mut mistakes: Vec<String> = at.config.detectors.iter().flat_map(|detector| of_plugin(&at, detector)).collect();
+    let mut mistakes: Vec<String> = at.config.all_detectors().flat_map(|detector| of_plugin(&at, detector)).collect();
     mistakes.extend(at.config.listen.tls.as_ref().and_then(of_encryption));
     if !mistakes.is_empty() {
         return Err(CommandError::Usage(mistakes.join("\n")));
@@ -60,7 +60,7 @@ fn of_encryption(settings: &TlsSettings) -> Option<String> {
 }
 
 fn of_models(at: &Installation) -> Result<(), CommandError> {
-    for detector in &at.config.detectors {
+    for detector in at.config.all_detectors() {
         if at.registry.live_version(&detector.name)?.is_none() {
             println!("{}: not fitted yet; run `synod fit`", detector.name);
             return Ok(());

@@ -63,11 +63,11 @@ pub(super) fn run(arguments: &Fit) -> Result<(), CommandError> {
 }
 
 fn chosen<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a DetectorConfig>, CommandError> {
-    let known = || config.detectors.iter().map(|detector| detector.name.as_str()).collect::<Vec<_>>().join(", ");
+    let known = || config.all_detectors().map(|detector| detector.name.as_str()).collect::<Vec<_>>().join(", ");
     for name in names {
-        if !config.detectors.iter().any(|detector| detector.name == *name) {
+        if !config.all_detectors().any(|detector| detector.name == *name) {
             return Err(CommandError::Usage(format!("--detector: there is no detector `{name}`; there are {}", known())));
         }
     }
-    Ok(config.detectors.iter().filter(|detector| names.is_empty() || names.contains(&detector.name)).collect())
+    Ok(config.all_detectors().filter(|detector| names.is_empty() || names.contains(&detector.name)).collect())
 }

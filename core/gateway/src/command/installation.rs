@@ -68,8 +68,8 @@ impl Installation {
 
 fn host(config: &Config, directory: &DataDirectory) -> Result<Host, CommandError> {
     let default = HostSettings::default();
-    let instances: usize = config.detectors.iter().map(|detector| detector.pool.instances + 1).sum();
-    let memory = config.detectors.iter().map(|detector| detector.fit.memory.max(detector.pool.call.memory)).max();
+    let instances: usize = config.all_detectors().map(|detector| detector.pool.instances + 1).sum();
+    let memory = config.all_detectors().map(|detector| detector.fit.memory.max(detector.pool.call.memory)).max();
     let settings = HostSettings {
         // Twice as many as are configured, for models that take the place of others while these still answer, and a few for describing.
         instances: default.instances.max(2 * instances as u32 + 8),

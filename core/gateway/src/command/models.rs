@@ -8,6 +8,8 @@ mod diff;
 mod list;
 mod moving;
 
+pub(super) use moving::judge_from_now_on;
+
 use super::CommandError;
 use super::installation::Installation;
 use crate::cli::{Models, OneVersion};

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use synod_host::LogLevel;
-use synod_store::Archive;
+use synod_store::{Archive, Rollouts};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let configuration = at.archive()?;
     let opened = Ledger::open(&at.config, &at.directory)?;
     let identity = Identity::open(&at.config, &at.directory)?;
-    let (models, orders) = Models::new(at.registry.clone(), archive);
+    let (models, orders) = Models::new(at.registry.clone(), archive, Rollouts::of(&at.directory));
     let breakers = Breakers::open(at.config.breaker, &at.directory).map_err(|error| CommandError::Failed(chain(&error)))?;
     let (stop, stopped) = watch::channel(());
     let open = |queue| Events::open(queue, &at.directory, at.config.sinks.spool.events);
@@ -73,13 +73,14 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     let sinks = Sinks::open(&at.config, &opened.ledger, events.as_ref(), &at.directory, &stopped)?;
     let writing = events.as_ref().map(|events| events.start(stopped.clone())).transpose().map_err(no_runtime)?;
     let (engine, breakers) = (Arc::new(engine), Arc::new(breakers));
-    let service = Service::new(at.config, configuration, engine, opened.ledger.clone(), events, breakers, identity.clone(), models);
+    let (service, asker) =
+        Service::new(at.config, configuration, engine, opened.ledger.clone(), events, breakers, identity.clone(), models);
     let live = Live::new(service.clone());
     let read = {
         let common = arguments.common.clone();
         move || as_given(&common)
     };
-    let loader = Arc::new(Loader::new(live.clone(), at.host, read));
+    let loader = Arc::new(Loader::new(live.clone(), at.host, &arguments.common.config, read));
 
     // Operators are answered by a thread of their own, so that health and metrics never wait behind a batch.
     let administration = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
@@ -124,6 +125,10 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
         let (service, stopped) = (service.clone(), stop.subscribe());
         move || keep(&service, &stopped)
     });
+    let asking = std::thread::spawn({
+        let stopped = stop.subscribe();
+        move || asker.run(&stopped)
+    });
     data.block_on(async {
         let (stopped, stopping) = (stop.subscribe(), service.clone());
         tokio::spawn(async move {
@@ -140,6 +145,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), CommandError> {
     });
     let _ = operators.join();
     let _ = keeper.join();
+    let _ = asking.join();
     sinks.join();
     writing.map(JoinHandle::join);
     data.shutdown_timeout(drain);
@@ -237,17 +243,21 @@ async fn look_after(live: Live) {
     loop {
         rounds.tick().await;
         let service = live.service();
-        service.engine().detectors().iter().for_each(|detector| write_log(detector));
+        service.engines().flat_map(Engine::detectors).for_each(|detector| write_log(detector));
         service.limiting().sweep();
         service.record_refusals(false);
         service.identity().take_acts().iter().for_each(|act| service.audit(act));
         probe(&service).await;
-        if last_try.elapsed() < RETRY || service.engine().detectors().iter().all(|detector| detector.is_ready()) {
+        if last_try.elapsed() < RETRY || service.engines().flat_map(Engine::detectors).all(|detector| detector.is_ready()) {
             continue;
         }
         last_try = Instant::now();
         // A detector that did not start may do so later, for instance when memory is free again.
-        let tried = tokio::task::spawn_blocking(move || service.engine().detectors().iter().all(|detector| detector.start_pool()));
+        let tried = tokio::task::spawn_blocking(move || {
+            service.engines().flat_map(Engine::detectors).for_each(|detector| {
+                detector.start_pool();
+            });
+        });
         // At the end of the service it is cancelled, which is no fault.
         if let Err(error) = tried.await
             && error.is_panic()
@@ -259,11 +269,11 @@ async fn look_after(live: Live) {
 
 /// Tries paused detectors that are due.
 async fn probe(service: &Arc<Service>) {
-    if service.engine().detectors().iter().all(|detector| detector.circuit().is_closed()) {
+    if service.engines().flat_map(Engine::detectors).all(|detector| detector.circuit().is_closed()) {
         return;
     }
     let service = service.clone();
-    let probed = tokio::task::spawn_blocking(move || service.engine().detectors().iter().for_each(|detector| detector.probe()));
+    let probed = tokio::task::spawn_blocking(move || service.engines().flat_map(Engine::detectors).for_each(|detector| detector.probe()));
     // At the end of the service it is cancelled, which is no fault.
     if let Err(error) = probed.await
         && error.is_panic()

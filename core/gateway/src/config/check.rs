@@ -2,6 +2,7 @@
 //! replaced by something harmless, so that the rest is checked as well.
 
 mod alerts;
+mod consensus;
 mod drift;
 mod features;
 mod identity;
@@ -12,9 +13,11 @@ mod links;
 mod listen;
 pub(super) mod notify;
 pub(super) mod plugin;
+mod rollout;
 mod sinks;
 mod tracing;
 
+pub use self::consensus::ShadowPolicy;
 pub use self::drift::Drift;
 use self::features::{Declared, features};
 pub use self::identity::{CertificateName, Identity, KeyLifetimes, MappedCertificate, TokenServer};
@@ -23,8 +26,9 @@ pub use self::ledger::{Decisions, Remembering};
 use self::ledger::{decisions, history};
 pub use self::limits::RequestLimits;
 pub use self::listen::Listen;
+pub use self::rollout::{Guards, RolloutConfig, RolloutStep};
 use super::located::{Located, Mistake};
-use super::text::{self, Answer, Level, OnFailure, RuleName, Serves, Split, Storing, Text, ThresholdText};
+use super::text::{self, Answer, Level, OnFailure, Serves, Split, Storing, Text, ThresholdText};
 use super::units;
 use crate::compiling::CompileLimits;
 use crate::inference::POLICY;
@@ -55,10 +59,16 @@ pub struct Config {
     pub identity: Identity,
     /// What a row looks like.
     pub schema: Schema,
-    /// The detectors, in the order of the file.
+    /// The detectors that vote, in the order of the file.
     pub detectors: Vec<DetectorConfig>,
+    /// Those that are scored beside them and have no vote.
+    pub shadows: Vec<DetectorConfig>,
     /// How votes become a verdict; its reference is still empty.
     pub policy: Policy,
+    /// Policies that are asked beside it, and count for nothing.
+    pub shadow_policies: Vec<ShadowPolicy>,
+    /// How other models are tried on rows before they judge all of them.
+    pub rollout: RolloutConfig,
     /// When too much is blocked.
     pub breaker: BreakerRule,
     /// Features that decisions record although no detector may see them.
@@ -140,9 +150,22 @@ pub struct ModelsConfig {
 }
 
 impl Config {
+    /// All detectors, those with a vote first.
+    pub fn all_detectors(&self) -> impl Iterator<Item = &DetectorConfig> + Clone {
+        self.detectors.iter().chain(&self.shadows)
+    }
+
+    /// The same with every detector among those that vote, by a policy that means nothing: for whoever wants all detectors and no verdict.
+    #[must_use]
+    pub fn everything(&self) -> Self {
+        let detectors: Vec<DetectorConfig> = self.all_detectors().cloned().collect();
+        let policy = Policy::new(Rule::Maximum, detectors.len(), 0.01);
+        Self { detectors, shadows: Vec::new(), shadow_policies: Vec::new(), policy, ..self.clone() }
+    }
+
     /// Gives a call of a detector the time of its fit. What is judged to learn or to compare must not depend on what else the machine does.
     pub fn be_patient(&mut self) {
-        for detector in &mut self.detectors {
+        for detector in self.detectors.iter_mut().chain(&mut self.shadows) {
             detector.pool.call.timeout = detector.pool.call.timeout.max(detector.fit.timeout);
             detector.pool.waiting = detector.pool.waiting.max(detector.fit.timeout);
         }
@@ -228,9 +251,13 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
     at.within("fit.maximum_rows", text.fit.maximum_rows as f64, 100.0, 1e9, "a number of rows from 100");
     let features = features(at, &text.features, &schema);
     let detectors = detectors(at, text, folder, &features);
+    let (shadows, detectors): (Vec<_>, Vec<_>) = detectors.into_iter().partition(|detector| text.detectors[&detector.name].shadow);
+    if detectors.is_empty() && !shadows.is_empty() {
+        at.mistake("detectors", "all are shadows, and nobody votes");
+    }
     let storing = ledger::storing(at, &text.schema, &schema);
     let recorded = features::recorded(at, &text.features, &features);
-    let history = history(at, &detectors, &recorded, &schema, &storing);
+    let history = history(at, detectors.iter().chain(&shadows), &recorded, &schema, &storing);
     let kibana = links::kibana(at, &text.links);
     Config {
         source: String::new(),
@@ -247,7 +274,10 @@ pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mu
         data_directory: folder.join(&text.data_directory),
         listen: listen::listen(at, &text.listen, folder),
         identity: identity::identity(at, text, folder),
-        policy: policy(at, text),
+        policy: consensus::policy(at, text),
+        shadow_policies: consensus::shadows(at, text),
+        rollout: rollout::rollout(at, &text.rollout),
+        shadows,
         compile: CompileLimits {
             timeout: at.taken("plugins.compile.timeout", units::duration(&text.plugins.compile.timeout), Duration::from_secs(1)),
             memory: at.taken("plugins.compile.memory", units::bytes(&text.plugins.compile.memory), 1) as u64,
@@ -408,11 +438,6 @@ fn threshold_of_detector(text: &text::Detector) -> ThresholdKeys {
     ThresholdKeys { threshold, contamination, false_discovery_rate }
 }
 
-fn threshold_of_consensus(text: &text::Consensus) -> ThresholdKeys {
-    let text::Consensus { threshold, contamination, false_discovery_rate, .. } = *text;
-    ThresholdKeys { threshold, contamination, false_discovery_rate }
-}
-
 /// What a threshold is written as.
 struct ThresholdKeys {
     threshold: Option<ThresholdText>,
@@ -485,52 +510,6 @@ fn pool(at: &mut Checker<'_>, key: &str, text: &text::DetectorLimits) -> PoolLim
         waiting: timeout.max(default.waiting),
         ..default
     }
-}
-
-fn policy(at: &mut Checker<'_>, text: &Text) -> Policy {
-    let detectors = text.detectors.len();
-    let rule = match (text.consensus.rule, text.consensus.votes) {
-        (RuleName::AtLeast, None) => {
-            at.mistake("consensus.votes", "is missing: `rule: at_least` needs a number of votes");
-            Rule::Any
-        }
-        (RuleName::AtLeast, Some(votes)) => Rule::AtLeast(votes),
-        (_, Some(_)) => {
-            at.mistake("consensus.votes", "only `rule: at_least` takes a number of votes");
-            Rule::Any
-        }
-        (RuleName::All, None) => Rule::All,
-        (RuleName::Any, None) => Rule::Any,
-        (RuleName::Majority, None) => Rule::Majority,
-        (RuleName::WeightedMean, None) => Rule::WeightedMean,
-        (RuleName::Mean, None) => Rule::Mean,
-        (RuleName::Maximum, None) => Rule::Maximum,
-        (RuleName::Median, None) => Rule::Median,
-    };
-    for (key, step) in [("outcomes.review", text.outcomes.review), ("outcomes.block", text.outcomes.block)] {
-        at.within(key, step.unwrap_or(0.5), 0.0, 1.0, "a score from 0 to 1");
-    }
-    if let (Some(review), Some(block)) = (text.outcomes.review, text.outcomes.block)
-        && review > block
-    {
-        at.mistake("outcomes.review", format!("{review} is above `outcomes.block` {block}"));
-    }
-    let policy = Policy {
-        weights: text.detectors.values().map(|detector| detector.weight).collect(),
-        threshold: threshold(at, "consensus", &threshold_of_consensus(&text.consensus), text.fit.clean),
-        minimum_votes: text.consensus.minimum_votes.unwrap_or(detectors),
-        on_missing: text.consensus.on_missing,
-        needed: text.detectors.values().map(|detector| detector.on_failure == OnFailure::Veto).collect(),
-        review: text.outcomes.review,
-        block: text.outcomes.block,
-        ..Policy::new(rule, detectors, 0.01)
-    };
-    if detectors > 0
-        && let Err(mistake) = policy.check()
-    {
-        at.mistake("consensus", mistake.to_string());
-    }
-    policy
 }
 
 fn breaker(at: &mut Checker<'_>, text: &text::Breaker) -> BreakerRule {

@@ -43,6 +43,7 @@ tables! {
         detectors: IndexMap<String, Detector> = IndexMap::new(),
         consensus: Consensus = Consensus::default(),
         outcomes: Outcomes = Outcomes::default(),
+        rollout: Rollout = Rollout::default(),
         fit: Fit = Fit::default(),
         models: Models = Models::default(),
         history: History = History::default(),
@@ -202,6 +203,7 @@ tables! {
         weight: f64 = 1.0,
         owner: Option<String> = None,
         purpose: Option<String> = None,
+        shadow: bool = false,
         on_failure: OnFailure = OnFailure::Abstain,
         limits: DetectorLimits = DetectorLimits::default(),
     }
@@ -226,6 +228,41 @@ tables! {
         false_discovery_rate: Option<f64> = None,
         minimum_votes: Option<usize> = None,
         on_missing: Outcome = Outcome::Review,
+        shadows: IndexMap<String, ShadowPolicy> = IndexMap::new(),
+    }
+    ShadowPolicy {
+        detectors: Option<Vec<String>> = None,
+        rule: RuleName = RuleName::WeightedMean,
+        votes: Option<usize> = None,
+        contamination: Option<f64> = None,
+        threshold: Option<ThresholdText> = None,
+        false_discovery_rate: Option<f64> = None,
+        minimum_votes: Option<usize> = None,
+        on_missing: Outcome = Outcome::Review,
+        review: Option<f64> = None,
+        block: Option<f64> = None,
+    }
+    Rollout {
+        steps: Vec<RolloutStep> = vec![
+            RolloutStep { share: 0.0, hold: "10m".into() },
+            RolloutStep { share: 0.05, hold: "10m".into() },
+            RolloutStep { share: 0.5, hold: "10m".into() },
+        ],
+        promote: bool = false,
+        guards: Guards = Guards::default(),
+    }
+    RolloutStep {
+        share: f64 = 0.0,
+        hold: String = "10m".into(),
+    }
+    Guards {
+        rows: usize = 500,
+        looks: u32 = 3,
+        score_shift: f64 = 0.25,
+        flag_rate: f64 = 2.0,
+        disagreement: f64 = 0.05,
+        slower: f64 = 3.0,
+        failures: f64 = 0.01,
     }
     Outcomes {
         review: Option<f64> = None,

@@ -4,7 +4,7 @@ use jiff::{Span, SpanRelativeTo};
 use std::time::Duration;
 
 /// A span of time, as `100ms`, `10s`, `1h 30m` or `7d`; a day has 24 hours.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let span = text.parse::<Span>().ok().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
     let parsed = span.and_then(|duration| Duration::try_from(duration).ok());
     parsed

@@ -1,7 +1,7 @@
 //! Decisions as documents. Their rows and features are passed on as they are recorded, without being looked into.
 
 use super::{Document, EventFields, Head, Id, Named, Stream, is_drawn};
-use crate::decision::{Degraded, Standing};
+use crate::decision::{Degraded, RolloutOf, Standing};
 use jiff::Timestamp;
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,8 @@ struct Recorded<'a> {
     features: &'a RawValue,
     #[serde(borrow)]
     configuration: Cow<'a, str>,
+    #[serde(default)]
+    rollout: Option<RolloutOf>,
     verdict: Verdict,
     #[serde(borrow)]
     votes: Vec<Vote<'a>>,
@@ -127,6 +129,8 @@ struct OfDecision<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<Timestamp>,
     configuration: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rollout: Option<&'a RolloutOf>,
     content: &'a str,
     #[serde(flatten)]
     past: Standing,
@@ -209,6 +213,7 @@ fn synod<'a>(recorded: &'a Recorded<'a>, id: &'a str, sample: Option<Share>) -> 
             entity: recorded.entity.as_deref(),
             at: recorded.at,
             configuration: &recorded.configuration,
+            rollout: recorded.rollout.as_ref(),
             content: &recorded.content,
             past: recorded.past,
         },

@@ -257,7 +257,7 @@ async fn in_force(service: &Service, caller: &Caller, versions: Versions, act: &
     json(&InForce { versions, configuration: service.configuration.clone() })
 }
 
-async fn asked<T: serde::de::DeserializeOwned>(service: &Service, body: Body) -> Result<T, Problem> {
+pub(super) async fn asked<T: serde::de::DeserializeOwned>(service: &Service, body: Body) -> Result<T, Problem> {
     let bytes = body::read_at_most(service, body, SMALL, Problem::too_large).await?;
     let text = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes.trim_ascii() };
     serde_json::from_slice(text).map_err(|error| Problem::invalid_request(error.to_string()))
@@ -278,7 +278,7 @@ fn one_of(service: &Service, detector: &str, number: u64) -> Result<Version, Pro
     known.labels_of(detector).and_then(|labels| version(known, &labels, number)).map_err(|error| registry(&error))
 }
 
-fn registry(error: &RegistryError) -> Problem {
+pub(super) fn registry(error: &RegistryError) -> Problem {
     match error {
         RegistryError::Name { .. } | RegistryError::NoVersion { .. } | RegistryError::Reference { .. } | RegistryError::NoLive { .. } => {
             Problem::no_model_version(error.to_string())
@@ -290,7 +290,7 @@ fn registry(error: &RegistryError) -> Problem {
     }
 }
 
-fn refused(error: &LoadError) -> Problem {
+pub(super) fn refused(error: &LoadError) -> Problem {
     match error {
         LoadError::Busy => Problem::not_stored(error.to_string()),
         LoadError::Registry(error) => registry(error),

@@ -360,6 +360,16 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "needs_another", "Needs somebody else", detail)
     }
 
+    /// No rollout is under way.
+    pub fn no_rollout() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no_rollout", "No rollout", "no rollout is under way")
+    }
+
+    /// One at a time.
+    pub fn rollout_under_way(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "rollout_under_way", "Rollout under way", detail)
+    }
+
     /// No such API key, or another tenant's.
     pub fn no_key() -> Self {
         Self::new(StatusCode::NOT_FOUND, "no_such_key", "No such key", "there is no API key with this id")

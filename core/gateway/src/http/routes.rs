@@ -3,7 +3,9 @@
 
 use super::guard::{Needs, guarded};
 use super::openapi::{self, pages};
-use super::{Live, audit, breakers, console, decisions, detectors, entities, health, inference, keys, models, oauth, score, status};
+use super::{
+    Live, audit, breakers, console, decisions, detectors, entities, health, inference, keys, models, oauth, rollouts, score, status,
+};
 use crate::access::Permission as P;
 use crate::listening::Audience;
 use axum::Router;
@@ -46,6 +48,12 @@ pub static ROUTES: &[Entry] = &[
     entry(DATA, "POST", "/v1/models/promote", Needs::The(P::ManageModels), || post(models::promote)),
     // To take back is for whoever is called at night.
     entry(DATA, "POST", "/v1/models/rollback", Needs::The(P::OperateService), || post(models::rollback)),
+    entry(DATA, "GET", "/v1/rollouts", Needs::The(P::ReadDetectors), || get(rollouts::list)),
+    entry(DATA, "POST", "/v1/rollouts", Needs::The(P::ManageModels), || post(rollouts::begin)),
+    entry(DATA, "POST", "/v1/rollouts/next", Needs::The(P::ManageModels), || post(rollouts::next)),
+    entry(DATA, "POST", "/v1/rollouts/promote", Needs::The(P::ManageModels), || post(rollouts::promote)),
+    // As rollback: whoever is called at night may take back.
+    entry(DATA, "POST", "/v1/rollouts/stop", Needs::The(P::OperateService), || post(rollouts::stop)),
     entry(DATA, "POST", "/v1/configuration/reload", Needs::The(P::OperateService), || post(models::reload)),
     entry(DATA, "GET", "/v1/decisions", Needs::The(P::ReadDecisions), || get(decisions::list)),
     entry(DATA, "GET", "/v1/decisions/{id}", Needs::The(P::ReadDecisions), || get(decisions::one)),

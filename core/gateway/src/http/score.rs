@@ -4,7 +4,7 @@ use super::answer::{self, Row};
 use super::shown::Shown;
 use super::{Problem, Service, body, problem};
 use crate::access::Caller;
-use crate::deciding::{self, DecideError, Decided, Deciding};
+use crate::deciding::{self, DecideError, Decided, Deciding, Judges};
 use crate::decision::Decision;
 use crate::engine::{Call, Engine};
 use crate::ledger::{AdmitError, Asked, ReadError};
@@ -92,14 +92,20 @@ pub(super) async fn decide(service: &Arc<Service>, batch: Batch, asked: Asked) -
     service.until_room().await?;
     let rows = batch.rows();
     let expected = service.engine.expected(rows) + FOR_A_ROW * rows as u32;
-    let (ledger, breakers, configuration) = (service.ledger.clone(), service.breakers.clone(), service.configuration.clone());
-    let counted = Arc::clone(service);
+    let judging = Arc::clone(service);
     let work = move |engine: &Engine| {
-        let deciding = deciding::decide(engine, &ledger, Some(&breakers), &configuration, &batch, &asked);
+        let trial = judging.trial.as_deref();
+        let by = Judges { engine, trial, breakers: Some(&judging.breakers), configuration: &judging.configuration };
+        let mut deciding = deciding::decide(by, &judging.ledger, &batch, &asked)?;
         // Here, for a decision that nobody waits for any more is one all the same, and many rows take their time.
-        deciding.inspect(|deciding| counted.metrics.judged(&counted.watching, &deciding.judged, &deciding.calls, &deciding.features))
+        for part in &deciding.parts {
+            let watching = trial.filter(|_| part.tried).map_or(&*judging.watching, |trial| &trial.watching);
+            judging.metrics.judged(watching, &part.judged, &part.calls, &part.features);
+        }
+        judging.ask_beside(batch, &mut deciding);
+        Ok(deciding)
     };
-    let deciding = service.scoring(Need::All, rows, expected, work).await?.map_err(|error| refused(&error))?;
+    let deciding = service.scoring(Need::All, rows, expected, work).await?.map_err(|error: DecideError| refused(&error))?;
     let Deciding { rows, decisions, storing, receipt, .. } = deciding;
     let stored = storing.of(tokio::time::timeout(service.config.limits.timeout, receipt)).await;
     if !matches!(stored, Ok(Ok(Ok(())))) {

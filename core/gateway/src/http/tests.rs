@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use synod_host::{Host, HostSettings};
 use synod_identity::Principal;
-use synod_store::{Archive, DataDirectory, Registry, Secret};
+use synod_store::{Archive, DataDirectory, Registry, Rollouts, Secret};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -231,8 +231,8 @@ fn open(folder: &Path) -> (Arc<Service>, Opened) {
     let configuration = Archive::open(&directory).unwrap().put(config.source.as_bytes()).unwrap();
     let identity = Identity::open(config, &directory).unwrap();
     let breakers = Arc::new(Breakers::open(config.breaker, &directory).unwrap());
-    let (models, _) = Models::new(Registry::open(&directory).unwrap(), Archive::open(&directory).unwrap());
-    let service =
+    let (models, _) = Models::new(Registry::open(&directory).unwrap(), Archive::open(&directory).unwrap(), Rollouts::of(&directory));
+    let (service, _) =
         Service::new(config.clone(), configuration, Arc::clone(engine), Arc::clone(&opened.ledger), None, breakers, identity, models);
     (service, opened)
 }

@@ -4,7 +4,7 @@ use super::reading::{ReadError, position};
 use super::{Ledger, RecoveryError};
 use crate::auditing::AuditRecord;
 use crate::config::{Config, Durability};
-use crate::decision::RecordKind;
+use crate::decision::{RecordKind, ShadowRecord};
 use synod_store::{AppendError, AuditFilter, Cursor, DataDirectory, Entry, Log, LogError, LogSettings, Place};
 
 /// Bytes of a record that tries whether the log can be written: as many as some decisions have.
@@ -37,6 +37,27 @@ impl Ledger {
         match Entry::new(RecordKind::Audit as u8, record.at().as_microsecond(), bytes) {
             Err(error) => done(Err(error)),
             Ok(entry) => storage.log.append(vec![entry], move |result| done(result.map(|_| ()))),
+        }
+    }
+
+    /// Keeps what others say of rows that were decided, and waits until that is as durable as configured. What cannot be kept is lost: nothing
+    /// rests on it.
+    pub fn note_shadows(&self, records: &[ShadowRecord]) {
+        let Some(storage) = &self.storage else { return };
+        let entry = |record: &ShadowRecord| {
+            let bytes = serde_json::to_vec(record).unwrap_or_default();
+            Entry::new(RecordKind::Shadow as u8, record.at.as_microsecond(), bytes)
+        };
+        let Ok(entries) = records.iter().map(entry).collect::<Result<Vec<_>, _>>() else { return };
+        if entries.is_empty() {
+            return;
+        }
+        let (sender, stored) = std::sync::mpsc::channel();
+        storage.log.append(entries, move |result| {
+            let _ = sender.send(result.is_ok());
+        });
+        if stored.recv() != Ok(true) {
+            tracing::warn!(rows = records.len(), "what was asked beside the policy could not be kept");
         }
     }
 

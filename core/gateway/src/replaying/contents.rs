@@ -4,7 +4,7 @@
 use super::{MOST_LISTED, Progress, ReplayError};
 use crate::auditing::AuditRecord;
 use crate::command::chain;
-use crate::decision::{Decision, LabelRecord, RecordKind};
+use crate::decision::{Decision, LabelRecord, RecordKind, ShadowRecord};
 use crate::ledger::{RecoveryError, newest, segments};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
@@ -201,6 +201,10 @@ fn read_record(record: &Record, report: &mut ContentsReport, named: &mut BTreeMa
         match serde_json::from_slice::<AuditRecord>(&record.payload) {
             Err(error) => report.unreadable(sequence, format!("it is no audit record that this version can read: {error}")),
             Ok(_) => report.audits += 1,
+        }
+    } else if record.kind == RecordKind::Shadow as u8 {
+        if let Err(error) = serde_json::from_slice::<ShadowRecord>(&record.payload) {
+            report.unreadable(sequence, format!("it is no record of shadows that this version can read: {error}"));
         }
     } else {
         report.unreadable(sequence, format!("this version knows no records of the kind {}", record.kind));

@@ -48,6 +48,7 @@ pub fn typical_decision(config: &Config) -> Decision {
         past: Standing { remembered: true, late: false, full: false },
         features: features(config),
         configuration: digest(),
+        rollout: None,
         verdict,
         votes: config
             .detectors

@@ -7,6 +7,7 @@ use crate::decision::Decision;
 use crate::engine::Engine;
 use crate::fitting::Model;
 use crate::manifest::Manifest;
+use crate::rollout::policy;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -26,6 +27,9 @@ pub struct Versions {
     pub configuration: String,
     /// The version of each detector's model.
     pub models: BTreeMap<String, u64>,
+    /// The policy of `consensus.shadows` that made the verdict, if it was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
 }
 
 impl Versions {
@@ -33,7 +37,8 @@ impl Versions {
     pub fn of(decision: &Decision) -> Self {
         let votes = decision.votes.iter().map(|vote| (vote.detector.clone(), vote.model_version));
         let abstentions = decision.abstentions.iter().map(|abstention| (abstention.detector.clone(), abstention.model_version));
-        Self { configuration: decision.configuration.clone(), models: votes.chain(abstentions).collect() }
+        let policy = decision.rollout.as_ref().and_then(|rollout| rollout.policy.clone());
+        Self { configuration: decision.configuration.clone(), models: votes.chain(abstentions).collect(), policy }
     }
 }
 
@@ -107,7 +112,10 @@ impl<'a> Makers<'a> {
     }
 
     fn assemble(&mut self, versions: &Versions) -> Result<Engine, String> {
-        let config = self.configuration(&versions.configuration)?;
+        let mut config = self.configuration(&versions.configuration)?;
+        if let Some(name) = &versions.policy {
+            config = Rc::new(policy(&config, name)?);
+        }
         if let Some(other) = versions.models.keys().find(|name| !config.detectors.iter().any(|detector| detector.name == **name)) {
             return Err(format!("the configuration {} has no detector {other}", versions.configuration));
         }

@@ -15,6 +15,7 @@ mod process;
 mod registering;
 mod reloads;
 mod requests;
+mod shadows;
 mod sinks;
 mod spool;
 mod traces;
@@ -29,6 +30,7 @@ pub use notify::OfNotify;
 pub use registering::{Exposition, SECONDS};
 pub use reloads::{Reload, Reloads};
 pub use requests::OfRequests;
+pub use shadows::{OfShadows, ROLLOUT};
 pub use sinks::AnomalyAlerts;
 pub use spool::SpoolFacts;
 
@@ -38,6 +40,7 @@ use crate::config::Drift;
 use crate::engine::{Call, Detector, Engine, JudgedRow};
 use crate::events::EventQueue;
 use crate::ledger::{FollowerFacts, LedgerFacts};
+use crate::rollout::Trial;
 use agreement::OfAgreement;
 use breakers::OfBreakers;
 use detectors::OfDetectors;
@@ -59,6 +62,8 @@ pub struct Others<'a> {
     pub detectors: &'a [Arc<Detector>],
     /// What is counted of them.
     pub watching: &'a Watching,
+    /// What a rollout tries, if one is under way.
+    pub trial: Option<&'a Trial>,
     /// By the ledger.
     pub ledger: LedgerFacts,
     /// By the breakers.
@@ -93,6 +98,8 @@ pub struct Metrics {
     pub requests: OfRequests,
     /// What is counted of limits.
     pub limits: OfLimits,
+    /// What is counted of what is asked beside the policy in force.
+    pub shadows: OfShadows,
     /// What is counted of those who call.
     pub identity: OfIdentity,
 }
@@ -126,6 +133,7 @@ impl Metrics {
             labels: OfLabels::new(&mut registries),
             requests: OfRequests::new(&mut registries, count),
             limits: OfLimits::new(&mut registries),
+            shadows: OfShadows::new(&mut registries),
             identity: OfIdentity::new(&mut registries),
             registries,
             count,
@@ -135,12 +143,16 @@ impl Metrics {
     /// Begins to count what this engine does: its metrics are there from now on, at zero or at what was counted of detectors of the same name.
     pub fn watch(&self, engine: &Engine, drift: Drift) -> Watching {
         let (detectors, features) = (engine.detectors(), engine.plan().seen());
-        self.verdicts.expect(engine.policy().expected_flag_rate());
         Watching {
             detectors: self.detectors.of_all(detectors),
             agreement: self.agreement.of_all(detectors),
             drift: self.drift.of_all(detectors, features, drift),
         }
+    }
+
+    /// Shows what is expected of the policy in force.
+    pub fn expect(&self, engine: &Engine) {
+        self.verdicts.expect(engine.policy().expected_flag_rate());
     }
 
     /// Shows no state of detectors that are there no longer.
@@ -192,6 +204,7 @@ impl Metrics {
         self.breakers.show(&others.breakers);
         self.sinks.show(&others.sinks);
         self.spool.show(&others.spools, others.events);
+        self.shadows.show(others.trial);
         others.watching.drift.show();
         self.process.show();
         others.watching.detectors.show(others.detectors);

@@ -93,6 +93,16 @@ metrics! {
     BREAKER_OPENINGS = Counter "synod_breaker_openings" [] "Times that a breaker opened";
     BREAKER_BLOCK_SHARE = Gauge "synod_breaker_block_share" [] "Highest share of block in the window of a breaker with enough outcomes";
 
+    // What is asked beside the policy in force, and counts for nothing.
+    SHADOW_VERDICTS = Counter "synod_shadow_verdicts" ["policy", "outcome", "in_force"] "Verdicts of policies that are asked beside, with the outcome in force of the same rows; `rollout` is what a rollout tries";
+    SHADOW_VOTES = Counter "synod_shadow_votes" ["detector", "vote", "verdict"] "Votes and abstentions of detectors that are asked beside, with the verdict in force of the same rows";
+    SHADOW_SCORE = Histogram "synod_shadow_score" ["detector"] "Calibrated scores of detectors that are asked beside";
+    SHADOW_DURATION = Histogram "synod_shadow_duration_seconds" ["detector"] "Time in the plugin of detectors that are asked beside, for the rows of a request";
+    SHADOW_DROPPED = Counter "synod_shadow_dropped_rows" [] "Rows about which nobody was asked beside, because too many waited";
+    ROLLOUT_SHARE = Gauge "synod_rollout_share" [] "Share of the entities whose rows are judged by what a rollout tries";
+    ROLLOUT_GUARD = Gauge "synod_rollout_guard" ["guard"] "What a rollout's guard measures, as a part of what it allows: above 1 it does not hold";
+    ROLLOUTS_ENDED = Counter "synod_rollouts_ended" ["end", "why"] "Rollouts that ended, and of those that were rolled back which guard did not hold";
+
     // What people said afterwards.
     LABELS = Counter "synod_labels" ["label"] "Labels that were set";
     LABELLED_DECISIONS = Gauge "synod_labelled_decisions" ["verdict", "label"] "Decisions of the last 30 days with a label, by the label that holds";

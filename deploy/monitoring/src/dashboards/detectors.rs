@@ -2,7 +2,7 @@
 
 use super::dashboard::{Dashboard, Row};
 use super::panel::{Panel, Unit};
-use super::scope::{INTERVAL, buckets, count, distribution, of_detectors, quantile, sum};
+use super::scope::{INTERVAL, buckets, count, distribution, now, of, of_detectors, quantile, sum};
 use crate::query::{Query, Series};
 use synod_gateway::telemetry::names::{self, Name};
 
@@ -12,7 +12,13 @@ pub(super) fn dashboard() -> Dashboard {
         title: "Detectors",
         description: "How each detector does: whether it can vote, what it votes, how long it takes, and how it scores.",
         by_detector: true,
-        rows: vec![Row::new("Readiness", readiness()), Row::new("Votes", votes()), Row::new("Time", time()), Row::new("Scores", scores())],
+        rows: vec![
+            Row::new("Readiness", readiness()),
+            Row::new("Votes", votes()),
+            Row::new("Time", time()),
+            Row::new("Scores", scores()),
+            Row::new("Shadows and rollouts", beside()),
+        ],
     }
 }
 
@@ -199,5 +205,61 @@ fn scores() -> Vec<Panel> {
         )
         .query(distribution(of()), "{{le}}")
         .repeated("detector"),
+    ]
+}
+
+fn beside() -> Vec<Panel> {
+    let verdicts = || of(&names::SHADOW_VERDICTS).rate(INTERVAL);
+    let tried = || of(&names::SHADOW_VERDICTS).with("policy", "rollout").rate(INTERVAL).sum_by(&["in_force", "outcome"]);
+    let votes = || of_detectors(&names::SHADOW_VOTES);
+    vec![
+        Panel::lines(
+            "Share that a rollout judges",
+            Unit::Share,
+            "Share of the entities whose rows are judged by what is tried. Normal is 0, or what the step says.",
+        )
+        .query(now(&names::ROLLOUT_SHARE).by("max", &["instance"]), "{{instance}}")
+        .up_to(1.0)
+        .wide(4),
+        Panel::lines(
+            "Guards of a rollout",
+            Unit::Count,
+            "What each guard measures, as a part of what it allows. Above 1 it does not hold; after `rollout.guards.looks` looks the rollout is rolled back.",
+        )
+        .query(now(&names::ROLLOUT_GUARD).by("max", &["guard"]), "{{guard}}")
+        .if_nothing("nothing is tried")
+        .levels("green", &[(1.0, "red")])
+        .wide(8),
+        Panel::matrix(
+            "Outcomes of a rollout",
+            Unit::PerSecond,
+            "Rows a second by the outcome in force and the outcome of what is tried. Normal is that nearly all lie on the diagonal.",
+            "in_force",
+            "outcome",
+        )
+        .query(tried(), ""),
+        Panel::stack(
+            "Outcomes of policies that are asked beside",
+            Unit::PerSecond,
+            "What the policies of `consensus.shadows` and a rollout would do. Compare it with the outcomes in force before one of them is put in force.",
+        )
+        .query(verdicts().sum_by(&["policy", "outcome"]), "{{policy}} {{outcome}}"),
+        Panel::lines(
+            "Votes of shadows for anomalous",
+            Unit::Share,
+            "Share of yes among the votes of detectors that have no vote in force, by the verdict in force. A good one votes where the verdict is anomalous, \
+             and seldom elsewhere.",
+        )
+        .query(
+            votes().with("vote", "yes").rate(INTERVAL).sum_by(&["detector", "verdict"]).share_of(votes().rate(INTERVAL).sum_by(&["detector", "verdict"])),
+            "{{detector}}, verdict {{verdict}}",
+        )
+        .up_to(1.0),
+        Panel::lines("Rows that nobody was asked about", Unit::PerSecond, "Rows left out because too many waited. Requests never wait for shadows. Normal is 0.")
+            .query(of(&names::SHADOW_DROPPED).rate(INTERVAL).sum_by(&["instance"]), "{{instance}}"),
+        Panel::lines("Time of shadows (p99)", Unit::Seconds, "Time in the plugin for the rows of a request. Nobody waits for it, but it takes a processor's time.")
+            .query(quantile(0.99, buckets(&names::SHADOW_DURATION).like("detector", "$detector"), &["detector"]), "{{detector}}"),
+        Panel::heat("Scores of shadows", Unit::Score, "How the scores of detectors are distributed that have no vote in force. Normal is as those of the others: one row in a hundred above .5.")
+            .query(distribution(buckets(&names::SHADOW_SCORE).like("detector", "$detector")), "{{le}}"),
     ]
 }

@@ -8,7 +8,7 @@ use synod_gateway::telemetry::names;
 pub(super) const BROKEN: [&str; 5] = ["trap", "timeout", "memory", "bad_output", "instantiation"];
 
 pub(super) fn rules() -> RuleFile {
-    RuleFile::of_alerts("detectors", "Whether detectors vote.", vec![skipped(), paused(), fails()])
+    RuleFile::of_alerts("detectors", "Whether detectors vote.", vec![skipped(), paused(), fails(), rolled_back()])
 }
 
 fn skipped() -> Alert {
@@ -29,6 +29,16 @@ fn paused() -> Alert {
             "The detector {{ $labels.detector }} of {{ $labels.instance }} is not asked: it failed again and again",
             "Verdicts are made without it. It is tried on its golden rows, with growing pauses; a value of 2 says that it is in quarantine until somebody \
              releases it, or another model takes its place.",
+        )
+}
+
+fn rolled_back() -> Alert {
+    Alert::new("SynodRolloutRolledBack", Severity::Warning, Board::Detectors)
+        .when(format!("{} > 0", increase(&names::ROLLOUTS_ENDED, "end=\"rolled_back\"", "30m")))
+        .says(
+            "A rollout of {{ $labels.instance }} was rolled back by itself: {{ $labels.why }}",
+            "What it tried judges nobody any more; what judged before judges all rows. `synod rollout show` has the measures, and rows that both sides judged \
+             otherwise.",
         )
 }
 

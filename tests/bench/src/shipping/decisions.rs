@@ -91,6 +91,7 @@ impl Maker {
             past: Standing { remembered: false, late: false, full: false },
             features: features.into_iter().map(|(name, salt)| (name.to_owned(), Some(share(salt) * 8.0))).collect(),
             configuration: self.configuration.clone(),
+            rollout: None,
             verdict: Verdict {
                 anomalous,
                 outcome: if anomalous { Outcome::Block } else { Outcome::Approve },

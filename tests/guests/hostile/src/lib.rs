@@ -11,6 +11,11 @@ use synod_sdk::{Description, Detector, Error, Explanation, Training, decode, enc
 /// The first feature's value above which a row brings out the behaviour.
 pub const TRIGGER: f64 = 0.5;
 
+/// Rows above which a model misbehaves that only does with many.
+pub const MANY: usize = 300;
+/// About thirty milliseconds.
+const TURNS: u64 = 30_000_000;
+
 const FORMAT: u32 = 1;
 
 /// How the plugin misbehaves, and where.
@@ -64,6 +69,10 @@ pub enum Behaviour {
     SpinInCheck,
     /// Finds 1,000 mistakes.
     ManyMistakes,
+    /// Takes its time for every row, if it has learnt from more than [`MANY`] rows.
+    SlowWithMany,
+    /// Panics in `score`, if it has learnt from more than [`MANY`] rows.
+    PanicWithMany,
 }
 
 /// What the test sets.
@@ -79,6 +88,7 @@ pub struct Parameters {
 pub struct Hostile {
     behaviour: Behaviour,
     width: usize,
+    many: bool,
     #[serde(skip)]
     calls: std::cell::Cell<u32>,
 }
@@ -106,7 +116,8 @@ impl Detector for Hostile {
             Behaviour::LogFloodInFit => flood(20_000),
             _ => {}
         }
-        Ok(Self { behaviour: parameters.behaviour, width: training.rows.ncols(), calls: 0.into() })
+        let (count, width) = training.rows.dim();
+        Ok(Self { behaviour: parameters.behaviour, width, many: count > MANY, calls: 0.into() })
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -133,6 +144,11 @@ impl Detector for Hostile {
         let mut scores: Vec<f64> = rows.rows().into_iter().map(|row| row.sum().clamp(f64::MIN, f64::MAX)).collect();
         if rows.rows().into_iter().any(triggers) {
             self.misbehave(&mut scores)?;
+        }
+        match self.behaviour {
+            Behaviour::SlowWithMany if self.many => waste(TURNS),
+            Behaviour::PanicWithMany if self.many && rows.rows().into_iter().any(triggers) => panic!("as asked"),
+            _ => {}
         }
         Ok(scores)
     }
@@ -178,6 +194,12 @@ fn spin() -> ! {
     loop {
         turns = black_box(turns.wrapping_add(1));
     }
+}
+
+fn waste(turns: u64) {
+    (0..turns).for_each(|turn| {
+        black_box(turn);
+    });
 }
 
 fn bomb() -> ! {

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 pub(super) fn run(arguments: &ExportOnnx) -> Result<(), CommandError> {
     let mut at = Installation::open(&arguments.common)?;
+    at.config = at.config.everything();
     at.config.detectors.retain(|detector| detector.name == arguments.detector);
     if at.config.detectors.is_empty() {
         return Err(CommandError::Usage(format!("--detector: there is no detector `{}`", arguments.detector)));

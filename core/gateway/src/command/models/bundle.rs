@@ -33,7 +33,7 @@ fn plugin(at: &Installation, manifest: &Manifest) -> Result<Vec<u8>, CommandErro
     if let Ok(archived) = Archive::open(&at.directory)?.get(wanted) {
         return Ok(archived);
     }
-    let configured = at.config.detectors.iter().filter_map(|detector| std::fs::read(&detector.plugin).ok());
+    let configured = at.config.all_detectors().filter_map(|detector| std::fs::read(&detector.plugin).ok());
     let same = |bytes: &Vec<u8>| crate::hexadecimal::digest_of_bytes(bytes) == *wanted;
     configured.into_iter().find(same).ok_or_else(|| {
         CommandError::Failed(format!("the plugin {wanted} that fitted the model is neither in the archive nor in the configuration"))

@@ -2,8 +2,9 @@
 
 use crate::cli::CollectModels;
 use crate::command::installation::Installation;
-use crate::command::{CommandError, progress};
+use crate::command::{CommandError, chain, progress};
 use crate::replaying::models_in_use;
+use synod_store::Rollouts;
 
 pub(super) fn run(arguments: &CollectModels) -> Result<(), CommandError> {
     let at = Installation::open(&arguments.common)?;
@@ -16,6 +17,8 @@ pub(super) fn run(arguments: &CollectModels) -> Result<(), CommandError> {
         let versions = at.registry.versions(&detector)?;
         latest.extend(versions.iter().rev().take(keep).map(|version| (detector.clone(), *version)));
     }
+    let tried = Rollouts::of(&at.directory).under_way().map_err(|error| CommandError::Failed(chain(&error)))?;
+    latest.extend(tried.into_iter().flat_map(|rollout| rollout.versions.into_iter().chain(rollout.before)));
     let needed = |detector: &str, version: u64| {
         let key = (detector.to_owned(), version);
         latest.contains(&key) || used.contains(&key)

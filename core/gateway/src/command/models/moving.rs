@@ -11,7 +11,7 @@ pub(super) fn promote(arguments: &PromoteModels) -> Result<(), CommandError> {
     let mut at = Installation::open(&arguments.common)?;
     let mut versions = Versions::new();
     if arguments.versions.is_empty() {
-        for detector in &at.config.detectors {
+        for detector in at.config.all_detectors() {
             versions.extend(at.registry.labels_of(&detector.name)?.candidate.map(|version| (detector.name.clone(), version)));
         }
         if versions.is_empty() {
@@ -26,7 +26,7 @@ pub(super) fn promote(arguments: &PromoteModels) -> Result<(), CommandError> {
     if at.config.models.four_eyes {
         refuse_own(&at, &versions, &by)?;
     }
-    go_live(&mut at, &versions, &by, "promote")
+    judge_from_now_on(&mut at, &versions, &by, "promote")
 }
 
 pub(super) fn rollback(arguments: &RollbackModels) -> Result<(), CommandError> {
@@ -37,7 +37,7 @@ pub(super) fn rollback(arguments: &RollbackModels) -> Result<(), CommandError> {
         versions.insert(detector.clone(), at.registry.resolve(detector, "previous")?);
     }
     if arguments.detectors.is_empty() {
-        for detector in &at.config.detectors {
+        for detector in at.config.all_detectors() {
             versions.extend(at.registry.labels_of(&detector.name)?.previous.map(|version| (detector.name.clone(), version)));
         }
     }
@@ -45,7 +45,7 @@ pub(super) fn rollback(arguments: &RollbackModels) -> Result<(), CommandError> {
         return Err(CommandError::Usage("no detector has judged by another version before".into()));
     }
     // Taking back is never a matter of two: it must not wait for anybody.
-    go_live(&mut at, &versions, &user(), "rollback")
+    judge_from_now_on(&mut at, &versions, &user(), "rollback")
 }
 
 pub(super) fn propose(which: &OneVersion) -> Result<(), CommandError> {
@@ -64,7 +64,7 @@ pub(super) fn propose(which: &OneVersion) -> Result<(), CommandError> {
 }
 
 fn configured(at: &Installation, detector: &str) -> Result<(), CommandError> {
-    let known: Vec<&str> = at.config.detectors.iter().map(|detector| detector.name.as_str()).collect();
+    let known: Vec<&str> = at.config.all_detectors().map(|detector| detector.name.as_str()).collect();
     match known.contains(&detector) {
         true => Ok(()),
         false => {
@@ -85,10 +85,11 @@ fn refuse_own(at: &Installation, versions: &Versions, by: &str) -> Result<(), Co
 }
 
 /// Loads all models as they would judge, scores their golden rows, and moves the labels if that goes well.
-fn go_live(at: &mut Installation, versions: &Versions, by: &str, act: &str) -> Result<(), CommandError> {
+pub(in crate::command) fn judge_from_now_on(at: &mut Installation, versions: &Versions, by: &str, act: &str) -> Result<(), CommandError> {
+    at.config = at.config.everything();
+    at.config.be_patient();
     let mut all = crate::engine::live_versions(&at.config, &at.registry).unwrap_or_default();
     all.extend(versions.clone());
-    at.config.be_patient();
     let engine = at.engine(models(&at.config, &at.registry, &all, &|_, _| {})?)?;
     if let Some((detector, why)) = engine.unready() {
         return Err(CommandError::Failed(format!("{}, version {}: {why}", detector.name(), detector.identity().version)));

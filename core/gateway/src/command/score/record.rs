@@ -5,7 +5,7 @@ use crate::command::dataset::{self, Loaded, Wanted};
 use crate::command::installation::Installation;
 use crate::command::{CommandError, chain, progress};
 use crate::config::Durability;
-use crate::deciding::{self, Decided};
+use crate::deciding::{self, Decided, Judges};
 use crate::decision::Decision;
 use crate::engine::Engine;
 use crate::ledger::{Asked, Ledger};
@@ -66,7 +66,7 @@ fn decide(
     let mut decided = HashMap::with_capacity(order.len());
     for rows in order.chunks(ROWS_AT_A_TIME) {
         let asked = Asked { now: Timestamp::now().as_microsecond(), ..Asked::default() };
-        let deciding = deciding::decide(engine, ledger, None, configuration, &batch.select(rows), &asked)
+        let deciding = deciding::decide(Judges::alone(engine, configuration), ledger, &batch.select(rows), &asked)
             .map_err(|error| CommandError::Failed(chain(&error)))?;
         let stored = deciding.receipt.blocking_recv().map_err(|_| CommandError::Failed("the log was closed".into()))?;
         stored.map_err(|error| CommandError::Failed(chain(&error)))?;

@@ -81,14 +81,14 @@ pub(super) fn storing(at: &mut Checker<'_>, text: &text::Schema, schema: &Schema
 }
 
 /// All that the detectors ask of the past. It is folded from what is stored, and must find there what it reads.
-pub(super) fn history(
+pub(super) fn history<'a>(
     at: &mut Checker<'_>,
-    detectors: &[DetectorConfig],
+    detectors: impl Iterator<Item = &'a DetectorConfig> + Clone,
     recorded: &[Definition],
     schema: &Schema,
     storing: &[Storing],
 ) -> HistoryPlan {
-    let definitions = || detectors.iter().flat_map(|detector| &detector.definitions).chain(recorded);
+    let definitions = || detectors.clone().flat_map(|detector| &detector.definitions).chain(recorded);
     let plan = HistoryPlan::new(schema, definitions().flat_map(|definition| definition.source.past()));
     let plan = at.taken("features", plan, HistoryPlan::default());
     let compared = plan.compared_fields().map(|field| (field, true));

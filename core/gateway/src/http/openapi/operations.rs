@@ -10,6 +10,7 @@ pub(super) mod inference;
 mod keys;
 mod models;
 mod oauth;
+mod rollouts;
 mod scoring;
 mod service;
 
@@ -72,6 +73,11 @@ pub(super) fn describe(config: &Config, method: &str, path: &str) -> Option<Desc
         ("POST", "/v1/detectors/{detector}/release") => service::release(config),
         ("POST", "/v1/models/promote") => models::promote(),
         ("POST", "/v1/models/rollback") => models::rollback(),
+        ("GET", "/v1/rollouts") => rollouts::all(),
+        ("POST", "/v1/rollouts") => rollouts::begin(),
+        ("POST", "/v1/rollouts/next") => rollouts::next(),
+        ("POST", "/v1/rollouts/promote") => rollouts::promote(),
+        ("POST", "/v1/rollouts/stop") => rollouts::stop(),
         ("POST", "/v1/configuration/reload") => models::reload(),
         ("GET", "/v1/status") => service::status(),
         ("GET", "/console/login") => console::login(config),

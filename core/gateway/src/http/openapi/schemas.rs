@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::decision::LabelRecord;
 use crate::http::problem::Problem;
 use crate::http::{
-    answer, audit, breakers, console, decisions, detectors, entities, health, inference, keys, models, oauth, shown, status,
+    answer, audit, breakers, console, decisions, detectors, entities, health, inference, keys, models, oauth, rollouts, shown, status,
 };
 use crate::identity::keys::KeyView;
 use utoipa::ToSchema;
@@ -40,6 +40,9 @@ pub(super) fn all(config: &Config) -> ComponentsBuilder {
     schemas.add::<audit::Page>();
     schemas.add::<breakers::Listed>();
     schemas.add::<models::InFull>();
+    schemas.add::<rollouts::Begin>();
+    schemas.add::<rollouts::Stop>();
+    schemas.add::<crate::rollout::Told>();
     schemas.add::<crate::model_versions::Version>();
     schemas.add::<models::Promote>();
     schemas.add::<models::Rollback>();

@@ -23,11 +23,21 @@ pub enum Reload {
     Configuration,
     /// The models that judge.
     Models,
+    /// The detectors and policies that are asked beside.
+    Shadows,
 }
 
 impl Reload {
-    const ALL: [Self; 7] =
-        [Self::Certificate, Self::Authorities, Self::Keys, Self::SigningKeys, Self::Secrets, Self::Configuration, Self::Models];
+    const ALL: [Self; 8] = [
+        Self::Certificate,
+        Self::Authorities,
+        Self::Keys,
+        Self::SigningKeys,
+        Self::Secrets,
+        Self::Configuration,
+        Self::Models,
+        Self::Shadows,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -38,6 +48,7 @@ impl Reload {
             Self::Secrets => "secrets",
             Self::Configuration => "configuration",
             Self::Models => "models",
+            Self::Shadows => "shadows",
         }
     }
 }

@@ -102,7 +102,7 @@ fn version() -> Parameter {
     parameter(ParameterIn::Path, "version", words, text())
 }
 
-fn body(words: &str, schema: &str, example: Value) -> RequestBody {
+pub(super) fn body(words: &str, schema: &str, example: Value) -> RequestBody {
     let content = ContentBuilder::new().schema(Some(named(schema))).example(Some(example)).build();
     RequestBodyBuilder::new().description(Some(words)).required(Some(Required::True)).content("application/json", content).build()
 }
@@ -129,10 +129,10 @@ fn of_moving() -> [Problem; 3] {
     ]
 }
 
-fn busy() -> Problem {
+pub(super) fn busy() -> Problem {
     Problem::not_stored("other models are being loaded: try it again in a moment")
 }
 
-fn needs_another() -> Problem {
+pub(super) fn needs_another() -> Problem {
     Problem::needs_another("forest, version 4: you made or proposed it, and somebody else has to promote it")
 }
