@@ -179,15 +179,15 @@ fn judge(subject: &Subject<'_>, size: usize, compiling: Duration, findings: &mut
 fn fitted<'a>(subject: &'a Subject<'a>, findings: &mut Findings<'_>) -> Option<Fitted<'a>> {
     let (answer, learnt) = learning::fit(subject);
     findings.note("fit", answer);
-    let Some((model, learnt)) = learnt else {
+    let Some(model) = learnt else {
         findings.skip(["load"], "not tried: there is no model");
         return None;
     };
     let (begun, within) = (Instant::now(), subject.trial.pool.load.timeout);
-    match subject.plugin.pool(model.clone(), &subject.trial.pool) {
+    match subject.plugin.pool(model.bytes.clone(), &subject.trial.pool) {
         Ok(pool) => {
             findings.note("load", Answer::Held(format!("in {:.1} ms, within {within:?}", begun.elapsed().as_secs_f64() * 1e3)));
-            Some(Fitted { subject, model, pool, learnt })
+            Some(Fitted { subject, model: model.bytes, pool, learnt: model.took })
         }
         Err(failure) => {
             findings.note("load", Answer::of(&failure, "loading the model", Call::Load));

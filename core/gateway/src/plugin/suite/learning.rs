@@ -27,8 +27,14 @@ impl Took {
     }
 }
 
+/// A model, with what it took.
+pub(super) struct Model {
+    pub(super) bytes: Arc<[u8]>,
+    pub(super) took: Took,
+}
+
 /// Learns from the normal rows.
-pub(super) fn fit(subject: &Subject<'_>) -> (Answer, Option<(Arc<[u8]>, Took)>) {
+pub(super) fn fit(subject: &Subject<'_>) -> (Answer, Option<Model>) {
     let features = subject.features();
     let training = subject.training(&features, &subject.rows.normal);
     let (begun, mut lines) = (Instant::now(), 0);
@@ -43,7 +49,7 @@ pub(super) fn fit(subject: &Subject<'_>) -> (Answer, Option<(Arc<[u8]>, Took)>) 
                 mebibytes(took.memory),
                 learnt.model.len()
             );
-            (Answer::Held(found), Some((learnt.model.into(), took)))
+            (Answer::Held(found), Some(Model { bytes: learnt.model.into(), took }))
         }
         Err(failure) => (Answer::of(&failure, "fitting", Call::Fit), None),
     }
