@@ -23,7 +23,8 @@ pub(super) fn finding(finding: &Finding, json: bool) {
         Outcome::Failed => "FAIL",
         Outcome::Skipped => "-",
     };
-    let found = finding.answer.found();
+    // What a plugin says of itself stands in some of them.
+    let found: String = finding.answer.found().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let cut = found.char_indices().nth(LONGEST).map_or(found.len(), |(at, _)| at);
     println!("  {word:4}  {:16} {}{}", finding.check, redacted(&found[..cut]), if cut < found.len() { " …" } else { "" });
     if let Some(mend) = finding.answer.mend() {
