@@ -147,6 +147,13 @@ fn shadows_are_scored_kept_and_measured_and_count_for_nothing() {
     server.stop();
     let verified = at.run("audit verify").ok().output;
     assert!(!verified.contains("knows no records"), "{verified}");
+    let kept = at.run("export shadows").ok().output;
+    let kept: Vec<Value> = kept.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(kept.len(), 200);
+    for (record, answer) in kept.iter().zip(&answers) {
+        assert_eq!((&record["decision"], &record["votes"][0]["detector"]), (&answer["decision"], &json!("beside")), "{record}");
+        assert_eq!(record["verdicts"].as_array().unwrap().len(), 2, "{record}");
+    }
     at.run("replay").ok();
     // What is fitted anew takes the place of the shadow of before, and a shadow without a model keeps nobody from being judged.
     let server = Server::start(&at);

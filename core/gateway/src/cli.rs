@@ -584,6 +584,11 @@ pub enum Export {
     /// Write a detector's live model as an ONNX file.
     #[command(after_help = "Example:\n  synod export onnx --config synod.yaml --detector reconstruction --output model.onnx")]
     Onnx(ExportOnnx),
+    /// Write what shadows and the other side of rollouts said of decided rows, as JSON lines.
+    #[command(after_help = "Examples:\n  synod export shadows --from 2026-01-01 > shadows.jsonl\n  \
+        synod export shadows --rollout 01a21b4b-4fc2-71d9-a166-cf8e2981d474 | jq 'select(.verdicts[].outcome == \"block\") | .decision'\n\n\
+        Each line names its decision. It only reads the log, and may run beside a server.")]
+    Shadows(ExportShadows),
 }
 
 /// `synod export decisions`
@@ -662,6 +667,23 @@ impl ExportFormat {
             Self::JsonlGz => "jsonl.gz",
         }
     }
+}
+
+/// `synod export shadows`
+#[derive(Debug, Args)]
+pub struct ExportShadows {
+    /// What most commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// Of this rollout alone.
+    #[arg(long, value_name = "ID")]
+    pub rollout: Option<String>,
+    /// Asked at this time or later, as 2026-01-01 or 2026-01-01T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Asked before this time.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
 }
 
 /// `synod export onnx`

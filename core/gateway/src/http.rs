@@ -211,6 +211,11 @@ impl Service {
         std::iter::once(&*self.engine).chain(trial).chain(self.shadows.iter().map(|shadows| shadows.engine()))
     }
 
+    /// Whether there is a detector of this name, with a vote or without.
+    fn knows(&self, detector: &str) -> bool {
+        self.config.all_detectors().any(|known| known.name == detector)
+    }
+
     /// What begins to be counted of an engine that is not in force.
     pub fn watch(&self, engine: &Engine) -> Watching {
         self.metrics.watch(engine, self.config.drift)

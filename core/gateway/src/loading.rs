@@ -326,6 +326,7 @@ impl Loader {
                 let mut all = versions_of(service.engine());
                 all.extend(versions.clone());
                 let next = self.prepare(&service, service.config().clone(), &all)?;
+                self.verify_shadows(&service, &versions)?;
                 let moved: Vec<(&str, u64)> = versions.iter().map(|(detector, version)| (detector.as_str(), *version)).collect();
                 service.models().registry.go_live(&moved, &by, act)?;
                 self.replace(&service, next);

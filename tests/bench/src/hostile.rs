@@ -102,9 +102,9 @@ fn prepare(settings: &Settings, behaviour: &str, name: &str) -> Result<PathBuf, 
     let path = |path: &Path| fs::canonicalize(path).doing(path.display());
     let (forest, hostile) = (path(&settings.plugins.join("isolation-forest.wasm"))?, path(&settings.hostile)?);
     let mut text = "version: 1\nlisten: {data: '127.0.0.1:0', administration: '127.0.0.1:0'}\nidentity: {anonymous: [admin]}\nlogging: {access: false}\nschema:\n  fields:\n".to_owned();
-    ["a", "b", "c"].iter().for_each(|name| drop(writeln!(text, "    {name}: {{type: number}}")));
+    text += &["a", "b", "c"].map(|name| format!("    {name}: {{type: number}}\n")).concat();
     text += "features:\n";
-    ["a", "b", "c"].iter().for_each(|name| drop(writeln!(text, "  {name}: {{expression: {name}}}")));
+    text += &["a", "b", "c"].map(|name| format!("  {name}: {{expression: {name}}}\n")).concat();
     write!(
         text,
         "detectors:\n  {HONEST}:\n    plugin: {}\n  other:\n    plugin: {}\n    parameters: {{behaviour: {behaviour}}}\n    limits: {{load_timeout: 2s}}\n\

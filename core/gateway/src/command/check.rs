@@ -73,6 +73,13 @@ fn of_models(at: &Installation) -> Result<(), CommandError> {
         let ready = if detector.is_ready() { "ready" } else { "does not start" };
         println!("{}: version {} ({}), fitted on {rows} rows, {ready}", detector.name(), identity.version, short(&identity.model));
     }
+    if !at.config.shadows.is_empty() {
+        let shadows = at.live_engine_of(&at.config.everything())?;
+        for detector in shadows.detectors().iter().filter(|detector| engine.detector(detector.name()).is_none()) {
+            let ready = if detector.is_ready() { "ready" } else { "does not start" };
+            println!("{}: version {}, a shadow, {ready}", detector.name(), detector.identity().version);
+        }
+    }
     unwatched(engine.plan().seen()).iter().for_each(|note| println!("note: {note}"));
     match engine.detectors().iter().find(|detector| !detector.is_ready()) {
         Some(detector) => Err(CommandError::Failed(format!("detector {} does not start", detector.name()))),

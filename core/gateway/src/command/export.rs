@@ -2,6 +2,7 @@
 
 pub(super) mod decisions;
 mod onnx;
+mod shadows;
 
 use super::CommandError;
 use crate::cli::Export;
@@ -10,5 +11,6 @@ pub(super) fn run(arguments: &Export) -> Result<(), CommandError> {
     match arguments {
         Export::Decisions(arguments) => decisions::run(arguments),
         Export::Onnx(arguments) => onnx::run(arguments),
+        Export::Shadows(arguments) => shadows::run(arguments),
     }
 }

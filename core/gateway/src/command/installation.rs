@@ -50,9 +50,18 @@ impl Installation {
 impl Installation {
     /// What judges rows by these models.
     pub(super) fn engine(&self, models: Vec<Model>) -> Result<Engine, CommandError> {
+        self.engine_of(&self.config, models)
+    }
+
+    /// What judges rows by the live models, as another configuration says.
+    pub(super) fn live_engine_of(&self, config: &Config) -> Result<Engine, CommandError> {
+        self.engine_of(config, live_models(config, &self.registry)?)
+    }
+
+    fn engine_of(&self, config: &Config, models: Vec<Model>) -> Result<Engine, CommandError> {
         let archive = Archive::open(&self.directory)?;
         let sources = Sources { archive: Some(&archive), ..Sources::of(&self.host) };
-        Ok(Engine::from(&self.config, sources, models, &|_, _| {})?)
+        Ok(Engine::from(config, sources, models, &|_, _| {})?)
     }
 
     /// What judges rows by the live models.

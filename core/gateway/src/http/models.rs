@@ -91,7 +91,7 @@ pub(super) async fn list(State(service): State<Arc<Service>>, path: VersionPath)
     let detector = named(path)?.detector;
     let listing = move |service: &Service| {
         let found = versions(service.models.registry(), &detector).map_err(|error| registry(&error))?;
-        if found.is_empty() && service.engine.detector(&detector).is_none() {
+        if found.is_empty() && !service.knows(&detector) {
             return Err(Problem::no_model_version(format!("detector `{}` has no version", shown(&detector))));
         }
         json(&found)
@@ -139,7 +139,7 @@ pub(super) async fn upload(
     let bytes = body::read_at_most(&service, body, LARGEST_UPLOAD, Problem::too_large).await?;
     let by = caller.name().to_owned();
     let publishing = move |service: &Service| {
-        if service.engine.detector(&detector).is_none() {
+        if !service.knows(&detector) {
             return Err(Problem::no_model_version(format!("there is no detector `{}` in the configuration", shown(&detector))));
         }
         let Bundle { mut manifest, model, plugin } =
@@ -205,9 +205,9 @@ pub(super) async fn rollback(
         versions.insert(detector.clone(), known.resolve(detector, "previous").map_err(|error| registry(&error))?);
     }
     if asked.detectors.is_empty() {
-        for detector in service.engine.detectors() {
-            let labels = known.labels_of(detector.name()).map_err(|error| registry(&error))?;
-            versions.extend(labels.previous.map(|version| (detector.name().to_owned(), version)));
+        for detector in service.config.all_detectors() {
+            let labels = known.labels_of(&detector.name).map_err(|error| registry(&error))?;
+            versions.extend(labels.previous.map(|version| (detector.name.clone(), version)));
         }
     }
     in_force(&service, &caller, versions, "rollback").await
@@ -249,7 +249,7 @@ async fn in_force(service: &Service, caller: &Caller, versions: Versions, act: &
     if versions.is_empty() {
         return Err(Problem::invalid_request("no detector has such a version"));
     }
-    if let Some(unknown) = versions.keys().find(|name| service.engine.detector(name).is_none()) {
+    if let Some(unknown) = versions.keys().find(|name| !service.knows(name)) {
         return Err(Problem::no_model_version(format!("there is no detector `{}` in the configuration", shown(unknown))));
     }
     let order = Order::GoLive { versions: versions.clone(), by: caller.name().to_owned(), act };

@@ -3,7 +3,7 @@
 use super::models::{asked, refused};
 use super::score::json;
 use super::{Problem, Service};
-use crate::access::Caller;
+use crate::access::{Caller, Permission};
 use crate::config::{RolloutStep, duration};
 use crate::loading::Order;
 use crate::rollout::{Told, Wish, newest_first, plan, promotes_no_policy, refuse_own, step};
@@ -59,10 +59,10 @@ pub(super) struct Stop {
     why: String,
 }
 
-pub(super) async fn list(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
+pub(super) async fn list(State(service): State<Arc<Service>>, Extension(caller): Extension<Caller>) -> Result<Response, Problem> {
     let listing = move |service: &Service| {
         let found = newest_first(service.models.rollouts()).map_err(|error| kept(&error))?;
-        json(&found.iter().map(|entry| told(service, entry)).collect::<Vec<_>>())
+        json(&found.iter().map(|entry| told(service, entry, &caller)).collect::<Vec<_>>())
     };
     service.reading(listing).await
 }
@@ -79,20 +79,18 @@ pub(super) async fn begin(
     };
     let steps = steps.map(|steps| steps.into_iter().map(step).collect::<Result<Vec<_>, Problem>>()).transpose()?;
     let wish = Wish { versions: versions.into_iter().collect(), policy, steps, promote };
-    let by = caller.name().to_owned();
     let beginning = move |service: &Service| {
-        let entry = plan(&service.config, service.models.registry(), &wish, &by).map_err(Problem::invalid_request)?;
+        let entry = plan(&service.config, service.models.registry(), &wish, caller.name()).map_err(Problem::invalid_request)?;
         service.models.rollouts().begin(entry.clone()).map_err(|error| changed(&error))?;
-        Ok((StatusCode::CREATED, json(&told(service, &entry))?).into_response())
+        Ok((StatusCode::CREATED, json(&told(service, &entry, &caller))?).into_response())
     };
     service.reading(beginning).await
 }
 
 pub(super) async fn next(State(service): State<Arc<Service>>, Extension(caller): Extension<Caller>) -> Result<Response, Problem> {
-    let by = caller.name().to_owned();
     let stepping = move |service: &Service| {
-        let entry = step(service.models.rollouts(), None, &by).map_err(|error| changed(&error))?;
-        json(&told(service, &entry))
+        let entry = step(service.models.rollouts(), None, caller.name()).map_err(|error| changed(&error))?;
+        json(&told(service, &entry, &caller))
     };
     service.reading(stepping).await
 }
@@ -115,7 +113,7 @@ pub(super) async fn promote(State(service): State<Arc<Service>>, Extension(calle
         Ok(()) | Err(RolloutError::None) => {}
         Err(error) => return Err(changed(&error)),
     }
-    last(&service, &entry.id)
+    last(&service, &entry.id, &caller)
 }
 
 /// Has what judged before judge all rows again.
@@ -126,12 +124,11 @@ pub(super) async fn stop(
 ) -> Result<Response, Problem> {
     let Stop { why } = asked(&service, body).await?;
     let why: String = if why.is_empty() { "asked for".into() } else { why.chars().take(LONGEST_WHY).collect() };
-    let by = caller.name().to_owned();
     let stopping = move |service: &Service| {
         let rollouts = service.models.rollouts();
         let entry = rollouts.under_way().map_err(|error| kept(&error))?.ok_or_else(none)?;
-        rollouts.end(Some(&entry.id), "stopped", &by, &why).map_err(|error| changed(&error))?;
-        last(service, &entry.id)
+        rollouts.end(Some(&entry.id), "stopped", caller.name(), &why).map_err(|error| changed(&error))?;
+        last(service, &entry.id, &caller)
     };
     let answer = service.reading(stopping).await?;
     // Whoever is told that it has ended is judged by what was before.
@@ -140,14 +137,21 @@ pub(super) async fn stop(
 }
 
 /// The rollout with this id.
-fn last(service: &Service, id: &str) -> Result<Response, Problem> {
+fn last(service: &Service, id: &str, caller: &Caller) -> Result<Response, Problem> {
     let all = newest_first(service.models.rollouts()).map_err(|error| kept(&error))?;
-    all.iter().find(|entry| entry.id == id).map_or_else(|| Err(none()), |entry| json(&told(service, entry)))
+    all.iter().find(|entry| entry.id == id).map_or_else(|| Err(none()), |entry| json(&told(service, entry, caller)))
 }
 
-fn told(service: &Service, entry: &RolloutEntry) -> Told {
+/// What a caller is told: of rows that both sides judged otherwise only if it may read all decisions with their scores.
+fn told(service: &Service, entry: &RolloutEntry, caller: &Caller) -> Told {
     let trial = service.trial.as_ref().filter(|trial| trial.id == entry.id && entry.ended.is_none());
-    Told::new(entry, trial.map(|trial| trial.comparison.report()))
+    let mut told = Told::new(entry, trial.map(|trial| trial.comparison.report()));
+    let reads_all =
+        caller.tenant().is_none() && [Permission::ReadDecisions, Permission::ReadScores].iter().all(|needed| caller.may(needed));
+    if let Some(report) = told.report.as_mut().filter(|_| !reads_all) {
+        report.disagreements.clear();
+    }
+    told
 }
 
 fn none() -> Problem {

@@ -91,7 +91,8 @@ pub(super) struct Told {
 pub(super) async fn decide(service: &Arc<Service>, batch: Batch, asked: Asked) -> Result<Vec<Result<Told, Problem>>, Problem> {
     service.until_room().await?;
     let rows = batch.rows();
-    let expected = service.engine.expected(rows) + FOR_A_ROW * rows as u32;
+    let tried = service.trial.as_ref().filter(|trial| trial.share() > 0.0).map_or(Duration::ZERO, |trial| trial.engine.expected(rows));
+    let expected = service.engine.expected(rows).max(tried) + FOR_A_ROW * rows as u32;
     let judging = Arc::clone(service);
     let work = move |engine: &Engine| {
         let trial = judging.trial.as_deref();

@@ -63,6 +63,17 @@ impl Loader {
         Ok(Some(Shadows::new(service.config(), engine)))
     }
 
+    /// Whether versions of shadows that are to be live can be used.
+    pub(super) fn verify_shadows(&self, service: &Service, wanted: &Versions) -> Result<(), LoadError> {
+        if !service.config().shadows.iter().any(|shadow| wanted.contains_key(&shadow.name)) {
+            return Ok(());
+        }
+        let config = service.config().everything();
+        let mut versions = live_versions(&config, service.models().registry())?;
+        versions.extend(wanted.clone());
+        self.engine_beside(service, &config, &versions).map(drop)
+    }
+
     /// An engine that has the sandboxes of the one in force, where it has the same detectors.
     fn engine_beside(&self, service: &Service, config: &Config, versions: &Versions) -> Result<Engine, LoadError> {
         let step = |_: &str, _: &'static str| {};

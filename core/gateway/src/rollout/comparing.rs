@@ -150,7 +150,7 @@ pub struct Report {
     pub measures: Option<Measures>,
     /// Guards that do not hold, with the number of looks in a row at which they did not.
     pub breached: Vec<(Guard, u32)>,
-    /// The latest rows with two outcomes.
+    /// The latest rows with two outcomes; of requests only for those who may read all decisions with their scores.
     pub disagreements: Vec<Disagreement>,
 }
 
