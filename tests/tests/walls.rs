@@ -16,7 +16,7 @@ const FORBIDDEN: [(&str, &[&str]); 5] = [
 ];
 
 /// What a plugin may depend on among the project's own crates: the SDK, and what plugins share.
-const PLUGINS_MAY_USE: [&str; 3] = ["synod-sdk", "synod-neighbours", "synod-dense"];
+const PLUGINS_MAY_USE: [&str; 4] = ["synod-sdk", "synod-neighbours", "synod-dense", "synod-foreign"];
 
 /// The names that detectors have.
 const DETECTORS: [&str; 15] = [

@@ -7,7 +7,8 @@ mod rollout;
 
 pub use elk::{Elk, ElkInstall, ElkRedeliver, ElkServer, ElkVerify, ElkWishes};
 pub use models::{
-    CollectModels, DiffModels, ExportModel, ImportModel, ListModels, Models, OneModel, OneVersion, PromoteModels, RollbackModels,
+    CollectModels, DiffModels, ExportModel, ImportModel, ListModels, Models, OneModel, OneVersion, ParityModel, PromoteModels,
+    RollbackModels,
 };
 pub use plugin::{BuildPlugin, CheckPlugin, NewPlugin, Plugin, Reporting, TestPlugin};
 pub use rollout::{Rollout, ShowRollout, StartRollout, StopRollout};

@@ -209,17 +209,18 @@ pub fn parameter_mistakes(plugin: &Plugin, detector: &DetectorConfig) -> Result<
     Ok(mistakes.into_iter().map(|mistake| format!("parameters: {mistake}")).collect())
 }
 
-/// The bytes of a detector's foreign model, if its plugin needs one.
+/// The bytes of a detector's foreign model, if it has one.
 ///
 /// # Errors
-/// When it is needed and not there, or there and not needed.
+/// When it is needed and not there, or there and not taken.
 pub fn artifact(plugin: &Plugin, detector: &DetectorConfig) -> Result<Option<Vec<u8>>, FitError> {
     let wrong = |why: String| FitError::Artifact { detector: detector.name.clone(), why };
-    match (&detector.artifact, plugin.description().artifact) {
-        (None, false) => Ok(None),
-        (None, true) => Err(wrong(format!("the plugin {} needs `artifact`, the file of a model", plugin.description().name))),
-        (Some(_), false) => Err(wrong(format!("the plugin {} takes no `artifact`", plugin.description().name))),
-        (Some(path), true) => std::fs::read(path).map(Some).map_err(|error| wrong(format!("artifact {}: {error}", path.display()))),
+    let description = plugin.description();
+    match &detector.artifact {
+        None if description.artifact => Err(wrong(format!("the plugin {} needs `artifact`, the file of a model", description.name))),
+        None => Ok(None),
+        Some(_) if !description.takes_artifact() => Err(wrong(format!("the plugin {} takes no `artifact`", description.name))),
+        Some(path) => std::fs::read(path).map(Some).map_err(|error| wrong(format!("artifact {}: {error}", path.display()))),
     }
 }
 

@@ -44,6 +44,11 @@ pub struct Description {
 }
 
 impl Description {
+    /// Whether a fit takes a foreign model: it needs one, or the schema of the parameters says that it may have one.
+    pub fn takes_artifact(&self) -> bool {
+        self.artifact || self.parameters.get("x-artifact").and_then(Value::as_str) == Some("optional")
+    }
+
     pub(crate) fn check(said: exported::Description) -> Result<Self, String> {
         if !is_kebab(&said.name) {
             return Err(format!("{:?} is not a name: lower-case letters, digits and single hyphens", one_line(&said.name, NAME_BYTES)));

@@ -229,6 +229,9 @@ impl Plugin {
         if description.artifact && training.artifact.is_none() {
             return Err(Failure::refused(Refusal::Artifact, "this plugin needs a foreign model"));
         }
+        if training.artifact.is_some() && !description.takes_artifact() {
+            return Err(Failure::refused(Refusal::Artifact, "this plugin takes no foreign model"));
+        }
         Ok(matrix)
     }
 

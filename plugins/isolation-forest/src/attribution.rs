@@ -25,7 +25,7 @@ impl Forest {
                 continue;
             }
             let left = node.left as usize;
-            match node.goes_right(&self.planes, |feature| row[feature as usize]) {
+            match self.goes_right(position, |feature| row[feature as usize]) {
                 Some(right) => {
                     let child = left + usize::from(right);
                     self.distribute(node.test(), row, weight * (self.lengths[child] - self.lengths[position]), values);

@@ -9,11 +9,14 @@ use synod_sdk::{Error, Reader, Writer};
 /// The version of the model's bytes. Raise it whenever [`Forest`]'s fields change.
 const FORMAT: u32 = 2;
 
+/// The version of the bytes of a forest from elsewhere in which rows with missing values go one way.
+const DIRECTED: u32 = 3;
+
 impl Forest {
     /// The model's bytes.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let Shape { width, sample, categories } = &self.shape;
-        let mut writer = Writer::new(FORMAT);
+        let mut writer = Writer::new(if self.missing_left.is_some() { DIRECTED } else { FORMAT });
         writer.number(*width as u64).number(u64::from(*sample)).numbers(categories).numbers(&self.roots);
         writer.numbers(&self.nodes.iter().map(|node| node.feature).collect::<Vec<_>>());
         writer.numbers(&self.nodes.iter().map(|node| node.left).collect::<Vec<_>>());
@@ -21,6 +24,9 @@ impl Forest {
         writer.number(self.planes.dimensions() as u64);
         writer.numbers(&self.planes.terms().iter().map(|term| term.feature).collect::<Vec<_>>());
         writer.reals(&self.planes.terms().iter().map(|term| term.coefficient).collect::<Vec<_>>()).reals(self.planes.centres());
+        if let Some(left) = &self.missing_left {
+            writer.bytes(&left.iter().map(|left| u8::from(*left)).collect::<Vec<_>>());
+        }
         writer.finish()
     }
 
@@ -29,18 +35,20 @@ impl Forest {
     /// # Errors
     /// When the bytes are no forest whose every walk ends at a leaf of its tree.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader::new(FORMAT, bytes)?;
+        let directed = bytes.starts_with(&DIRECTED.to_le_bytes());
+        let mut reader = Reader::new(if directed { DIRECTED } else { FORMAT }, bytes)?;
         let (width, sample) = (reader.number()?, reader.number()?);
         let (width, sample) = (usize::try_from(width).unwrap_or(0), u32::try_from(sample).unwrap_or(0));
         let shape = Shape { width, sample, categories: reader.numbers()? };
         let (roots, features, lefts) = (reader.numbers()?, reader.numbers()?, reader.numbers()?);
         let (thresholds, reached) = (reader.reals()?, reader.numbers()?);
         let planes = read_planes(&mut reader)?;
+        let missing_left = if directed { Some(reader.bytes()?.iter().map(|left| *left == 1).collect()) } else { None };
         reader.finish()?;
         check(features.len() == lefts.len() && lefts.len() == thresholds.len() && thresholds.len() == reached.len(), "arrays of nodes")?;
         let parts = thresholds.into_iter().zip(features).zip(lefts);
         let nodes = parts.map(|((threshold, feature), left)| Node { threshold, feature, left }).collect();
-        let mut forest = Self { roots, nodes, reached, planes, ..Self::empty(shape, 0) };
+        let mut forest = Self { roots, nodes, reached, planes, missing_left, ..Self::empty(shape, 0) };
         forest.check()?;
         forest.measure();
         forest.prepare();
@@ -54,6 +62,7 @@ impl Forest {
         check(*sample >= 2, "sample size")?;
         check(categories.is_empty() || categories.len() == *width, "categories")?;
         check(self.planes.are_sound(*width), "hyperplanes")?;
+        check(self.missing_left.as_ref().is_none_or(|left| left.len() == self.nodes.len()), "ways of missing values")?;
         check(self.roots.is_sorted_by(|one, next| one < next), "roots")?;
         check(self.roots.first().copied().unwrap_or(0) == 0 && self.roots.is_empty() == self.nodes.is_empty(), "roots")?;
         check(self.roots.last().is_none_or(|root| (*root as usize) < self.nodes.len()), "roots")?;

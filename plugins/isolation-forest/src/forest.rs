@@ -37,6 +37,9 @@ pub(crate) struct Forest {
     /// For each node, the number of training rows that reached it.
     pub(crate) reached: Vec<u32>,
     pub(crate) planes: Planes,
+    /// For each node, whether a row that lacks what is compared goes left, else right; absent where it goes both ways, in proportion to
+    /// the training rows. Only forests from elsewhere have it.
+    pub(crate) missing_left: Option<Vec<bool>>,
     /// For each node, the average path length of the training rows that reached it.
     pub(crate) lengths: Vec<f64>,
     pub(crate) groups: Vec<Group>,
@@ -89,6 +92,7 @@ impl Forest {
             nodes: Vec::new(),
             reached: Vec::new(),
             planes: Planes::new(dimensions),
+            missing_left: None,
             lengths: Vec::new(),
             groups: Vec::new(),
             kind: Kind::Numbers,
@@ -118,6 +122,12 @@ impl Forest {
             let moved = whole.nodes.len() as u32;
             whole.roots.extend(part.roots.iter().map(|root| root + moved));
             whole.append(&part.nodes, &part.reached, &part.planes);
+            if let Some(sides) = &part.missing_left {
+                whole.missing_left.get_or_insert_default().extend_from_slice(sides);
+            }
+        }
+        if whole.missing_left.as_ref().is_some_and(|sides| sides.len() != whole.nodes.len()) {
+            return Err(Error::Model("these are not parts of one fit: they differ in where missing values go".into()));
         }
         whole.measure();
         Ok(whole)
@@ -154,6 +164,12 @@ impl Forest {
         // To rank a row's values takes as long as to walk it down so many trees.
         let worthwhile = self.roots.len() >= FEWEST.max(2 * self.shape.width);
         self.bundles = if FAST && worthwhile { Bundles::new(self) } else { None };
+    }
+
+    /// Whether a row goes to the right at the node at `position`; nothing if it lacks what is compared, and then goes both ways.
+    pub(crate) fn goes_right(&self, position: usize, value: impl Fn(u32) -> f64) -> Option<bool> {
+        let known = self.nodes[position].goes_right(&self.planes, value);
+        known.or_else(|| self.missing_left.as_ref().map(|left| !left[position]))
     }
 
     /// The depth of a tree's deepest leaf.

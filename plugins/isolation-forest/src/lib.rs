@@ -1,7 +1,7 @@
 //! Isolation Forest (Liu, Ting and Zhou, "Isolation Forest", ICDM 2008) and its kinds: random splits isolate an anomaly after fewer steps than
 //! a row among many of its kind. [`IsolationForest`] is the detector. `growth` grows one tree, with `hyperplane`, `criterion` and `category`
 //! for what it may be split by; `walk` makes scores of the `forest`, `bundle` does it faster in the sandbox, with `ranks` and `lanes`; `shapley` and
-//! `attribution` explain them; `bytes` is the model's format.
+//! `attribution` explain them; `bytes` is the model's format. `import` takes forests that were grown elsewhere.
 
 mod attribution;
 mod bundle;
@@ -11,6 +11,7 @@ mod criterion;
 mod forest;
 mod growth;
 mod hyperplane;
+mod import;
 mod lanes;
 mod number;
 mod parameters;
@@ -78,6 +79,9 @@ impl Detector for IsolationForest {
     }
 
     fn fit(parameters: &Parameters, training: &Training<'_>) -> Result<Self, Error> {
+        if let Some(file) = training.artifact {
+            return import::forest(file, training).map(Self);
+        }
         let (rows, width) = training.rows.dim();
         let sample = parameters.sample(rows);
         check_size(parameters, training.rows, sample)?;

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// The deepest that a tree may be, whatever the parameters.
 pub(crate) const DEEPEST: u32 = 64;
 
+/// Most trees of a forest.
+pub(crate) const MOST_TREES: u32 = 10_000;
+
 /// Most features of one hyperplane.
 const DIMENSIONS: u32 = 256;
 
@@ -30,6 +33,7 @@ pub enum Split {
 /// What a team can set in the configuration.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("x-artifact" = "optional"))]
 pub struct Parameters {
     /// How many trees, 1 to 10000. More trees make scores of different seeds more alike, and cost time in proportion.
     pub trees: u32,
@@ -111,7 +115,7 @@ impl Parameters {
         let share = |value: f64| value > 0.0 && value <= 1.0;
         let whole = max_samples >= 2.0 && max_samples.fract() == 0.0 && max_samples <= f64::from(u32::MAX);
         let checks = [
-            ((1..=10_000).contains(&trees), format!("trees: {trees} is not between 1 and 10000")),
+            ((1..=MOST_TREES).contains(&trees), format!("trees: {trees} is not between 1 and {MOST_TREES}")),
             (
                 (1..=DIMENSIONS).contains(&features_per_split),
                 format!("features_per_split: {features_per_split} is not between 1 and {DIMENSIONS}"),

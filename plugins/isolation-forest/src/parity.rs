@@ -162,3 +162,32 @@ fn hyperplanes_rank_rows_as_isotree_does() {
         assert!(difference.abs() <= 0.01, "{split:?}, {features_per_split} features, depth {max_depth}: mean difference {difference}");
     }
 }
+
+/// The rows of a parity file, and what the library that wrote it says of them. An empty cell is a missing value.
+fn foreign(name: &str) -> (Vec<u8>, Array2<f64>, Vec<f64>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parity/foreign");
+    let text = fs::read_to_string(folder.join(format!("{name}.parity.csv"))).unwrap();
+    let number = |cell: &str| if cell.is_empty() { f64::NAN } else { cell.parse().unwrap() };
+    let rows: Vec<Vec<f64>> = text.lines().skip(1).map(|line| line.split(',').map(number).collect()).collect();
+    let (rows, scores): (Vec<_>, Vec<_>) = rows.iter().map(|row| (row[..row.len() - 1].to_vec(), row[row.len() - 1])).unzip();
+    (fs::read(folder.join(format!("{name}.json"))).unwrap(), array(&rows), scores)
+}
+
+/// Forests that `scripts/export_model.py` wrote: rows next to the thresholds in single precision, far out and with missing values, scalers, drawn
+/// features, PyOD's with its contamination. Tolerance: 1e-12. Explanations add up.
+#[test]
+fn forests_from_elsewhere_give_the_scores_of_their_libraries() {
+    for name in ["forest", "forest_missing", "forest_scaled", "forest_max_abs", "forest_pyod"] {
+        let (file, rows, expected) = foreign(name);
+        let training = Training { artifact: Some(&file), ..Training::new(rows.view(), 0) };
+        let model = IsolationForest::fit(&Parameters::default(), &training).unwrap();
+        let model = IsolationForest::from_bytes(&model.to_bytes()).unwrap();
+        let (scores, explained) = (model.score(rows.view()).unwrap(), model.explain(rows.view()).unwrap());
+        assert!(scores.len() == expected.len() && scores.len() > 50);
+        for (row, (score, expected)) in scores.iter().zip(&expected).enumerate() {
+            assert!((score - expected).abs() <= 1e-12, "{name}, row {row}: {score}, not {expected}");
+            let sum = explained.base + explained.contributions.row(row).sum();
+            assert!((sum - score).abs() <= 1e-9, "{name}, row {row}: {sum}, not {score}");
+        }
+    }
+}

@@ -76,7 +76,7 @@ impl<const N: usize> Walk<'_, N> {
             return product.map(|product| product * forest.lengths[position]);
         }
         let left = node.left as usize;
-        let right = node.goes_right(&forest.planes, |feature| self.row[feature as usize]);
+        let right = forest.goes_right(position, |feature| self.row[feature as usize]);
         let [one, other] = [left, left + 1].map(|child| {
             let share = forest.share(child, position);
             let goes = right.map_or(share, |right| f64::from(u8::from(right == (child > left))));

@@ -149,7 +149,7 @@ impl Forest {
                 continue;
             }
             let left = node.left as usize;
-            match node.goes_right(&self.planes, |feature| row[feature as usize]) {
+            match self.goes_right(position, |feature| row[feature as usize]) {
                 Some(right) => waiting.push((left + usize::from(right), weight)),
                 None => waiting.extend([left + 1, left].map(|child| (child, weight * self.share(child, position)))),
             }

@@ -1,6 +1,8 @@
 //! Local Outlier Factor (Breunig, Kriegel, Ng and Sander, "LOF: Identifying Density-Based Local Outliers", SIGMOD 2000), for new rows
-//! against the training rows. [`LocalOutlierFactor`] is the detector; `synod-neighbours` finds neighbours, `model` makes factors of them.
+//! against the training rows. [`LocalOutlierFactor`] is the detector; `synod-neighbours` finds neighbours, `model` makes
+//! factors of them. `import` takes what was fitted elsewhere.
 
+mod import;
 mod model;
 #[cfg(test)]
 mod parity;
@@ -15,6 +17,7 @@ use synod_sdk::{Description, Detector, Error, Explanation, Training};
 /// What a team can set in the configuration.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("x-artifact" = "optional"))]
 pub struct Parameters {
     /// How many neighbours a row is compared with: a whole number from 1, or a share of the kept rows below 1 (at least one neighbour), or
     /// `auto`: the root of their number, within 30 and 100. At most all kept rows but one.
@@ -80,7 +83,10 @@ impl Detector for LocalOutlierFactor {
     }
 
     fn fit(parameters: &Parameters, training: &Training<'_>) -> Result<Self, Error> {
-        Model::fit(training.rows, &parameters.settings(), training.seed).map(Self)
+        match training.artifact {
+            Some(file) => import::model(file, training).map(Self),
+            None => Model::fit(training.rows, &parameters.settings(), training.seed).map(Self),
+        }
     }
 
     fn to_bytes(&self) -> Vec<u8> {

@@ -1,11 +1,16 @@
 //! The fitted model: the training rows, how far each one's neighbours are, and how dense it lies.
 
 use ndarray::ArrayView2;
+use std::borrow::Cow;
+use synod_foreign::Scaling;
 use synod_neighbours::{Neighbour, Reference, Search, Settings};
 use synod_sdk::{Error, Reader, Writer};
 
 /// The version of the model's bytes. Raise it whenever [`Model`]'s fields change.
 const FORMAT: u32 = 2;
+
+/// The version of the bytes of a model from elsewhere that scales its rows.
+const SCALED: u32 = 3;
 
 /// Most neighbours that a fit keeps in memory between its two passes, 4 bytes each. Where there are more it searches them twice.
 const KEPT: usize = 32 << 20;
@@ -20,11 +25,13 @@ const LEAST_REACHABILITY: f64 = 1e-10;
 /// Positions are those of the reference.
 #[derive(Debug)]
 pub(crate) struct Model {
-    reference: Reference,
+    pub(crate) reference: Reference,
     /// For each position, the distance of its farthest neighbour: k-distance, definition 3 of the paper.
-    reaches: Vec<f64>,
+    pub(crate) reaches: Vec<f64>,
     /// For each position, the local reachability density, definition 6.
-    densities: Vec<f64>,
+    pub(crate) densities: Vec<f64>,
+    /// What a row to be scored goes through first. Only models from elsewhere have it.
+    pub(crate) scaling: Scaling,
 }
 
 impl Model {
@@ -35,7 +42,7 @@ impl Model {
     pub(crate) fn fit(rows: ArrayView2<'_, f64>, settings: &Settings, seed: u64) -> Result<Self, Error> {
         let reference = Reference::build(rows, settings, seed)?;
         let keeps = reference.rows().saturating_mul(reference.neighbours()) <= KEPT;
-        let mut model = Self { reference, reaches: Vec::new(), densities: Vec::new() };
+        let mut model = Self { reference, reaches: Vec::new(), densities: Vec::new(), scaling: Scaling::default() };
         model.measure(keeps);
         if model.reaches.iter().chain(&model.densities).all(|value| value.is_finite()) {
             Ok(model)
@@ -97,7 +104,16 @@ impl Model {
 
     /// The raw score of a row.
     pub(crate) fn score(&self, row: &[f64], search: &mut Search) -> f64 {
-        self.factor(row, search).0
+        self.factor(&self.scaled(row), search).0
+    }
+
+    /// A row as the reference has its own. What overflows by it is as far away as a number can be.
+    fn scaled<'a>(&self, row: &'a [f64]) -> Cow<'a, [f64]> {
+        if self.scaling.is_empty() {
+            return Cow::Borrowed(row);
+        }
+        let scaled = |(feature, value): (usize, &f64)| self.scaling.of(feature, *value).clamp(-f64::MAX, f64::MAX);
+        Cow::Owned(row.iter().enumerate().map(scaled).collect())
     }
 
     /// The local outlier factor of a row, its neighbours' mean density over its own, definition 7; and the neighbours.
@@ -120,15 +136,20 @@ impl Model {
 
     /// The raw score, split by how much of the distance to the neighbours lies in each feature.
     pub(crate) fn explain(&self, row: &[f64], search: &mut Search) -> Vec<f64> {
-        let (score, neighbours) = self.factor(row, search);
-        self.reference.shares(row, neighbours).into_iter().map(|share| share * score).collect()
+        let row = self.scaled(row);
+        let (score, neighbours) = self.factor(&row, search);
+        self.reference.shares(&row, neighbours).into_iter().map(|share| share * score).collect()
     }
 
     /// The model's bytes.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut writer = Writer::new(FORMAT);
+        let mut writer = Writer::new(if self.scaling.is_empty() { FORMAT } else { SCALED });
         self.reference.write(&mut writer);
         writer.reals(&self.reaches).reals(&self.densities);
+        if !self.scaling.is_empty() {
+            let (kinds, numbers) = self.scaling.numbers();
+            writer.numbers(&kinds).reals(&numbers);
+        }
         writer.finish()
     }
 
@@ -137,15 +158,23 @@ impl Model {
     /// # Errors
     /// When the bytes are not such a model.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader::new(FORMAT, bytes)?;
+        let scaled = bytes.starts_with(&SCALED.to_le_bytes());
+        let mut reader = Reader::new(if scaled { SCALED } else { FORMAT }, bytes)?;
         let reference = Reference::read(&mut reader)?;
         let (reaches, densities) = (reader.reals()?, reader.reals()?);
+        let scaling = if scaled { read_scaling(&mut reader, reference.width())? } else { Scaling::default() };
         reader.finish()?;
         let rows = reference.rows();
         check(reaches.len() == rows && reaches.iter().all(|reach| reach.is_finite() && *reach >= 0.0), "reachability distances")?;
         check(densities.len() == rows && densities.iter().all(|density| density.is_finite() && *density > 0.0), "densities")?;
-        Ok(Self { reference, reaches, densities })
+        Ok(Self { reference, reaches, densities, scaling })
     }
+}
+
+fn read_scaling(reader: &mut Reader<'_>, width: usize) -> Result<Scaling, Error> {
+    let (kinds, numbers) = (reader.numbers()?, reader.reals()?);
+    let scaling = Scaling::from_numbers(width, &kinds, &numbers).filter(|scaling| !scaling.is_empty());
+    scaling.ok_or_else(|| Error::Model("the model's scaling cannot be: import it again".into()))
 }
 
 /// A mean of values that count more than once.

@@ -2,6 +2,7 @@
 
 use super::*;
 use ndarray::Array2;
+use std::{fs, path::Path};
 use synod_neighbours::testing::{Case, Scores, each_case};
 
 #[derive(Deserialize)]
@@ -55,4 +56,30 @@ fn scores_of_new_and_of_training_rows_are_those_of_scikit_learn() {
         assert_scores(case, true, rows, queries, &case.expected.lof.new);
         assert_scores(case, false, rows, rows, &case.expected.lof.own);
     });
+}
+
+/// The rows of a parity file, and what the library that wrote it says of them.
+fn foreign(name: &str) -> (Vec<u8>, Array2<f64>, Vec<f64>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parity/foreign");
+    let text = fs::read_to_string(folder.join(format!("{name}.parity.csv"))).unwrap();
+    let rows: Vec<Vec<f64>> = text.lines().skip(1).map(|line| line.split(',').map(|cell| cell.parse().unwrap()).collect()).collect();
+    let width = rows[0].len() - 1;
+    let values = Array2::from_shape_fn((rows.len(), width), |(row, column)| rows[row][column]);
+    (fs::read(folder.join(format!("{name}.json"))).unwrap(), values, rows.iter().map(|row| row[width]).collect())
+}
+
+/// Models that `scripts/export_model.py` wrote: with scalers, equal rows, every metric, training rows as themselves, PyOD's with its contamination.
+/// Tolerance: 1e-9 of the score.
+#[test]
+fn factors_from_elsewhere_are_those_of_their_libraries() {
+    for name in ["factor", "factor_scaled", "factor_cubed", "factor_cosine", "factor_own", "factor_pyod"] {
+        let (file, rows, expected) = foreign(name);
+        let training = Training { artifact: Some(&file), ..Training::new(rows.view(), 0) };
+        let model = LocalOutlierFactor::fit(&Parameters::default(), &training).unwrap();
+        let scores = LocalOutlierFactor::from_bytes(&model.to_bytes()).unwrap().score(rows.view()).unwrap();
+        assert!(scores.len() == expected.len() && scores.len() > 50);
+        for (row, (score, expected)) in scores.iter().zip(&expected).enumerate() {
+            assert!((score / expected - 1.0).abs() <= 1e-9, "{name}, row {row}: {score}, not {expected}");
+        }
+    }
 }

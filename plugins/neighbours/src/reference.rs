@@ -94,6 +94,11 @@ impl Reference {
         self.counts[position as usize]
     }
 
+    /// The place among the kept rows, in the order of the training rows, of the row at a position.
+    pub fn rank(&self, position: u32) -> u32 {
+        self.tree.order()[position as usize]
+    }
+
     /// Memory for searches.
     pub fn search(&self) -> Search {
         // One more: the row itself may be found, and left out then.

@@ -22,7 +22,8 @@ pub struct Description {
     pub scaling: bool,
     /// Whether the raw score is made of each feature by itself, blind to how they go together.
     pub univariate: bool,
-    /// Whether [`Training::artifact`] must be there.
+    /// Whether [`Training::artifact`] must be there. A plugin that can do with and without one says so in the schema of its parameters:
+    /// `#[schemars(extend("x-artifact" = "optional"))]`.
     pub artifact: bool,
     /// Whether [`Training::weights`] are taken.
     pub weights: bool,
@@ -135,12 +136,14 @@ pub struct Training<'a> {
     pub seed: u64,
     /// The bytes of a foreign model, if the configuration names one.
     pub artifact: Option<&'a [u8]>,
+    /// The names of the parameters that the configuration sets, whatever it sets them to; the others have their defaults.
+    pub given: &'a [String],
 }
 
 impl<'a> Training<'a> {
     /// Rows, and nothing else but the seed.
     pub fn new(rows: ArrayView2<'a, f64>, seed: u64) -> Self {
-        Self { rows, features: &[], weights: None, part: Part::default(), previous: None, seed, artifact: None }
+        Self { rows, features: &[], weights: None, part: Part::default(), previous: None, seed, artifact: None, given: &[] }
     }
 }
 

@@ -61,6 +61,12 @@ fn parameters<D: Detector>(text: &str) -> Result<D::Parameters, Vec<String>> {
     if mistakes.is_empty() { Ok(parameters) } else { Err(mistakes) }
 }
 
+/// The names of the parameters that are set.
+fn given(parameters: &str) -> Vec<String> {
+    let set = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(parameters);
+    set.map(|set| set.into_iter().map(|(name, _)| name).collect()).unwrap_or_default()
+}
+
 /// The error with the parameter's name, and without "at line 1 column 17": the text that was parsed is the host's, not the user's.
 fn plain(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let (name, text) = (error.path().to_string(), error.inner().to_string());
@@ -99,6 +105,7 @@ pub fn fit<D: Detector>(training: &contract::Training) -> Result<Vec<u8>, contra
         previous: training.previous.as_deref(),
         seed: training.seed,
         artifact: training.artifact.as_deref(),
+        given: &given(&training.parameters),
     };
     Ok(D::fit(&parameters, &training)?.to_bytes())
 }

@@ -1,6 +1,6 @@
 //! The command line of `synod models`.
 
-use super::{Common, Format};
+use super::{Common, Format, Span};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -37,6 +37,13 @@ pub enum Models {
     /// Publish the version of a file as the next one here. It judges nothing until it is promoted.
     #[command(after_help = "Example:\n  synod models import forest.synod")]
     Import(ImportModel),
+    /// Compare a model from elsewhere with the library that it comes from, row by row.
+    #[command(after_help = "Examples:\n  synod models parity forest --data forest.parity.csv --score score\n  \
+        synod models parity forest candidate --data forest.parity.csv --score score --json\n  \
+        synod models parity network --data network.parity.csv --score score --tolerance 1e-4\n\n\
+        Rows take the same way to the model as those that are judged. The file is the one that scripts/export_model.py writes beside the model,\n\
+        or any with a column of raw scores. The exit code is 1 if a row differs by more than the tolerance, or has no score.")]
+    Parity(ParityModel),
     /// Remove versions that nothing needs: neither a label nor a rollout nor a kept decision, and older than the latest `models.keep`.
     #[command(after_help = "Examples:\n  synod models gc --dry-run\n  synod models gc")]
     Gc(CollectModels),
@@ -143,6 +150,32 @@ pub struct ImportModel {
     /// For a detector of another name.
     #[arg(long, value_name = "NAME")]
     pub detector: Option<String>,
+}
+
+/// `synod models parity`
+#[derive(Debug, Args)]
+pub struct ParityModel {
+    /// Which.
+    #[command(flatten)]
+    pub which: OneVersion,
+    /// CSV, JSON lines (both may be gzipped) or Parquet: rows with what the other library says of them.
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// The column with the other library's raw scores; the schema need not know it.
+    #[arg(long, value_name = "COLUMN")]
+    pub score: String,
+    /// How far two scores may be from each other: absolute up to 1, relative above.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1e-9)]
+    pub tolerance: f64,
+    /// Leave out rows that the schema refuses, instead of stopping.
+    #[arg(long)]
+    pub skip_invalid: bool,
+    /// Which rows, and what came before them.
+    #[command(flatten)]
+    pub span: Span,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `synod models gc`

@@ -42,7 +42,7 @@ fn of_plugin(at: &Installation, detector: &DetectorConfig) -> Vec<String> {
     };
     mistakes.extend(artifact(&plugin, detector).err().map(|error| super::chain(&error)));
     let scaled = detector.definitions.iter().any(|definition| definition.scale != synod_detection::Scale::None);
-    if description.scaling && !scaled && detector.definitions.len() > 1 {
+    if description.scaling && !scaled && detector.artifact.is_none() && detector.definitions.len() > 1 {
         println!("{}: note: this plugin compares features with each other; `scale: standard` makes their units comparable", detector.name);
     }
     mistakes

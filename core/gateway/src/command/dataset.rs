@@ -139,6 +139,7 @@ impl File {
             // Rows of `--past` are only remembered.
             self.weights.resize(batch.rows(), 1.0);
         }
+        let known = [wanted.label, wanted.group, amount];
         let amount = amount.map(|name| column(&reader, path, name)).transpose()?;
         let bar = progress::reading("reading");
         while let Some(read) = reader.next(&config.schema, batch)? {
@@ -175,7 +176,7 @@ impl File {
             }
         }
         bar.finish_and_clear();
-        let unused: Vec<&str> = reader.unused().collect();
+        let unused: Vec<&str> = reader.unused().filter(|name| !known.contains(&Some(*name))).collect();
         if !unused.is_empty() {
             // A file without a head has the values of its first row for names.
             let unused = redacted(&unused.join(", ")).into_owned();

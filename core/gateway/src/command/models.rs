@@ -7,6 +7,7 @@ mod collecting;
 mod diff;
 mod list;
 mod moving;
+mod parity;
 
 pub(super) use moving::judge_from_now_on;
 
@@ -27,6 +28,7 @@ pub(super) fn run(arguments: &Models) -> Result<(), CommandError> {
         Models::Propose(arguments) => moving::propose(arguments),
         Models::Export(arguments) => bundle::export(arguments),
         Models::Import(arguments) => bundle::import(arguments),
+        Models::Parity(arguments) => parity::run(arguments),
         Models::Gc(arguments) => collecting::run(arguments),
     }
 }

@@ -299,13 +299,16 @@ fn breach(guard: Guard, measures: &Measures, slack: bool, guards: &Guards) -> Op
     beyond.then_some(Breach { guard, measured, limit })
 }
 
+/// One side of a pair.
+type OneSide = fn(&Pair) -> Side;
+
 /// The measures of these rows, and whether the difference in time is too small to matter.
 fn measured(rows: &VecDeque<Pair>) -> (Measures, bool) {
     let count = rows.len() as f64;
-    let flagged = |side: fn(&Pair) -> Side| rows.iter().filter(|pair| side(pair).anomalous).count();
-    let (control, tried): (fn(&Pair) -> Side, fn(&Pair) -> Side) = (|pair| pair.control, |pair| pair.tried);
+    let flagged = |side: OneSide| rows.iter().filter(|pair| side(pair).anomalous).count();
+    let (control, tried): (OneSide, OneSide) = (|pair| pair.control, |pair| pair.tried);
     let (before, now) = (flagged(control), flagged(tried));
-    let failed = |side: fn(&Pair) -> Side| rows.iter().map(|pair| side(pair).failed).sum::<usize>();
+    let failed = |side: OneSide| rows.iter().map(|pair| side(pair).failed).sum::<usize>();
     let asked: usize = rows.iter().map(|pair| pair.tried.asked).sum();
     let (fast, slow) = (p99(rows, control), p99(rows, tried));
     let measures = Measures {
@@ -325,7 +328,7 @@ fn score_shift(rows: &VecDeque<Pair>) -> f64 {
     reference.psi(&counts).unwrap_or(0.0)
 }
 
-fn p99(rows: &VecDeque<Pair>, side: fn(&Pair) -> Side) -> Duration {
+fn p99(rows: &VecDeque<Pair>, side: OneSide) -> Duration {
     let mut times: Vec<Duration> = rows.iter().map(|pair| side(pair).took).collect();
     let place = (times.len() * 99 / 100).min(times.len() - 1);
     *times.select_nth_unstable(place).1

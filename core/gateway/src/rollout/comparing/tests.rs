@@ -30,14 +30,14 @@ fn after_looks(tried: impl Fn(usize, Side) -> Side + Copy) -> Option<Breach> {
 fn each_guard_tells_what_it_is_for() {
     assert_eq!(after_looks(|_, control| control), None);
     let found = |tried: fn(usize, Side) -> Side| after_looks(tried).unwrap().guard;
-    assert_eq!(found(|row, control| Side { failed: usize::from(row % 20 == 0), ..control }), Guard::Failures);
+    assert_eq!(found(|row, control| Side { failed: usize::from(row.is_multiple_of(20)), ..control }), Guard::Failures);
     assert_eq!(found(|_, control| Side { took: Duration::from_millis(20), ..control }), Guard::Slower);
     assert_eq!(
-        found(|row, control| if row % 10 == 0 { Side { outcome: Outcome::Block, ..control } } else { control }),
+        found(|row, control| if row.is_multiple_of(10) { Side { outcome: Outcome::Block, ..control } } else { control }),
         Guard::Disagreement
     );
     assert_eq!(found(|_, control| Side { score: control.score / 2.0, ..control }), Guard::ScoreShift);
-    let flagged = |row: usize, control: Side| Side { anomalous: control.anomalous || row % 4 == 0, ..control };
+    let flagged = |row: usize, control: Side| Side { anomalous: control.anomalous || row.is_multiple_of(4), ..control };
     let breach = after_looks(flagged).unwrap();
     assert_eq!(breach.guard, Guard::FlagRate);
     assert!(breach.measured > 2.0 && breach.to_string().starts_with("flag_rate: 2."), "{breach}");
@@ -48,7 +48,7 @@ fn each_guard_tells_what_it_is_for() {
 #[test]
 fn what_may_be_chance_is_no_breach() {
     assert_eq!(after_looks(|_, control| Side { took: control.took * 20, ..control }), None, "two milliseconds are slack");
-    assert_eq!(after_looks(|row, control| Side { anomalous: control.anomalous || row % 20 == 0, ..control }), None, "few rows");
+    assert_eq!(after_looks(|row, control| Side { anomalous: control.anomalous || row.is_multiple_of(20), ..control }), None, "few rows");
     // A detector that fails in force as well is no fault of what is tried.
     let comparison = Comparison::new(GUARDS);
     for _ in 0..101 {
