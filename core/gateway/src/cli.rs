@@ -10,7 +10,7 @@ pub use models::{
     Calling, CollectModels, DiffModels, ExportModel, ImportModel, ListModels, MakeKey, Models, OneModel, OneVersion, ParityModel,
     PromoteModels, PullModel, PushModel, RollbackModels, SignModel, SigningKeys, Taking,
 };
-pub use plugin::{BuildPlugin, CheckPlugin, NewPlugin, Plugin, Reporting, TestPlugin};
+pub use plugin::{BuildPlugin, CheckPlugin, NewPlugin, Plugin, PullPlugin, PushPlugin, Reporting, SignPlugin, TestPlugin};
 pub use rollout::{Rollout, ShowRollout, StartRollout, StopRollout};
 
 use crate::generate;

@@ -1,6 +1,6 @@
 //! The command line of `synod plugin`.
 
-use super::Format;
+use super::{Calling, Format};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -31,6 +31,69 @@ pub enum Plugin {
     /// Look at a component without fitting it: what it is, which contract it speaks, what it imports and says of itself.
     #[command(after_help = "Examples:\n  synod plugin check spend-velocity.wasm\n  synod plugin check spend-velocity.wasm --json")]
     Check(CheckPlugin),
+    /// Vouch for a component with a key. The signatures go into a file beside it; several may sign, one after the other.
+    #[command(after_help = "Examples:\n  synod plugin sign spend-velocity.wasm --key ana.key.pem\n\n\
+        Keys are those of `synod models keygen`. What is signed are the plugin's name, its version and the digest of the component.")]
+    Sign(SignPlugin),
+    /// Store a component with its signatures in an OCI registry.
+    #[command(after_help = "Example:\n  synod plugin push spend-velocity.wasm oci://registry.example/detectors/spend-velocity:1.0.0\n\n\
+        Credentials are those of `docker login` (~/.docker/config.json), unless they are given. The digest is printed, to be pinned.")]
+    Push(PushPlugin),
+    /// Get a component from an OCI registry, and say who vouches for it.
+    #[command(
+        after_help = "Examples:\n  synod plugin pull oci://registry.example/detectors/spend-velocity:1.0.0 --output spend-velocity.wasm\n  \
+        synod plugin pull oci://registry.example/detectors/spend-velocity:1.0.0 --output plugins/spend-velocity.wasm --config synod.yaml\n\n\
+        With --config the signatures must be as its `models.signatures` asks for. Without it nobody is trusted, and it is only told who has signed."
+    )]
+    Pull(PullPlugin),
+}
+
+/// `synod plugin sign`
+#[derive(Debug, Args)]
+pub struct SignPlugin {
+    /// The component.
+    #[arg(value_name = "FILE.wasm")]
+    pub component: PathBuf,
+    /// A private key, as `synod models keygen` or openssl makes it. Can be repeated.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub key: Vec<PathBuf>,
+}
+
+/// `synod plugin push`
+#[derive(Debug, Args)]
+pub struct PushPlugin {
+    /// The component.
+    #[arg(value_name = "FILE.wasm")]
+    pub component: PathBuf,
+    /// Where to: oci://HOST/REPOSITORY[:TAG], `latest` without a tag.
+    #[arg(value_name = "REFERENCE")]
+    pub reference: String,
+    /// How the registry is called.
+    #[command(flatten)]
+    pub calling: Calling,
+    /// How it is told.
+    #[command(flatten)]
+    pub reporting: Reporting,
+}
+
+/// `synod plugin pull`
+#[derive(Debug, Args)]
+pub struct PullPlugin {
+    /// From where: oci://HOST/REPOSITORY[:TAG] or oci://HOST/REPOSITORY@sha256:DIGEST.
+    #[arg(value_name = "REFERENCE")]
+    pub reference: String,
+    /// The file to write; it must not be there yet. Signatures are written beside it.
+    #[arg(long, short, value_name = "FILE.wasm")]
+    pub output: PathBuf,
+    /// A configuration that says whose signatures count.
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How the registry is called.
+    #[command(flatten)]
+    pub calling: Calling,
+    /// How it is told.
+    #[command(flatten)]
+    pub reporting: Reporting,
 }
 
 /// `synod plugin new`

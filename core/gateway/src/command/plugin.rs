@@ -1,7 +1,8 @@
-//! `synod plugin`: a detector of one's own, from nothing to the line of a configuration. What signs and pushes plugins belongs beside these.
+//! `synod plugin`: a detector of one's own, from nothing to the line of a configuration, and on to others.
 
 mod build;
 mod check;
+mod distribution;
 mod new;
 mod test;
 mod writing;
@@ -22,6 +23,9 @@ pub(super) fn run(arguments: &Plugin) -> Result<(), CommandError> {
         Plugin::Build(arguments) => build::run(arguments),
         Plugin::Test(arguments) => test::run(arguments),
         Plugin::Check(arguments) => check::run(arguments),
+        Plugin::Sign(arguments) => distribution::sign(arguments),
+        Plugin::Push(arguments) => distribution::push(arguments),
+        Plugin::Pull(arguments) => distribution::pull(arguments),
     }
 }
 
