@@ -362,7 +362,8 @@ fn a_plugin_alone_is_signed_pushed_and_pulled() {
         at.read("synod.yaml")
             .replace("signatures: {}", "signatures: {required: true, trusted: [{name: ana, public_key_file: ana.pub.pem}]}"),
     );
-    let pulled = told(&pull(&format!("{} --output again.wasm {strict} --json", pushed["pinned"].as_str().unwrap())).ok());
+    let pulled = told(&pull(&format!("{place}:1 --output again.wasm {strict} --json")).ok());
+    assert_eq!(pulled["pinned"], pushed["pinned"]);
     assert_eq!((&pulled["sha256"], &pulled["signatures"]["state"]), (&pushed["sha256"], &json!("valid")));
     assert_eq!(std::fs::read(at.path("again.wasm")).unwrap(), component);
     assert_eq!(at.read("again.signatures.json"), at.read("template.signatures.json"));
