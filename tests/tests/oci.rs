@@ -344,3 +344,40 @@ fn a_mistyped_reference_is_told_how_it_is_written() {
     at.run("models push robust 9 oci://127.0.0.1:1/a").failed(1, &["there is no such version"]);
     at.run("models push robust oci://127.0.0.1:1/a").failed(1, &["127.0.0.1:1 cannot be called"]);
 }
+
+#[test]
+fn a_plugin_alone_is_signed_pushed_and_pulled() {
+    let (registry, at) = (LyingRegistry::start(), maker());
+    let place = registry.place("detectors/template");
+    let component = std::fs::read(guests().join("template.wasm")).unwrap();
+    at.write("template.wasm", &component);
+    at.run("plugin sign template.wasm --key ana.key.pem").ok();
+    at.run("models keygen --output bob.key.pem").ok();
+    assert_eq!(at.run("plugin sign template.wasm --key bob.key.pem").ok().output.matches("signed by").count(), 2);
+    let pushed = told(&at.run(&format!("plugin push template.wasm {place}:1 --json")).ok());
+    let pull = |words: &str| at.run(&format!("plugin pull {words}"));
+    let strict = "--config strict.yaml";
+    at.write(
+        "strict.yaml",
+        at.read("synod.yaml")
+            .replace("signatures: {}", "signatures: {required: true, trusted: [{name: ana, public_key_file: ana.pub.pem}]}"),
+    );
+    let pulled = told(&pull(&format!("{place}:1 --output again.wasm {strict} --json")).ok());
+    assert_eq!(pulled["pinned"], pushed["pinned"]);
+    assert_eq!((&pulled["sha256"], &pulled["signatures"]["state"]), (&pushed["sha256"], &json!("valid")));
+    assert_eq!(std::fs::read(at.path("again.wasm")).unwrap(), component);
+    assert_eq!(at.read("again.signatures.json"), at.read("template.signatures.json"));
+    pull(&format!("{place}:1 --output again.wasm")).failed(2, &["again.wasm is there already"]);
+    // Another component with these signatures, one that nobody has signed, and what is no plugin.
+    std::fs::copy(at.path("template.signatures.json"), at.path("hostile.signatures.json")).unwrap();
+    at.write("hostile.wasm", std::fs::read(guests().join("hostile.wasm")).unwrap());
+    at.run(&format!("plugin push hostile.wasm {place}:2")).failed(3, &["the signed statement is about the plugin template"]);
+    at.run("plugin sign hostile.wasm --key ana.key.pem").failed(3, &["the signed statement is about the plugin template"]);
+    std::fs::remove_file(at.path("hostile.signatures.json")).unwrap();
+    at.run(&format!("plugin push hostile.wasm {place}:2")).ok();
+    pull(&format!("{place}:2 --output other.wasm {strict}")).failed(3, &["it is not signed"]);
+    at.write("none.wasm", "no component");
+    at.run(&format!("plugin push none.wasm {place}:3")).failed(3, &["it is no plugin"]);
+    at.run(&format!("models pull {place}:1")).failed(3, &["it is no version of a detector's model"]);
+    assert!(!at.path("other.wasm").exists());
+}

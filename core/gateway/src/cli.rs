@@ -2,6 +2,7 @@
 
 mod elk;
 mod models;
+mod plugin;
 mod rollout;
 
 pub use elk::{Elk, ElkInstall, ElkRedeliver, ElkServer, ElkVerify, ElkWishes};
@@ -9,6 +10,7 @@ pub use models::{
     Calling, CollectModels, DiffModels, ExportModel, ImportModel, ListModels, MakeKey, Models, OneModel, OneVersion, ParityModel,
     PromoteModels, PullModel, PushModel, RollbackModels, SignModel, SigningKeys, Taking,
 };
+pub use plugin::{BuildPlugin, CheckPlugin, NewPlugin, Plugin, PullPlugin, PushPlugin, Reporting, SignPlugin, TestPlugin};
 pub use rollout::{Rollout, ShowRollout, StartRollout, StopRollout};
 
 use crate::generate;
@@ -144,6 +146,13 @@ pub enum Command {
         switches at once. If that fails, those of before go on, and `synod health --verbose` says why."
     )]
     Models(Models),
+    /// Write a detector of your own: begin a plugin, build it, and try it in the production host.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  synod plugin new spend-velocity\n  synod plugin test spend-velocity\n  synod plugin check spend-velocity/spend-velocity.wasm\n\n\
+        Nothing but Rust is needed beside this program; a plugin in another language is tried as a file that ends in .wasm."
+    )]
+    Plugin(Plugin),
     /// Try models or a policy on live rows before they judge all of them, and take them back by themselves.
     #[command(
         subcommand,

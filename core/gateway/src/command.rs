@@ -22,6 +22,7 @@ mod models;
 mod notify;
 mod picture;
 mod place;
+mod plugin;
 mod progress;
 mod publishing;
 mod recalibrate;
@@ -186,6 +187,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Breaker(arguments) => breaker::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
+        Command::Plugin(arguments) => plugin::run(&arguments),
         Command::Rollout(arguments) => rollout::run(&arguments),
         Command::Elk(arguments) => elk::run(&arguments),
         Command::Size(arguments) => size::run(&arguments),

@@ -5,6 +5,7 @@ mod check;
 mod environment;
 mod located;
 mod notify;
+mod plugin;
 mod text;
 mod units;
 
@@ -16,6 +17,7 @@ pub use check::{
 pub(crate) use check::{LONGEST_TOKEN, is_name};
 pub use located::{Located, Mistake, Place};
 pub use notify::load_notify;
+pub use plugin::{TrialConfig, load_trial, usual_trial};
 pub use text::{Answer, BeginAt, Compression, Durability, EntityLabel, Level, OnFailure, ProxyField, Serves, Split, Storing, WhenFull};
 pub(crate) use units::duration;
 

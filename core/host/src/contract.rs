@@ -39,15 +39,15 @@ fn detector_interface() -> String {
     format!("{DETECTOR}@{VERSION}")
 }
 
-/// Checks the names of a component's imports and exports.
-pub(crate) fn check<'a>(imports: impl Iterator<Item = &'a str>, exports: impl Iterator<Item = &'a str>) -> Result<(), LoadError> {
+/// Checks the names of a component's imports and exports. The answer is the interface that will be called, as the component names it.
+pub(crate) fn check<'a>(imports: impl Iterator<Item = &'a str>, exports: impl Iterator<Item = &'a str>) -> Result<String, LoadError> {
     // The version comes first: "another version" explains a stranger's imports, not the other way round.
     let offered = exports.filter_map(|name| version_of(name, DETECTOR).map(|version| (name, version))).collect::<Vec<_>>();
-    match offered.as_slice() {
-        [] => return Err(LoadError::NoDetector { expected: detector_interface() }),
-        all if all.iter().any(|(_, version)| compatible(version)) => {}
-        [(name, _), ..] => return Err(other_version(name)),
-    }
+    let interface = match (offered.iter().find(|(_, version)| compatible(version)), offered.first()) {
+        (Some((name, _)), _) => crate::logging::log_text(name),
+        (None, Some((name, _))) => return Err(other_version(name)),
+        (None, None) => return Err(LoadError::NoDetector { expected: detector_interface() }),
+    };
     for name in imports {
         match version_of(name, LOGGING) {
             Some(version) if compatible(version) => {}
@@ -56,7 +56,7 @@ pub(crate) fn check<'a>(imports: impl Iterator<Item = &'a str>, exports: impl It
             None => return Err(LoadError::ForbiddenImport { name: crate::logging::log_text(name), allowed: logging_interface() }),
         }
     }
-    Ok(())
+    Ok(interface)
 }
 
 /// What follows the interface's name: its version, or nothing where it has none.
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     fn verdict(imports: &[&str], exports: &[&str]) -> String {
-        check(imports.iter().copied(), exports.iter().copied()).map_or_else(|error| error.to_string(), |()| "fine".to_owned())
+        check(imports.iter().copied(), exports.iter().copied()).map_or_else(|error| error.to_string(), |_| "fine".to_owned())
     }
 
     #[test]

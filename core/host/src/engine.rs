@@ -4,7 +4,8 @@ use crate::contract::{self, Prepared};
 use crate::failure::{HostError, LoadError};
 use crate::instance::{self, State};
 use crate::limits::COMPONENT_BYTES;
-use crate::plugin::Plugin;
+use crate::logging::log_text;
+use crate::plugin::{Plugin, Surface};
 use crate::ticker::Ticker;
 use crate::wasi;
 use sha2::{Digest, Sha256};
@@ -197,11 +198,12 @@ impl Host {
         let key = CodeKey { plugin: hexadecimal(&Sha256::digest(component)), engine: self.engine_digest.clone() };
         let code = self.code(component, &key)?;
         let shape = code.component_type();
-        let (imports, exports) = (shape.imports(&self.core.engine), shape.exports(&self.core.engine));
-        contract::check(imports.map(|(name, _)| name), exports.map(|(name, _)| name))?;
+        let imports: Vec<&str> = shape.imports(&self.core.engine).map(|(name, _)| name).collect();
+        let interface = contract::check(imports.iter().copied(), shape.exports(&self.core.engine).map(|(name, _)| name))?;
+        let surface = Surface { interface, imports: imports.into_iter().map(log_text).collect() };
         let linker = wasi::meet(&self.linker, &self.core.engine, &code).map_err(|error| LoadError::Shape(chain(&error)))?;
         let prepared = linker.instantiate_pre(&code).and_then(Prepared::new).map_err(|error| LoadError::Shape(chain(&error)))?;
-        Plugin::describe(Arc::clone(&self.core), prepared, key.plugin)
+        Plugin::describe(Arc::clone(&self.core), prepared, key.plugin, surface)
     }
 
     fn code(&self, component: &[u8], key: &CodeKey) -> Result<Component, LoadError> {

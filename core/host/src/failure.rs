@@ -130,7 +130,7 @@ pub enum LoadError {
     #[error("these bytes are not WebAssembly")]
     NotWebAssembly,
     /// The bytes are a core module.
-    #[error("this is a core WebAssembly module, not a component: wrap it with `scripts/plugins.sh`")]
+    #[error("this is a core WebAssembly module, not a component: wrap it with `synod plugin build`")]
     CoreModule,
     /// The component does not offer the contract at all.
     #[error("the component does not export {expected}")]

@@ -33,5 +33,5 @@ pub use engine::{CodeCache, CodeKey, Compiler, Host, HostSettings};
 pub use failure::{Failure, HostError, LoadError, Refusal};
 pub use limits::{Limits, PoolLimits};
 pub use logging::{LogLevel, LogLine};
-pub use plugin::{Plugin, Training};
+pub use plugin::{Learnt, Plugin, Surface, Training};
 pub use pool::{Explanation, Pool, PoolFacts, Retired, Scored};

@@ -24,7 +24,26 @@ pub struct Plugin(Arc<Loaded>);
 struct Loaded {
     program: Program,
     digest: String,
+    surface: Surface,
     description: Description,
+}
+
+/// What a component exports for the host, and all that it imports, by their names. A stranger wrote them: they are bounded, without control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surface {
+    /// The contract's interface with its version.
+    pub interface: String,
+    /// What it imports, in the component's order.
+    pub imports: Vec<String>,
+}
+
+/// A model, and what it took to learn it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Learnt {
+    /// The model's bytes.
+    pub model: Vec<u8>,
+    /// Bytes of the instance's linear memories and tables at the end, which is when they are largest: they never shrink.
+    pub memory: usize,
 }
 
 impl fmt::Debug for Plugin {
@@ -58,7 +77,7 @@ pub struct Training<'a> {
 }
 
 impl Plugin {
-    pub(crate) fn describe(core: Arc<Core>, prepared: Prepared<State>, digest: String) -> Result<Self, LoadError> {
+    pub(crate) fn describe(core: Arc<Core>, prepared: Prepared<State>, digest: String, surface: Surface) -> Result<Self, LoadError> {
         let program = Program { core, prepared };
         let mut instance = silent(&program).map_err(|failure| match failure {
             // Such as functions with other types than the contract's.
@@ -68,7 +87,12 @@ impl Plugin {
         let said = instance.call(&SMALL, 0, |guest, store| guest.call_describe(store).map(Ok)).map_err(LoadError::Describe)?;
         let description = Description::check(said).map_err(LoadError::Description)?;
         drop(instance);
-        Ok(Self(Arc::new(Loaded { program, digest, description })))
+        Ok(Self(Arc::new(Loaded { program, digest, surface, description })))
+    }
+
+    /// What the component exports for the host, and imports.
+    pub fn surface(&self) -> &Surface {
+        &self.0.surface
     }
 
     /// SHA-256 of the component's bytes, in lower-case hexadecimal.
@@ -96,6 +120,14 @@ impl Plugin {
     /// # Errors
     /// When the training is not what the description asks for, the plugin refuses it, or does not answer.
     pub fn fit(&self, training: &Training<'_>, limits: &Limits, log: &mut (dyn FnMut(LogLevel, &str) + Send)) -> Result<Vec<u8>, Failure> {
+        self.learn(training, limits, log).map(|learnt| learnt.model)
+    }
+
+    /// As [`Self::fit`], and tells what memory it took.
+    ///
+    /// # Errors
+    /// As [`Self::fit`].
+    pub fn learn(&self, training: &Training<'_>, limits: &Limits, log: &mut (dyn FnMut(LogLevel, &str) + Send)) -> Result<Learnt, Failure> {
         let matrix = self.training_rows(training)?;
         let (sender, lines) = mpsc::channel();
         let stack = self.program().core.settings.stack + HOST_STACK;
@@ -117,7 +149,7 @@ impl Plugin {
         rows: exported::Matrix<'_>,
         limits: &Limits,
         lines: mpsc::Sender<LogLine>,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Learnt, Failure> {
         let last_words = lines.clone();
         // The receiver outlives the sender: it is drained until the last sender is gone.
         let sink = Box::new(move |line| drop(lines.send(line)));
@@ -142,7 +174,8 @@ impl Plugin {
             let text = format!("{dropped} more lines of the plugin were dropped");
             let _ = last_words.send(LogLine { level: LogLevel::Warn, text });
         }
-        model.and_then(whole)
+        let memory = instance.memory();
+        model.and_then(whole).map(|model| Learnt { model, memory })
     }
 
     /// Makes one model of the parts of a fit, in their order.

@@ -11,6 +11,7 @@ mod code_cache;
 mod data_directory;
 mod digest;
 mod draft;
+mod folder;
 mod index;
 mod kept_list;
 mod keys;
@@ -30,6 +31,7 @@ pub use breakers::BreakerEntry;
 pub use code_cache::{CodeCache, CodeCacheError, Lookup};
 pub use data_directory::{DataDirectory, DataDirectoryError, ServerLock, Space};
 pub use digest::{FileDigest, digest};
+pub use folder::{FolderError, write_new_folder};
 pub use index::{
     AuditFact, AuditFilter, AuditPage, Confusion, Cursor, CursorError, DecisionFact, Fact, Filter, Found, Index, IndexError, IndexReader,
     Known, Label, LabelFact, Labelled, Opened, Page, Place, Quality, VoteFilter, Whose,

@@ -14,7 +14,7 @@ mod tests;
 use model::Model;
 use ndarray::{Array2, ArrayView2};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use synod_sdk::{Description, Detector, Error, Explanation, Training};
 
 /// Fewest and most values of a feature that can be kept.
@@ -24,7 +24,7 @@ const VALUES: std::ops::RangeInclusive<usize> = 15..=65_535;
 const ROWS: usize = u32::MAX as usize;
 
 /// Which of a feature's tails count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Combine {
     /// Each feature counts by its smaller tail, as in PyOD.

@@ -32,14 +32,26 @@ static bool take_number(rest_t *rest, double *number) {
     return length > 0 && digits[0] != '+' && digits[0] != '.' && parsed == digits + length;
 }
 
+/* What is said of a parameter that there is not, with its name as far as it is short and plain. */
+static const char *unknown(rest_t *rest) {
+    static char message[128];
+    const char *end = "`: the only parameter is `ignore`";
+    size_t length = strlen(strcpy(message, "unknown parameter `"));
+    take(rest, "\"");
+    while (rest->at < rest->end && *rest->at != '"' && *rest->at >= ' ' && *rest->at <= '~' && length < sizeof message - 40)
+        message[length++] = *rest->at++;
+    strcpy(message + length, end);
+    return message;
+}
+
 const char *parse_parameters(const char *text, size_t length, double *ignore) {
     rest_t rest = {text, text + length};
     *ignore = 1;
     if (!take(&rest, "{")) return "the parameters must be a JSON object";
     if (!take(&rest, "}")) {
-        if (!take(&rest, "\"ignore\"")) return "unknown parameter: the only one is `ignore`";
+        if (!take(&rest, "\"ignore\"")) return unknown(&rest);
         if (!take(&rest, ":") || !take_number(&rest, ignore)) return "ignore: must be a number";
-        if (!take(&rest, "}")) return "unknown parameter after `ignore`, which is the only one and a number";
+        if (!take(&rest, "}")) return "ignore: must be a number, and is the only parameter";
     }
     skip_blanks(&rest);
     if (rest.at != rest.end) return "the parameters must be one JSON object";

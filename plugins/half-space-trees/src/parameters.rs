@@ -1,7 +1,7 @@
 //! What a team can set in the configuration.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The highest that a tree may be.
 pub(crate) const HIGHEST: u32 = 30;
@@ -10,7 +10,7 @@ pub(crate) const HIGHEST: u32 = 30;
 const ROWS: u64 = 1 << 24;
 
 /// Where a node divides its range.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Splits {
     /// In the middle, of a range that is wider than the values by a random amount, in a feature drawn at random: the paper.
@@ -24,7 +24,7 @@ pub enum Splits {
 const NODES: f64 = 16_777_216.0;
 
 /// What a tree says of a row.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mass {
     /// The mass of the node at which the row's walk ends, times two for each step to it: the paper.

@@ -1,13 +1,13 @@
 //! What a team can set in the configuration.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Most bins of a feature.
 pub(crate) const BINS: u32 = 65_535;
 
 /// How many bins a feature has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "neither a whole number nor `auto`")]
 pub enum Bins {
     /// So many, 2 to 65535.
@@ -17,7 +17,7 @@ pub enum Bins {
 }
 
 /// How a number of bins is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// By the penalised likelihood of Birgé and Rozenholc, up to the root of the number of rows.
@@ -25,7 +25,7 @@ pub enum Rule {
 }
 
 /// How wide bins are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Width {
     /// All bins of a feature are of one width.
@@ -36,7 +36,7 @@ pub enum Width {
 }
 
 /// What the height of a bin is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Height {
     /// A density: the share of the rows for each unit of the feature, as in PyOD.
@@ -47,7 +47,7 @@ pub enum Height {
 }
 
 /// What a value is worth that lies farther outside the bins than `tolerance`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outside {
     /// As much as one in an empty bin.

@@ -1,7 +1,7 @@
 //! What a team can set in the configuration, and what follows where it sets nothing.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The deepest that a tree may be, whatever the parameters.
 pub(crate) const DEEPEST: u32 = 64;
@@ -16,7 +16,7 @@ const DIMENSIONS: u32 = 256;
 const TRIES: u32 = 1_000;
 
 /// How a node is split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
     /// One feature, a random value: Isolation Forest.

@@ -1,7 +1,11 @@
-//! The plugin to start from: a robust z-score. A row's raw score is the largest distance of one of its features from that feature's
-//! median, in median absolute deviations (Iglewicz and Hoaglin, "How to Detect and Handle Outliers", 1993, section 3.3).
+//! A robust z-score: a row's raw score is the largest distance of one of its features from that feature's median, in median absolute
+//! deviations (Iglewicz and Hoaglin, "How to Detect and Handle Outliers", 1993, section 3.3).
 //!
-//! Rename the crate, the type and the description; then change [`RobustZ::fit`] and [`RobustZ::score`].
+//! It is the detector to start from. Change [`RobustZ::fit`] and [`RobustZ::score`], then the type's name, the summary and what the model
+//! card (README.md) says. `synod plugin test` tells what a detector must keep.
+
+#[cfg(test)]
+mod tests;
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use schemars::JsonSchema;
@@ -45,7 +49,7 @@ impl Detector for RobustZ {
 
     fn description() -> Description {
         Description {
-            name: "template",
+            name: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
             summary: "Largest robust z-score of a feature",
             minimum_rows: 2,
@@ -109,32 +113,3 @@ fn middle(values: &mut [f64]) -> f64 {
 }
 
 synod_sdk::export!(RobustZ);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ndarray::array;
-    use synod_sdk::conformance;
-
-    fn rows() -> Array2<f64> {
-        Array2::from_shape_fn((50, 2), |(row, column)| f64::from((row * 7 + column * 3) as u32 % 11))
-    }
-
-    #[test]
-    fn keeps_what_every_detector_must() {
-        conformance::run::<RobustZ>(&Parameters::default(), &rows(), &[100.0, 5.0], None);
-    }
-
-    #[test]
-    fn a_score_is_the_largest_robust_z() {
-        let training = Training::new(rows().view(), 0).rows.to_owned();
-        let model = RobustZ::fit(&Parameters::default(), &Training::new(training.view(), 0)).unwrap();
-        let score = model.score(array![[model.median[0], model.median[1] + 2.0 * model.deviation[1]]].view()).unwrap();
-        assert!((score[0] - 2.0).abs() < 1e-12, "{score:?}");
-    }
-
-    #[test]
-    fn a_cap_below_one_is_a_mistake() {
-        assert_eq!(RobustZ::check(&Parameters { cap: 0.0 }), ["cap: 0 is not at least 1"]);
-    }
-}

@@ -5,6 +5,7 @@ use super::audit::print_json;
 use super::dataset::{self, Wanted};
 use super::installation::Installation;
 use crate::cli::{Bench, Format};
+use crate::cost::{Cost, cost};
 use crate::engine::{Detector, Engine};
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -17,17 +18,6 @@ use synod_host::{Failure, Pool};
 const MOST_ROWS: usize = 8192;
 /// Rows that are made where no file is given.
 const MADE_ROWS: usize = 1024;
-
-/// What a number of rows in one call costs, in nanoseconds.
-#[derive(Debug, Serialize)]
-struct Cost {
-    /// The best round.
-    call_ns: f64,
-    /// The same, for a row.
-    row_ns: f64,
-    /// The median round, for a row: how much else the machine had to do.
-    median_row_ns: f64,
-}
 
 #[derive(Debug, Serialize)]
 struct OfDetector {
@@ -157,26 +147,6 @@ fn of_detector(detector: &Detector, matrix: &Matrix, rows: &[usize], round: Dura
 fn explaining(pool: &Pool, matrix: &Matrix, round: Duration) -> Result<f64, Failure> {
     pool.explain(matrix.width, matrix.row(0))?;
     Ok(cost(1, matrix.rows(), round, |row| drop(black_box(pool.explain(matrix.width, matrix.row(row))))).call_ns)
-}
-
-/// Does things over and over, in rounds through all of them or of a twentieth of the time: three rounds at least.
-fn cost(rows: usize, things: usize, time: Duration, act: impl Fn(usize)) -> Cost {
-    let begun = Instant::now();
-    let mut rounds: Vec<f64> = Vec::new();
-    let mut next = 0;
-    while rounds.len() < 3 || begun.elapsed() < time {
-        let started = Instant::now();
-        let mut calls = 0;
-        while calls == 0 || (calls < things && started.elapsed() < time / 20) {
-            act(next);
-            next = (next + 1) % things;
-            calls += 1;
-        }
-        rounds.push(started.elapsed().as_nanos() as f64 / f64::from(calls as u32));
-    }
-    rounds.sort_by(f64::total_cmp);
-    let (best, median) = (rounds[0], rounds[rounds.len() / 2]);
-    Cost { call_ns: best, row_ns: best / rows as f64, median_row_ns: median / rows as f64 }
 }
 
 fn table(report: &Report) -> String {

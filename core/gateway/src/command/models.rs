@@ -11,7 +11,8 @@ mod moving;
 mod parity;
 mod signing;
 
-pub(super) use signing::{keys, sign_version};
+pub(super) use distribution::{access, wait};
+pub(super) use signing::{key, keys, sign_version};
 
 pub(super) use moving::judge_from_now_on;
 

@@ -12,6 +12,7 @@ mod limits;
 mod links;
 mod listen;
 pub(super) mod notify;
+pub(super) mod plugin;
 mod rollout;
 mod signatures;
 mod sinks;
@@ -408,11 +409,8 @@ fn detector(
         circuit: CircuitRule { failures: text.limits.failures, ..CircuitRule::default() },
         owner: text.owner.clone(),
         purpose: text.purpose.clone(),
-        pool: pool(at, &key, &text.limits),
-        fit: Limits {
-            timeout: at.taken(&format!("{key}.limits.fit_timeout"), units::duration(&text.limits.fit_timeout), Duration::from_secs(1)),
-            memory: at.taken(&format!("{key}.limits.fit_memory"), units::bytes(&text.limits.fit_memory), 1),
-        },
+        pool: pool(at, &format!("{key}.limits"), &text.limits),
+        fit: fit_limits(at, &format!("{key}.limits"), &text.limits),
     }
 }
 
@@ -499,8 +497,14 @@ fn false_discoveries(at: &mut Checker<'_>, key: &str, text: &ThresholdKeys, clea
     Threshold::Fdr(level)
 }
 
+fn fit_limits(at: &mut Checker<'_>, key: &str, text: &text::DetectorLimits) -> Limits {
+    Limits {
+        timeout: at.taken(&format!("{key}.fit_timeout"), units::duration(&text.fit_timeout), Duration::from_secs(1)),
+        memory: at.taken(&format!("{key}.fit_memory"), units::bytes(&text.fit_memory), 1),
+    }
+}
+
 fn pool(at: &mut Checker<'_>, key: &str, text: &text::DetectorLimits) -> PoolLimits {
-    let key = format!("{key}.limits");
     let memory = at.taken(&format!("{key}.memory"), units::bytes(&text.memory), 1);
     let timeout = at.taken(&format!("{key}.timeout"), units::duration(&text.timeout), Duration::from_secs(1));
     let load = at.taken(&format!("{key}.load_timeout"), units::duration(&text.load_timeout), Duration::from_secs(1));

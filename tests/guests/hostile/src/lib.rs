@@ -140,7 +140,8 @@ impl Detector for Hostile {
 
     fn score(&self, rows: ArrayView2<'_, f64>) -> Result<Vec<f64>, Error> {
         self.calls.set(self.calls.get() + 1);
-        let mut scores: Vec<f64> = rows.rows().into_iter().map(|row| row.sum()).collect();
+        // Finite for every finite row.
+        let mut scores: Vec<f64> = rows.rows().into_iter().map(|row| row.sum().clamp(f64::MIN, f64::MAX)).collect();
         if rows.rows().into_iter().any(triggers) {
             self.misbehave(&mut scores)?;
         }

@@ -45,15 +45,17 @@ pub(super) fn sign(arguments: &SignModel) -> Result<(), CommandError> {
 /// The private keys in these files. What they sign would count here.
 pub(in crate::command) fn keys(at: &Installation, files: &[PathBuf]) -> Result<Vec<PrivateKey>, CommandError> {
     let trust = Trust::open(&at.config.models.signatures)?;
-    let key = |path: &PathBuf| {
-        warn_of_readers(path);
-        let key = PrivateKey::open(path)?;
-        if let Some(why) = trust.useless(key.public()) {
-            return Err(CommandError::Usage(format!("{}: what it signs would not count here: {why}", path.display())));
-        }
-        Ok(key)
-    };
-    files.iter().map(key).collect()
+    files.iter().map(|path| key(&trust, path)).collect()
+}
+
+/// The private key in this file. What it signs would count for those who trust so.
+pub(in crate::command) fn key(trust: &Trust, path: &Path) -> Result<PrivateKey, CommandError> {
+    warn_of_readers(path);
+    let key = PrivateKey::open(path)?;
+    match trust.useless(key.public()) {
+        None => Ok(key),
+        Some(why) => Err(CommandError::Usage(format!("{}: what it signs would not count here: {why}", path.display()))),
+    }
 }
 
 /// A private key that others can read is not private.
