@@ -93,6 +93,7 @@ fn alerts_are_called_once_and_few_call_at_night() {
         [
             ALWAYS,
             "SynodRestarts",
+            "SynodRolloutRolledBack",
             "SynodAuditNotStored",
             "SynodSinkDeadLetters",
             "SynodSinkCredentialRefused",
