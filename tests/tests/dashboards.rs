@@ -152,7 +152,7 @@ fn provider() -> SocketAddr {
 }
 
 /// The example of a bank, with a detector that traps at a place called Nowhere, an identity provider, and two who are told of anomalies, one of
-/// which is not there. Every request is traced.
+/// which is not there, a shadow and another policy. Every request is traced.
 fn bank(alertmanager: &Alertmanager, collector: &Collector) -> Installation {
     let text = configurations::example("bank");
     let hostile = guests().join("hostile.wasm");
@@ -161,7 +161,12 @@ fn bank(alertmanager: &Alertmanager, collector: &Collector) -> Installation {
         "  hostile:\n    plugin: {}\n    features: [nowhere, night, hour_sine]\n    parameters: {{behaviour: panic}}\n    limits: {{timeout: 20s, load_timeout: 60s}}\n",
         hostile.display()
     );
-    let text = text.replacen("\ndetectors:\n", &format!("{features}{detector}"), 1);
+    let shadow = format!(
+        "  beside:\n    plugin: {}\n    features: [nowhere, night, hour_sine]\n    shadow: true\n",
+        guests().join("template.wasm").display()
+    );
+    let text = text.replacen("\ndetectors:\n", &format!("{features}{detector}{shadow}"), 1);
+    let text = text.replacen("\nconsensus:\n", "\nconsensus:\n  shadows:\n    strict: {rule: maximum, contamination: 0.1}\n", 1);
     let issuer = format!("{{issuer: 'http://{}', audiences: [synod], private: true}}", provider());
     let login = "{issuer: bank, client_id: synod-console, redirect: 'http://127.0.0.1:1/console/callback'}";
     let identity = format!("identity:\n  issuers:\n    bank: {issuer}\n  login: {login}\n");
@@ -170,7 +175,9 @@ fn bank(alertmanager: &Alertmanager, collector: &Collector) -> Installation {
         "alerts: {{alertmanagers: {alertmanagers}, rules: [{{outcome: review, severity: warning}}]}}\nsinks: {{file: {{folder: documents}}}}\n"
     );
     let tracing = format!("tracing: {{endpoint: 'http://{}', sampling: {{share: 1}}}}\n", collector.address);
-    let at = Installation::new(&format!("{text}{identity}{alerts}{tracing}drift: {{window: 1000, minimum: 100}}\n"));
+    let at = Installation::new(&format!(
+        "{text}{identity}{alerts}{tracing}drift: {{window: 1000, minimum: 100}}\nrollout: {{guards: {{rows: 50, looks: 1000}}}}\n"
+    ));
     at.run("generate --kind bank --rows 1500 --seed 1 --output rows.csv").ok();
     at.run("generate --kind bank --rows 5000 --seed 2 --output load.jsonl").ok();
     at.run("fit --data rows.csv").ok();
@@ -243,6 +250,9 @@ fn cause(server: &Server, encrypted: &Server) {
         let path = format!("/v1/decisions/{}/label", decision["id"].as_str().unwrap());
         assert_eq!(server.post(&path, &json!({"label": label, "by": "ana"}).to_string()).status, 201);
     }
+    // It is under way when this is done again.
+    let begun = server.post("/v1/rollouts", r#"{"policy": "strict", "steps": [{"share": 0.1, "hold": "1h"}]}"#);
+    assert!([201, 409].contains(&begun.status), "{}", begun.body);
     // No handshake.
     let mut stream = TcpStream::connect(encrypted.data).unwrap();
     let _ = stream.write_all(b"GET / HTTP/1.1\r\n\r\n");

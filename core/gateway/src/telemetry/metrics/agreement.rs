@@ -24,7 +24,6 @@ struct VerdictLabels {
     votes: &'static str,
 }
 
-/// What is counted of agreement.
 /// What is counted of agreement, whichever detectors there are.
 #[derive(Debug)]
 pub(super) struct Families {

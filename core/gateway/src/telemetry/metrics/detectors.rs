@@ -40,7 +40,6 @@ struct ReasonLabels {
     reason: &'static str,
 }
 
-/// The metrics of all detectors.
 /// What is counted of the detectors of one engine.
 #[derive(Debug)]
 pub(super) struct OfDetectors {
@@ -72,7 +71,6 @@ fn reasons() -> impl Iterator<Item = &'static str> {
     Failure::REASONS.into_iter().chain([NOT_READY, PAUSED, MISSING_FEATURE])
 }
 
-/// The families that a detector takes its metrics from.
 /// What is counted of detectors, whichever there are.
 #[derive(Debug)]
 pub(super) struct Families {
