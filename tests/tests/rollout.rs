@@ -426,17 +426,20 @@ fn what_does_not_load_is_rolled_back_and_labels_that_others_move_end_it() {
     at.run("fit --data candidate.csv --detector first").ok();
     let latest = await_rollout(&server, "superseded", |latest| latest["state"] != "under_way");
     assert_eq!(latest["state"], "superseded", "{latest:#}");
+    // An artifact that no other version has.
+    at.write("other.csv", three_numbers_csv(400));
+    at.run("fit --data other.csv --detector first --candidate").ok();
     let blobs = at.path("data/models/blobs");
     let listed: Value = serde_json::from_str(&at.run("models list first --format json").ok().output).unwrap();
-    let digest = listed[0]["sha256"].as_str().unwrap().to_owned();
+    let digest = listed[3]["sha256"].as_str().unwrap().to_owned();
     // Begun while nobody serves, and damaged before somebody does.
     server.stop();
-    at.run("rollout start first=1 --share 1 --hold 1h").ok();
+    at.run("rollout start first=4 --share 1 --hold 1h").ok();
     fs::write(blobs.join(format!("{digest}.zst")), b"something else").unwrap();
     let server = Server::start(&at);
     let latest = await_rollout(&server, "rolled back", |latest| latest["state"] != "under_way");
     assert!(latest["ended"]["why"].as_str().unwrap().starts_with("it does not load: "), "{latest:#}");
     assert_eq!(score_many(&server, 0..3).len(), 3);
     assert_eq!(metric(&server, "synod_rollouts_ended_total{end=\"rolled_back\",why=\"not_loaded\"}"), 1.0);
-    at.run("rollout start first=1 --share 1 --hold 1h").failed(2, &["first"]);
+    at.run("rollout start first=4 --share 1 --hold 1h").failed(2, &["first"]);
 }
