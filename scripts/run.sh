@@ -46,6 +46,7 @@ cat >&2 <<END
    scores     http://$data/v1/score
    decisions  http://$data/v1/decisions
    detectors  http://$data/v1/detectors
+   console    http://$data/console   (log in with the key in $key)
    health     http://$administration/readyz?verbose
    metrics    http://$administration/metrics   (alerts: alertmanager/README.md, dashboards: deploy/grafana/README.md)
 
