@@ -1,6 +1,7 @@
 """What scripts/check-compose.sh asks of the platform that Compose has read: WORK NAME. Writes WORK/synod.env, what Synod is given."""
 
 import json, re, sys
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 import yaml
@@ -153,6 +154,12 @@ def main():
     declared = set(yaml.safe_load((root / "deploy/compose/compose.yaml").read_text())["volumes"])
     expect(set(used) == declared, f"volumes: {set(used) ^ declared} are declared or used, not both")
     expect(used["authority-key"] == {"certificates"}, f"the authority's key is seen by {used['authority-key']}")
+    for service in services.values():
+        for network, settings in (service.get("networks") or {}).items():
+            ranges = project["networks"][network]["ipam"]["config"][0]
+            address = (settings or {}).get("ipv4_address")
+            free = not address or (ip_address(address) in ip_network(ranges["subnet"]) and ip_address(address) not in ip_network(ranges["ip_range"]))
+            expect(free, f"{network}: {address} may be given to somebody else")
     for network in ["data", "monitoring"]:
         expect(project["networks"][network].get("internal"), f"the network {network} leads outside")
     edge(known)

@@ -1,117 +1,7 @@
 """What scripts/check-traefik.sh asks of the edge. Started by it: WORK SYNOD TRAEFIK."""
 
-import collections, http.client, http.server, json, os, re, shutil, socket, ssl, subprocess, sys, threading, time
-from pathlib import Path
-
-work, synod, traefik = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-key = (work / "key").read_text().strip()
-certificates = work / "certificates"
-row = json.dumps({"Transaction_Amount": 150.75, "Average_Transaction_Amount": 120.0, "Frequency_of_Transactions": 3})
-started = []
-Answer = collections.namedtuple("Answer", "status headers body")
-
-
-def said(text):
-    print("  " + text, flush=True)
-
-
-def check(holds, text, detail=""):
-    if not holds:
-        raise SystemExit(f"check-traefik: {text}: it is not so. {detail}")
-    said(text)
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def start(name, words, **environment):
-    log = open(work / f"{name}.log", "ab")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SYNOD_", "EDGE_", "TRAEFIK_"))}
-    process = subprocess.Popen(words, stdout=log, stderr=log, cwd=work, env={**kept, **environment})
-    started.append(process)
-    return process
-
-
-def until(holds, text, seconds=20):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if holds():
-                return
-        except OSError:
-            pass
-        time.sleep(0.05)
-    logs = "\n".join(f"{path.name}: {path.read_text()[-1500:]}" for path in work.glob("*.log"))
-    raise SystemExit(f"check-traefik: {text}: not within {seconds} s\n{logs}")
-
-
-def plain(port, path, method="GET", host="127.0.0.1"):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request(method, path, headers={"Host": host})
-    response = connection.getresponse()
-    return Answer(response.status, response.headers, response.read())
-
-
-class Edge:
-    """A Traefik with the shipped files: ports and folders are put in their places, and its API is opened to be asked what it made of them."""
-
-    def __init__(self, name, is_good=True, **environment):
-        self.web, self.tls, self.inner, self.api = (free_port() for _ in range(4))
-        folder = work / name
-        (folder / "data").mkdir(parents=True)
-        shutil.copytree("traefik/dynamic", folder / "dynamic")
-        text = Path("traefik/traefik.yaml").read_text()
-        for old, new in [
-            ("address: :8000", f"address: 127.0.0.1:{self.web}"),
-            ("address: :8443", f"address: 127.0.0.1:{self.tls}"),
-            ("address: :8082", f"address: 127.0.0.1:{self.inner}"),
-            ("  metrics:\n", f"  traefik:\n    address: 127.0.0.1:{self.api}\n    http:\n      aliasHeadersStrategy: delete\n  metrics:\n"),
-            ("/etc/traefik/dynamic", str(folder / "dynamic")),
-            ("/var/lib/traefik/l", f"{folder}/data/l"),
-            ("/var/lib/traefik/s", f"{folder}/data/s"),
-        ]:
-            assert old in text, old
-            text = text.replace(old, new, 1)
-        (folder / "traefik.yaml").write_text(text + "\napi:\n  insecure: true\n  dashboard: false\n")
-        self.log = work / f"{name}.log"
-        given = {
-            "EDGE_HOST": "synod.test",
-            "EDGE_CERTIFICATE": str(certificates / "edge/edge.pem"),
-            "EDGE_AUTHORITY": str(certificates / "ca.pem"),
-            **environment,
-        }
-        self.process = start(name, [traefik, f"--configFile={folder}/traefik.yaml"], **given)
-        until(lambda: plain(self.inner, "/ping").status == 200, f"{name} answers the ping")
-        if is_good:
-            until(lambda: any(entry["provider"] == "file" for entry in self.ask("routers")), f"{name} has read its files")
-
-    def ask(self, kind):
-        return json.loads(plain(self.api, f"/api/http/{kind}?per_page=1000").body)
-
-    def call(self, method, path, body=None, headers=(), host="synod.test", server=None, version=None, source="127.0.0.1", authorised=True):
-        context = ssl.create_default_context(cafile=certificates / "ca.pem")
-        if version:
-            # Old versions are tried as well: this side must not be what refuses them.
-            context.set_ciphers("ALL:@SECLEVEL=0")
-            context.minimum_version = context.maximum_version = version
-        raw = socket.create_connection(("127.0.0.1", self.tls), timeout=30, source_address=(source, 0))
-        with context.wrap_socket(raw, server_hostname=server or "synod.test") as encrypted:
-            connection = http.client.HTTPConnection(host)
-            connection.sock = encrypted
-            own = {"Authorization": f"Bearer {key}"} if authorised else {}
-            try:
-                connection.request(method, path, body=body, headers={**own, **dict(headers)})
-            except OSError:
-                pass  # What is too long is answered before it is sent as a whole.
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
-
-    def requests(self):
-        entries = (json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{"))
-        return [entry for entry in entries if "DownstreamStatus" in entry]
+import collections, json, re, shutil, ssl, subprocess, threading, time
+from edge import Answer, Edge, Quiet, Stub, certificates, check, free_port, key, plain, row, said, serve, start, started, until, work
 
 
 def all_is_enabled(edge):
@@ -180,18 +70,6 @@ def log_and_metrics(edge):
     check(re.search(r'traefik_service_requests_total\{code="200",method="POST",protocol="http",service="synod@file"\}', metrics), "metrics are told inside")
 
 
-def serve(number, port):
-    folder = certificates / "synod"
-    return start(
-        f"synod-{number}",
-        [synod, "serve", "--config", str(work / f"synod-{number}.yaml")],
-        SYNOD_LISTEN__DATA=f"127.0.0.1:{port}",
-        SYNOD_LISTEN__ADMINISTRATION=f"127.0.0.1:{free_port()}",
-        SYNOD_LISTEN__TLS__CERTIFICATE=str(folder / "synod.pem"),
-        SYNOD_LISTEN__TLS__KEY=str(folder / "synod.key"),
-    )
-
-
 def a_killed_replica(edge, replicas):
     edge.call("POST", "/v1/score", row)
     until(lambda: any(entry.get("RouterName") == "score@file" for entry in edge.requests()), "the request is in the log")
@@ -224,46 +102,6 @@ def a_killed_replica(edge, replicas):
     check(not lost and after > 20, f"of {sum(statuses.values())} requests while a replica is killed, {after} of them afterwards, none is lost", (statuses, strange))
     others = {entry["ServiceAddr"] for entry in edge.requests() if entry.get("RouterName") == "score@file" and "ServiceAddr" in entry}
     check(len(others) == 2, "the other replica took over", others)
-
-
-class Quiet(http.server.ThreadingHTTPServer):
-    def handle_error(self, *_):
-        """A health check that goes away is no news."""
-
-
-class Stub(http.server.BaseHTTPRequestHandler):
-    """Stands for Synod's answer to forward-auth and for a tool: it says what it was sent."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        status, more, body = 200, {}, json.dumps({"path": self.path, "headers": {name.lower(): value for name, value in self.headers.items()}})
-        if self.path.startswith("/v1/forward-auth"):
-            body = ""
-            cookies = self.headers.get("cookie", "")
-            if "__Host-synod=good" in cookies or self.headers.get("authorization") == "Bearer good":
-                more = {"X-Synod-User": "ana", "X-Synod-Roles": "operator", "Cookie": "sid=1"}
-            elif "text/html" in self.headers.get("accept", ""):
-                status, more = 302, {"Location": "/console/login?return_to=" + self.headers["x-forwarded-uri"]}
-            else:
-                status = 403 if cookies else 401
-        elif self.path.startswith("/slow"):
-            time.sleep(1)
-        self.send_response(status)
-        for name, value in more.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(503)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
 
 
 def gates(edge):
@@ -306,6 +144,31 @@ def limits(edge):
     check(statuses == [503] * 4 + [200], "503 of a replica is passed on, and puts it not out of service", statuses)
 
 
+def by_acme(address):
+    """A certificate from Pebble, an authority for tests: it looks at the challenge on the edge's own port."""
+    if not shutil.which("pebble"):
+        return said("ACME is skipped: there is no pebble (Debian's package pebble)")
+    folder, acme, management, dns, control = work / "pebble", *(free_port() for _ in range(4))
+    folder.mkdir()
+    own = {"certificate": str(certificates / "synod/synod.pem"), "privateKey": str(certificates / "synod/synod.key")}
+    edge = Edge("traefik-acme", is_good=False, acme=f"https://localhost:{acme}/dir", EDGE_SYNOD=address, EDGE_CERTIFICATE="", EDGE_RESOLVER="letsencrypt", LEGO_CA_CERTIFICATES=str(certificates / "ca.pem"))
+    settings = {"listenAddress": f"127.0.0.1:{acme}", "managementListenAddress": f"127.0.0.1:{management}", "httpPort": edge.web, "tlsPort": edge.tls, **own}
+    (folder / "pebble.json").write_text(json.dumps({"pebble": {**settings, "certificateValidityPeriod": 3600}}))
+    words = ["pebble-challtestsrv", "-dns01", f"127.0.0.1:{dns}", "-management", f"127.0.0.1:{control}", "-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""]
+    start("dns", words + ["-http01", "", "-https01", "", "-tlsalpn01", ""])
+    start("pebble", ["pebble", "-config", str(folder / "pebble.json"), "-dnsserver", f"127.0.0.1:{dns}"], PEBBLE_VA_NOSLEEP="1")
+    # Traefik was there first, and asks again when its files change.
+    until(lambda: (work / "pebble.log").exists() and "Listening on" in (work / "pebble.log").read_text(), "pebble is there")
+    (work / "traefik-acme/dynamic/again.yaml").write_text("http: {middlewares: {again: {compress: {}}}}\n")
+
+    def issuer():
+        words = ["openssl", "s_client", "-connect", f"127.0.0.1:{edge.tls}", "-servername", "synod.test"]
+        return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10).stdout
+
+    until(lambda: "Pebble Intermediate CA" in issuer(), "a certificate comes by ACME", 40)
+    said("a certificate comes by ACME")
+
+
 def main():
     ports = [free_port(), free_port()]
     replicas = {port: serve(number, port) for number, port in enumerate(ports, 1)}
@@ -328,6 +191,7 @@ def main():
     gates(edge)
     edge = Edge("traefik-limits", EDGE_SYNOD=address, EDGE_RATE="1", EDGE_BURST="12", EDGE_IN_FLIGHT="2")
     limits(edge)
+    by_acme(address)
     mistakes(1, {"EDGE_HOST": "", "EDGE_SYNOD": address}, "EDGE_HOST is not set")
     mistakes(2, {"EDGE_CERTIFICATE": "", "EDGE_SYNOD": address}, "there is no certificate")
     mistakes(3, {}, "EDGE_SYNOD is not set")

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks the edge: starts the real Traefik with the files of traefik/, on free ports of the loopback, in front of two replicas of Synod with TLS,
-# kills one under load, and looks at redirection, TLS, headers, limits, forward-auth, the access log and the metrics.
+# kills one under load, and looks at redirection, TLS, headers, limits, forward-auth, gRPC, the access log and the metrics; where Pebble is
+# installed, also at a certificate by ACME.
 #
 # usage: scripts/check-traefik.sh [--help]
 #
