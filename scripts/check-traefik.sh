@@ -12,6 +12,7 @@ case "${1:-}" in -h | --help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; exit
 synod=${BINARY:-$CARGO_TARGET_DIR/debug/synod}
 plugins=$(cd "${PLUGINS:-plugins/dist}" 2>/dev/null && pwd) || { say "there are no plugins: run scripts/plugins.sh, or set PLUGINS"; exit 1; }
 [ -x "$synod" ] || { say "$synod is not there: run cargo build -p synod-gateway, or set BINARY"; exit 1; }
+synod=$(realpath "$synod")
 command -v openssl >/dev/null || need openssl
 command -v curl >/dev/null || need curl
 python3 -c 'import ensurepip, venv' 2>/dev/null || need python3 python3-venv
