@@ -56,6 +56,25 @@ grep -q 'set EDGE_HOST in .env' "$work/said"
 say "each service by itself, and each with the others"
 python3 scripts/check-compose.py "$work" core,elk,monitoring
 
+if [ "$(id -u)" = 0 ]; then
+    say "certificates, as their service makes them, twice"
+    volumes=$work/volumes
+    mkdir -p "$volumes/certificates/"{traefik,synod,elasticsearch,kibana} "$volumes/"{authority,acme}
+    command=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["services"]["certificates"]["command"][0].replace("$$", "$"))' "$work/core.json")
+    # Its volumes, here, and no more capabilities than it has there.
+    capable=(setpriv --no-new-privs --bounding-set=-all,+chown,+dac_override,+fowner)
+    command=$(sed -E "s#(^| )/(certificates|authority|acme)#\1$volumes/\2#g" <<<"$command")
+    for times in 1 2; do
+        HOST=synod.example.test PATH="$root/scripts:$PATH" "${capable[@]}" bash -euc "$command" 2>/dev/null
+        (cd "$volumes" && find . -type f -exec stat -c '%a %u %n' {} + -exec sha256sum {} + | sort) >"$work/made.$times"
+    done
+    cmp "$work/made.1" "$work/made.2"
+    for line in '600 0 ./certificates/authority/ca.key' '600 65532 ./certificates/traefik/traefik.key' '600 65532 ./certificates/synod/synod.key' \
+        '600 1000 ./certificates/elasticsearch/elasticsearch.key' '600 1000 ./certificates/kibana/kibana.key' '644 0 ./authority/ca.pem'; do
+        grep -qxF "$line" "$work/made.1" || { say "the service \`certificates\` does not leave \`$line\`"; cat "$work/made.1" >&2; exit 1; }
+    done
+fi
+
 say "Prometheus"
 sed "s|/etc/prometheus/rules|$root/alertmanager/rules|" deploy/compose/prometheus.yml >"$work/prometheus.yml"
 promtool check config "$work/prometheus.yml" >"$work/said" || { cat "$work/said" >&2; exit 1; }

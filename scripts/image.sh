@@ -93,6 +93,7 @@ check() {
     say "assembling the image of ${binary:-no binary}"
     assemble "$work/image" "$binary" "${2:-plugins/dist}"
     for part in / /usr/bin/synod /usr/lib/synod/plugins; do printf '  %s\t%s\n' "$(du -sh "$work/image$part" | cut -f1)" "$part"; done
+    printf '  %s\tas a registry keeps it\n' "$(tar -C "$work/image" -c . | gzip -6 | wc -c | numfmt --to=iec)"
     [ -z "$(find "$work/image" -perm /6000)" ] || fail "something in it is setuid"
     scripts/certificates.sh "$work/image.certificates" synod 2>/dev/null
     chown -R $user:$user "$work/image.certificates/synod"

@@ -11,14 +11,17 @@ configuration=$(realpath -- "${1:-$(dirname "$0")/../../config/examples/three-fi
 [ -f "$configuration" ] || { echo "prepare.sh: there is no file $configuration: name the synod.yaml to begin with" >&2; exit 2; }
 cd "$(dirname "$0")"
 
+# Containers read files as users of their own, whom this machine does not know.
+umask 022
+closed=$(find ../../traefik ../../alertmanager ../grafana prometheus.yml ships \( -type d ! -perm -o=rx -o -type f ! -perm -o=r \) -print -quit)
+[ -z "$closed" ] || { echo "prepare.sh: containers cannot read $closed: chmod -R o+rX traefik alertmanager deploy/grafana deploy/compose/ships deploy/compose/prometheus.yml" >&2; exit 1; }
 [ -e .env ] || { cp .env.example .env; echo "made .env: set EDGE_HOST in it"; }
 mkdir -p configuration
-[ -e configuration/synod.yaml ] || { cp -- "$configuration" configuration/synod.yaml; echo "made configuration/synod.yaml"; }
+[ -e configuration/synod.yaml ] || { install -m 644 -- "$configuration" configuration/synod.yaml; echo "made configuration/synod.yaml"; }
 
-# Containers read secrets as users of their own, whom this machine does not know: the files are open, and the folder is closed to all but its owner.
+# These files are open, for the same reason, and their folder is closed to all but its owner.
 mkdir -p secrets
 chmod 700 secrets
-umask 022
 random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 for name in elastic.password kibana.password grafana.password; do
     [ -e "secrets/$name" ] || { random >"secrets/$name"; echo "made secrets/$name"; }
@@ -26,10 +29,11 @@ done
 # For the mail server of alertmanager.yaml: whatever it wants.
 [ -e secrets/smtp.password ] || { : >secrets/smtp.password; echo "made secrets/smtp.password, empty: write the mail server's into it"; }
 # Kibana takes secrets from its configuration alone.
-[ -e secrets/kibana.yml ] || {
-    printf 'elasticsearch.username: kibana_system\nelasticsearch.password: %s\n' "$(cat secrets/kibana.password)"
-    for key in security encryptedSavedObjects reporting; do printf 'xpack.%s.encryptionKey: %s\n' $key "$(random)"; done
-} >secrets/kibana.yml.new
-[ -e secrets/kibana.yml ] || echo "made secrets/kibana.yml"
-[ ! -s secrets/kibana.yml.new ] || mv secrets/kibana.yml.new secrets/kibana.yml
-rm -f secrets/kibana.yml.new
+if [ ! -e secrets/kibana.yml ]; then
+    {
+        printf 'elasticsearch.username: kibana_system\nelasticsearch.password: %s\n' "$(cat secrets/kibana.password)"
+        for key in security encryptedSavedObjects reporting; do printf 'xpack.%s.encryptionKey: %s\n' $key "$(random)"; done
+    } >secrets/kibana.yml.new
+    mv secrets/kibana.yml.new secrets/kibana.yml
+    echo "made secrets/kibana.yml"
+fi
