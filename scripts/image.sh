@@ -82,11 +82,26 @@ run() {
     echo "fitted, served, well, scored; ended within $((($(date +%s%N) - began) / 1000000)) ms"
 }
 
+# Whether .dockerignore lets in what the code has built in from elsewhere, and what the workspace is made of.
+look_at_context() {
+    local file text wanted path
+    {
+        grep -roE 'include_(str|bytes)!\("\.\./[^"]+"' --include='*.rs' core elk deploy/monitoring |
+            while IFS=: read -r file text; do realpath -m --relative-to=. "$(dirname "$file")/$(cut -d'"' -f2 <<<"$text")"; done
+        sed -n '/^members = \[/,/^]/s/^ *"\([^"*]*\).*/\1/p' Cargo.toml
+    } | sort -u | while read -r wanted; do
+        path=$wanted
+        while [ "$path" != . ] && ! grep -qxF "!$path" .dockerignore; do path=$(dirname "$path"); done
+        [ "$path" != . ] || fail "the build needs $wanted, which .dockerignore leaves out: let it in there"
+    done
+}
+
 check() {
     local binary=${1:-}
     [ "$(id -u)" = 0 ] || { say "the image is not run: only root may make the namespaces for it"; return 0; }
     for word in release debug; do [ -n "$binary" ] || [ ! -x "$CARGO_TARGET_DIR/$word/synod" ] || binary=$CARGO_TARGET_DIR/$word/synod; done
     for program in curl ip setpriv unshare; do command -v $program >/dev/null || need curl iproute2 util-linux; done
+    look_at_context
     work=$(mktemp -d)
     chmod 755 "$work"
     trap 'rm -rf "$work"' EXIT
