@@ -35,7 +35,7 @@ def requests_and_headers(edge):
     answer = edge.call("POST", "/v1/score", row)
     check(answer.status == 200 and b'"verdict"' in answer.body, "a row is scored", answer)
     answer = edge.call("GET", "/console", authorised=False)
-    wanted = {"strict-transport-security": "max-age=31536000", "x-content-type-options": "nosniff", "referrer-policy": "strict-origin-when-cross-origin"}
+    wanted = {"strict-transport-security": "max-age=31536000", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
     check(answer.status == 200 and all(answer.headers.get_all(name) == [value] for name, value in wanted.items()), "headers of security are there, once each", answer.headers)
     check("frame-ancestors 'none'" in answer.headers["content-security-policy"], "Synod's own are kept", answer.headers)
     check(edge.call("GET", "/v1/decisions", authorised=False).status == 401, "who has no credential gets Synod's 401")
@@ -115,7 +115,9 @@ def gates(edge):
     answer = edge.call("GET", "/grafana/d/1?a=b", headers={"Accept": "text/html", "X-Forwarded-Uri": "/x", "X-Forwarded-Method": "HEAD"}, authorised=False)
     check((answer.status, answer.headers["location"]) == (302, "/console/login?return_to=/grafana/d/1?a=b"), "a browser is sent to the login", answer)
     sent = {"Cookie": "__Host-synod=good; sid=1", "X-Synod-User": "mallory", "X-Synod-Roles": "admin", "X-Forwarded-For": "192.0.2.1"}
-    seen = json.loads(edge.call("GET", "/grafana/d/1", headers=sent, authorised=False).body)
+    answer = edge.call("GET", "/grafana/d/1", headers=sent, authorised=False)
+    check(answer.headers["referrer-policy"] == "same-origin", "pages of tools tell nobody else where somebody was", answer.headers)
+    seen = json.loads(answer.body)
     told = {name: seen["headers"].get(name) for name in ["x-synod-user", "x-synod-roles", "cookie", "authorization", "x-forwarded-for"]}
     wanted = {"x-synod-user": "ana", "x-synod-roles": "operator", "cookie": "sid=1", "authorization": None, "x-forwarded-for": "127.0.0.1"}
     check((seen["path"], told) == ("/grafana/d/1", wanted), "who may gets in; the tool hears who it is from Synod alone, and no credential", seen)
