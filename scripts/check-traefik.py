@@ -153,7 +153,8 @@ def by_acme(address):
     folder, acme, management, dns, control = work / "pebble", *(free_port() for _ in range(4))
     folder.mkdir()
     own = {"certificate": str(certificates / "synod/synod.pem"), "privateKey": str(certificates / "synod/synod.key")}
-    edge = Edge("traefik-acme", is_good=False, acme=f"https://localhost:{acme}/dir", EDGE_SYNOD=address, EDGE_CERTIFICATE="", EDGE_RESOLVER="letsencrypt", LEGO_CA_CERTIFICATES=str(certificates / "ca.pem"))
+    given = {"EDGE_SYNOD": address, "EDGE_CERTIFICATE": "", "EDGE_RESOLVER": "letsencrypt", "LEGO_CA_CERTIFICATES": str(certificates / "ca.pem")}
+    edge = Edge("traefik-acme", is_good=False, acme=f"https://localhost:{acme}/dir", **given)
     settings = {"listenAddress": f"127.0.0.1:{acme}", "managementListenAddress": f"127.0.0.1:{management}", "httpPort": edge.web, "tlsPort": edge.tls, **own}
     (folder / "pebble.json").write_text(json.dumps({"pebble": {**settings, "certificateValidityPeriod": 3600}}))
     words = ["pebble-challtestsrv", "-dns01", f"127.0.0.1:{dns}", "-management", f"127.0.0.1:{control}", "-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""]
@@ -175,7 +176,11 @@ def main():
     ports = [free_port(), free_port()]
     replicas = {port: serve(number, port) for number, port in enumerate(ports, 1)}
     edge = Edge("traefik", EDGE_SYNOD=",".join(f"https://127.0.0.1:{port}" for port in ports), EDGE_KIBANA="http://127.0.0.1:9", EDGE_GRAFANA="http://127.0.0.1:9")
-    healthy = lambda: [len([1 for state in entry.get("serverStatus", {}).values() if state == "UP"]) for entry in edge.ask("services") if entry["name"] == "synod@file"] == [2]
+
+    def healthy():
+        service = next(entry for entry in edge.ask("services") if entry["name"] == "synod@file")
+        return list(service.get("serverStatus", {}).values()) == ["UP", "UP"]
+
     until(healthy, "both replicas are well")
     all_is_enabled(edge)
     redirection_and_tls(edge)

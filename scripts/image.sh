@@ -43,7 +43,10 @@ variables() { sed -n '/^ENV PATH=\/usr\/bin /,/[^\\]$/{s/^ENV//; s/\\$//; p}' de
 # Runs the binary as the image would, with these words. Out of the loopback it serves by TLS alone, so that is how it is run here.
 tls=(SYNOD_LISTEN__TLS__CERTIFICATE=/run/certificates/synod.pem SYNOD_LISTEN__TLS__KEY=/run/certificates/synod.key SYNOD_IDENTITY__SERVER__ISSUER=https://localhost:8080)
 # shellcheck disable=SC2046  # variables are words
-in_image() { env -i $(variables) "${tls[@]}" "$(command -v setpriv)" --no-new-privs --inh-caps=-all "$(command -v chroot)" --userspec=$user:$user --groups= "$image" /usr/bin/synod "$@"; }
+in_image() {
+    env -i $(variables) "${tls[@]}" "$(command -v setpriv)" --no-new-privs --inh-caps=-all \
+        "$(command -v chroot)" --userspec=$user:$user --groups= "$image" /usr/bin/synod "$@"
+}
 
 # In namespaces of its own: the network has a loopback and no more, and mounts end with it.
 run() {

@@ -18,7 +18,12 @@ PROGRAMS = {
     "prometheus": ("/usr/bin/prometheus", "/"),
     "alertmanager": ("/usr/bin/prometheus-alertmanager", "/"),
 }
-IMAGE = {"PATH": "/usr/local/bin:/usr/bin:/bin", "SYNOD_CONFIG": "/etc/synod/synod.yaml", "SYNOD_DATA_DIRECTORY": "/var/lib/synod", "SYNOD_PLUGINS__DIRECTORY": "/usr/lib/synod/plugins"}
+IMAGE = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "SYNOD_CONFIG": "/etc/synod/synod.yaml",
+    "SYNOD_DATA_DIRECTORY": "/var/lib/synod",
+    "SYNOD_PLUGINS__DIRECTORY": "/usr/lib/synod/plugins",
+}
 
 
 def shell(*words):
@@ -70,7 +75,8 @@ def script(service, settings, words):
     # In Compose's own text a `$` is written twice.
     given = " ".join(shlex.quote(f"{key}={value}".replace("$$", "$")) for key, value in environment.items())
     arguments = " ".join(shlex.quote(word) for word in words)
-    lines.append(f"exec env -i {given} $(command -v setpriv) --no-new-privs --inh-caps=-all $(command -v chroot) --userspec={settings['user']} --groups= {own}/root {program} {arguments}")
+    become = f"$(command -v chroot) --userspec={settings['user']} --groups= {own}/root"
+    lines.append(f"exec env -i {given} $(command -v setpriv) --no-new-privs --inh-caps=-all {become} {program} {arguments}")
     return "set -e\n" + "\n".join(lines)
 
 
