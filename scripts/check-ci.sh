@@ -36,9 +36,10 @@ check azure-pipelines --regex-variant nonunicode .azure-pipelines/azure-pipeline
 say "what is used is pinned"
 failed=
 mistake() { say "$*"; failed=1; }
+# A version's tag can be moved to other code by whoever gets hold of it; a commit cannot.
 while read -r used; do
-    [[ $used == ./* || $used =~ @v[0-9]+\.[0-9]+\.[0-9]+$ || $used =~ @[0-9a-f]{40}$ ]] || mistake "$used has no exact version: use v1.2.3, or a commit"
-done < <(sed -nE 's/^ *(- )?uses: *([^ ]+).*/\2/p' .github/workflows/*.yaml)
+    [[ $used == ./* || $used =~ @[0-9a-f]{40}\ #\ v[0-9]+\.[0-9]+\.[0-9]+$ ]] || mistake "$used is not pinned: write the commit, and the version behind it as # v1.2.3"
+done < <(sed -nE 's/^ *(- )?uses: *(.*)$/\2/p' .github/workflows/*.yaml)
 pipelines=(.github/workflows/*.yaml .azure-pipelines/*.yml)
 ! grep -nE 'ubuntu-latest|@latest|@main\b|@master\b|:latest' "${pipelines[@]}" || mistake "what is latest changes by itself: name a version"
 

@@ -54,7 +54,7 @@ else
     done
     export SYNOD_CONFIG=$PWD/config/examples/three-fields.yaml SYNOD_DATA_DIRECTORY=$work/data SYNOD_PLUGINS__DIRECTORY=$plugins
     export SYNOD_LISTEN__DATA=127.0.0.1:0 SYNOD_LISTEN__ADMINISTRATION=127.0.0.1:0
-    "$synod" generate --kind three-fields --rows 500 --seed 1 --output "$work/rows.csv" 2>/dev/null
+    "$synod" generate --kind three-fields --rows 200 --seed 1 --output "$work/rows.csv" 2>/dev/null
     strace -f -qq -o "$work/trace.fit" "$synod" fit --data "$work/rows.csv" >/dev/null 2>&1
     "$synod" keys create --role admin --label host 2>/dev/null >"$work/key"
     # Compiled plugins are kept: without them they are compiled again, in the process that bounds itself.
