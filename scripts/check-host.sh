@@ -79,6 +79,46 @@ else
     echo "$(wc -l <"$work/asked") calls, all of them among the $(wc -l <"$work/allowed") that are allowed"
 fi
 
+say "the README's commands, on a copy of this machine that nobody else sees"
+# The unit's program and its firewall are put in place and taken away with the copy; systemd itself is not asked.
+trial() {
+    local folder
+    mount -t tmpfs tmpfs "$work/copy" || return 3
+    for folder in etc usr var; do
+        mkdir "$work/copy/$folder" "$work/copy/$folder.work"
+        mount -t overlay overlay -o "lowerdir=/$folder,upperdir=$work/copy/$folder,workdir=$work/copy/$folder.work" "/$folder" || return 3
+    done
+    mkdir -p "$work/copy/repository/target/release" "$work/copy/repository/plugins/dist"
+    cp -r "$host/.." "$work/copy/repository/deploy"
+    cp "$synod" "$work/copy/repository/target/release/synod"
+    cp "$plugins"/*.wasm "$work/copy/repository/plugins/dist/"
+    # Without what the unit's environment sets.
+    sed -E '/^(data_directory|plugins):|^  directory:/d' config/examples/three-fields.yaml >"$work/copy/repository/synod.yaml"
+    cp "$work/rows.csv" "$work/copy/rows.csv"
+    awk '/^```$/ { inside = !inside; number += inside; next } inside && number <= 2 && !/^systemctl/' $host/README.md |
+        sed 's|^as_synod check|install -m 644 ../rows.csv /var/lib/synod/rows.csv\n&|' >"$work/copy/commands"
+    cd "$work/copy/repository"
+    env -u SYNOD_CONFIG -u SYNOD_DATA_DIRECTORY -u SYNOD_PLUGINS__DIRECTORY bash -euo pipefail ../commands
+    [ "$(stat -c '%U %a' /var/lib/synod/data)" = "synod 700" ]
+    [ "$(stat -c '%U %G %a' /etc/synod/synod.yaml)" = "root synod 640" ]
+}
+export work host synod plugins
+export -f trial
+mkdir "$work/copy"
+if [ ! -s "$work/rows.csv" ]; then
+    say "skipped: without the program there is nothing to install"
+elif ! unshare --mount true 2>/dev/null; then
+    say "skipped: it wants root"
+else
+    code=0
+    unshare --mount bash -euo pipefail -c trial >"$work/trial" 2>&1 || code=$?
+    case $code in
+    0) echo "installed, checked, fitted, and a key made, as the user synod" ;;
+    3) say "skipped: folders cannot be laid over others here" ;;
+    *) cat "$work/trial" >&2; exit 1 ;;
+    esac
+fi
+
 say "the firewall"
 nft list ruleset >/dev/null 2>&1 || { say "skipped: it wants root and CAP_NET_ADMIN"; exit 0; }
 nft -c -f $host/nftables.conf
