@@ -38,6 +38,21 @@ need_tools() {
     [ ${#packages[@]} -eq 0 ] || need "${packages[@]}"
 }
 
+# Helm, from its Go module. Where there is no go, what needs it is skipped and says so.
+need_helm() {
+    local version=3.20.2
+    mkdir -p "$CARGO_TARGET_DIR/tools"
+    SYNOD_HELM="$(cd "$CARGO_TARGET_DIR/tools" && pwd)/helm-$version"
+    export SYNOD_HELM
+    [ ! -x "$SYNOD_HELM" ] || return 0
+    command -v go >/dev/null || { say "Helm is skipped: there is no go to build it with"; return 0; }
+    say "building Helm $version (the first time takes a minute or two)"
+    local folder
+    folder=$(mktemp -d)
+    if GOBIN=$folder go install "helm.sh/helm/v3/cmd/helm@v$version" >&2; then mv "$folder/helm" "$SYNOD_HELM"; else say "Helm is skipped: it cannot be built"; fi
+    rmdir "$folder"
+}
+
 # What the dependencies are held to, by .deny.toml. Known vulnerabilities are looked up where their list can be fetched.
 check_dependencies() {
     cargo deny --version >/dev/null 2>&1 || { say "installing cargo-deny"; cargo install --locked --debug cargo-deny; }

@@ -64,4 +64,8 @@ for example in config/examples/*.yaml; do
     "$CARGO_TARGET_DIR/debug/synod" check --config "$example" --data-directory "$directory"
     rm -r "$directory"
 done
+# With the binary and the plugins that were built above.
+scripts/check-chart.sh
+scripts/check-host.sh
+scripts/check-ci.sh
 say "all passed"
