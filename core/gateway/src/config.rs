@@ -14,7 +14,7 @@ pub use check::{
     ModelsConfig, Remembering, RequestLimits, RolloutConfig, RolloutStep, Route, ShadowPolicy, SignaturesConfig, TokenServer,
     TrustedKeyConfig,
 };
-pub(crate) use check::{LONGEST_TOKEN, is_name};
+pub(crate) use check::{LONGEST_TOKEN, MOST_STEPS, is_name};
 pub use located::{Located, Mistake, Place};
 pub use notify::load_notify;
 pub use plugin::{TrialConfig, load_trial, usual_trial};

@@ -9,7 +9,7 @@ mod beside;
 use self::beside::Beside;
 use crate::auditing::{Action, AuditOutcome, AuditRecord};
 use crate::config::{Config, ConfigError, needs_restart};
-use crate::engine::{Engine, EngineError, Sources, Versions, live_versions, models};
+use crate::engine::{Engine, EngineError, Sources, Steps, Versions, live_versions, models};
 use crate::http::{Live, Service};
 use crate::telemetry::metrics::{Reload, Reloads};
 use jiff::Timestamp;
@@ -369,15 +369,23 @@ impl Loader {
             let version = versions.get(detector).copied().unwrap_or_default();
             loading.at(Some(format!("{detector}, version {version}: {step}")));
         };
-        let models = models(&config, &service.models().registry, versions, &step)?;
-        let sources = Sources { host: &self.host, archive: Some(&service.models().archive), before: Some(service.engine()) };
-        let engine = Engine::from(&config, sources, models, &step)?;
-        if let Some((detector, why)) = engine.unready() {
-            return Err(LoadError::Detector { detector: detector.name().to_owned(), version: detector.identity().version, why });
-        }
+        let engine = self.engine(service, &config, versions, &step)?;
         let configuration = archive(&service.models().archive, &config)?;
         tracing::info!(load_ms = started.elapsed().as_millis() as u64, "other models are ready");
         Ok(service.with(config, configuration, Arc::new(engine)))
+    }
+
+    /// An engine that can vote, with the sandboxes of the one in force where it has the same detectors.
+    fn engine(&self, service: &Service, config: &Config, versions: &Versions, steps: Steps<'_>) -> Result<Engine, LoadError> {
+        let models = models(config, &service.models().registry, versions, steps)?;
+        let sources = Sources { host: &self.host, archive: Some(&service.models().archive), before: Some(service.engine()) };
+        let engine = Engine::from(config, sources, models, steps)?;
+        match engine.unready() {
+            Some((detector, why)) => {
+                Err(LoadError::Detector { detector: detector.name().to_owned(), version: detector.identity().version, why })
+            }
+            None => Ok(engine),
+        }
     }
 
     /// From now on `next` judges.

@@ -79,8 +79,10 @@ fn promote(common: &Common) -> Result<(), CommandError> {
         return Err(CommandError::Usage(promotes_no_policy(policy)));
     }
     let by = user();
-    if at.config.models.four_eyes {
-        refuse_own(&at.registry, &entry.versions, &by).map_err(CommandError::Usage)?;
+    if at.config.models.four_eyes
+        && let Some(why) = refuse_own(&at.registry, &entry.versions, &by)?
+    {
+        return Err(CommandError::Usage(why));
     }
     judge_from_now_on(&mut at, &entry.versions, &by, "rollout")?;
     match rollouts.end(Some(&entry.id), "promoted", &by, "asked for") {

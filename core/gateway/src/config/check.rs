@@ -27,6 +27,7 @@ pub use self::ledger::{Decisions, Remembering};
 use self::ledger::{decisions, history};
 pub use self::limits::RequestLimits;
 pub use self::listen::Listen;
+pub(crate) use self::rollout::MOST_STEPS;
 pub use self::rollout::{Guards, RolloutConfig, RolloutStep};
 pub use self::signatures::{SignaturesConfig, TrustedKeyConfig};
 use super::located::{Located, Mistake};
@@ -231,6 +232,15 @@ impl Checker<'_> {
         })
     }
 
+    /// The version of a file's format, which must be said.
+    fn version(&mut self, version: Option<u64>) {
+        match version {
+            Some(1) => {}
+            Some(other) => self.mistake("version", format!("version {other} is not known; this Synod reads version 1")),
+            None => self.mistake("version", "is missing: write `version: 1`"),
+        }
+    }
+
     fn within(&mut self, key: &str, value: f64, low: f64, high: f64, what: &str) {
         if !(value >= low && value <= high) {
             self.mistake(key, format!("{value} is not {what}"));
@@ -241,11 +251,7 @@ impl Checker<'_> {
 pub(super) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mut Vec<Mistake>) -> Config {
     let mut checker = Checker { located, mistakes };
     let at = &mut checker;
-    match text.version {
-        Some(1) => {}
-        Some(other) => at.mistake("version", format!("version {other} is not known; this Synod reads version 1")),
-        None => at.mistake("version", "is missing: write `version: 1`"),
-    }
+    at.version(text.version);
     let schema = schema(at, &text.schema);
     if text.fit.split == Some(Split::Time) && schema.time().is_none() {
         at.mistake("fit.split", "`time` needs `schema.time`");

@@ -1,6 +1,6 @@
 //! Rollouts: what is tried, how it does, and what is to become of it.
 
-use super::models::{asked, refused};
+use super::models::{asked, refused, registry};
 use super::score::json;
 use super::{Problem, Service};
 use crate::access::{Caller, Permission};
@@ -104,8 +104,10 @@ pub(super) async fn promote(State(service): State<Arc<Service>>, Extension(calle
         return Err(Problem::invalid_request(promotes_no_policy(policy)));
     }
     let by = caller.name().to_owned();
-    if service.config.models.four_eyes {
-        refuse_own(service.models.registry(), &entry.versions, &by).map_err(Problem::needs_another)?;
+    if service.config.models.four_eyes
+        && let Some(why) = refuse_own(service.models.registry(), &entry.versions, &by).map_err(|error| registry(&error))?
+    {
+        return Err(Problem::needs_another(why));
     }
     let order = Order::GoLive { versions: entry.versions.clone(), by: by.clone(), act: "rollout" };
     service.models.order(order).await.map_err(|error| refused(&error))?;

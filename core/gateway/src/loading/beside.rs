@@ -2,7 +2,7 @@
 
 use super::{LoadError, Loader, Order, locked, versions_of};
 use crate::config::Config;
-use crate::engine::{Engine, Sources, Versions, live_versions, models};
+use crate::engine::{Engine, Versions, live_versions};
 use crate::http::Service;
 use crate::rollout::{BY_ITSELF, Comparison, Ending, Following, Next, Trial, audit_record, next, overtaken, policy, step, what};
 use crate::shadowing::Shadows;
@@ -74,18 +74,8 @@ impl Loader {
         self.engine_beside(service, &config, &versions).map(drop)
     }
 
-    /// An engine that has the sandboxes of the one in force, where it has the same detectors.
     fn engine_beside(&self, service: &Service, config: &Config, versions: &Versions) -> Result<Engine, LoadError> {
-        let step = |_: &str, _: &'static str| {};
-        let models = models(config, service.models().registry(), versions, &step)?;
-        let sources = Sources { host: &self.host, archive: Some(service.models().archive()), before: Some(service.engine()) };
-        let engine = Engine::from(config, sources, models, &step)?;
-        match engine.unready() {
-            Some((detector, why)) => {
-                Err(LoadError::Detector { detector: detector.name().to_owned(), version: detector.identity().version, why })
-            }
-            None => Ok(engine),
-        }
+        self.engine(service, config, versions, &|_, _| {})
     }
 
     /// Follows the rollout that is under way.

@@ -3,12 +3,12 @@
 use super::{Comparison, Ending, Trial};
 use crate::auditing::{Action, AuditOutcome, AuditRecord};
 use crate::card::author_and_proposer;
-use crate::config::{Config, RolloutStep};
+use crate::config::{Config, MOST_STEPS, RolloutStep};
 use crate::engine::Versions;
 use crate::signing::vouched;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use synod_store::{KeptListError, Registry, RolloutAct, RolloutEntry, RolloutError, RolloutStepEntry, Rollouts};
+use synod_store::{KeptListError, Registry, RegistryError, RolloutAct, RolloutEntry, RolloutError, RolloutStepEntry, Rollouts};
 use uuid::Uuid;
 
 /// Who does what no person did.
@@ -56,8 +56,11 @@ pub fn plan(config: &Config, registry: &Registry, wish: &Wish, by: &str) -> Resu
     if promote && wish.policy.is_some() {
         return Err("a policy is not promoted by itself: at the end, write it into the configuration as `consensus`, and reload".into());
     }
-    if promote && config.models.four_eyes {
-        refuse_own(registry, &versions, by)?;
+    if promote
+        && config.models.four_eyes
+        && let Some(why) = refuse_own(registry, &versions, by).map_err(|error| error.to_string())?
+    {
+        return Err(why);
     }
     let steps = wish.steps.as_ref().unwrap_or(&config.rollout.steps);
     check_steps(steps)?;
@@ -97,20 +100,18 @@ pub fn promotes_no_policy(policy: &str) -> String {
     )
 }
 
-/// Who made or proposed one of these versions does not promote them.
+/// Why somebody does not promote these versions: who made or proposed one leaves that to others. None if it is somebody else's.
 ///
 /// # Errors
-/// In words.
-pub fn refuse_own(registry: &Registry, versions: &Versions, by: &str) -> Result<(), String> {
+/// When the registry cannot be read.
+pub fn refuse_own(registry: &Registry, versions: &Versions, by: &str) -> Result<Option<String>, RegistryError> {
     for (detector, version) in versions {
-        let concerned = author_and_proposer(registry, detector, *version).map_err(|error| error.to_string())?;
-        if concerned.iter().any(|name| name == by) {
-            return Err(format!(
-                "{detector}, version {version}: {by} made or proposed it, and `models.four_eyes` asks for somebody else to promote it"
-            ));
+        if author_and_proposer(registry, detector, *version)?.iter().any(|name| name == by) {
+            let why = format!("{detector}, version {version}: {by} made or proposed it, and `models.four_eyes` asks for somebody else");
+            return Ok(Some(why));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn versions(config: &Config, registry: &Registry, wish: &Wish) -> Result<Versions, String> {
@@ -150,7 +151,9 @@ pub fn policy(config: &Config, name: &str) -> Result<Config, String> {
 fn check_steps(steps: &[RolloutStep]) -> Result<(), String> {
     let shares = || steps.iter().map(|step| step.share);
     match () {
-        () if steps.is_empty() || steps.len() > 20 => Err(format!("there are {} steps, and 1 to 20 are needed", steps.len())),
+        () if steps.is_empty() || steps.len() > MOST_STEPS => {
+            Err(format!("there are {} steps, and 1 to {MOST_STEPS} are needed", steps.len()))
+        }
         () if shares().any(|share| !(0.0..=1.0).contains(&share)) => Err("a share is from 0 to 1".into()),
         () if steps.windows(2).any(|pair| pair[1].share < pair[0].share) => Err("shares only grow from step to step".into()),
         () => Ok(()),

@@ -1,11 +1,11 @@
 //! `synod models promote`, `rollback` and `propose`.
 
-use crate::card::author_and_proposer;
 use crate::cli::{OneVersion, PromoteModels, RollbackModels};
 use crate::command::CommandError;
 use crate::command::installation::Installation;
 use crate::command::publishing::user;
 use crate::engine::{Versions, models};
+use crate::rollout::refuse_own;
 use crate::signing::{VersionError, vouched};
 
 pub(super) fn promote(arguments: &PromoteModels) -> Result<(), CommandError> {
@@ -24,8 +24,10 @@ pub(super) fn promote(arguments: &PromoteModels) -> Result<(), CommandError> {
         versions.insert(detector.clone(), at.registry.resolve(detector, version)?);
     }
     let by = user();
-    if at.config.models.four_eyes {
-        refuse_own(&at, &versions, &by)?;
+    if at.config.models.four_eyes
+        && let Some(why) = refuse_own(&at.registry, &versions, &by)?
+    {
+        return Err(CommandError::Usage(why));
     }
     judge_from_now_on(&mut at, &versions, &by, "promote")
 }
@@ -75,17 +77,6 @@ fn configured(at: &Installation, detector: &str) -> Result<(), CommandError> {
             Err(CommandError::Usage(format!("there is no detector `{detector}` in the configuration; there are {}", known.join(", "))))
         }
     }
-}
-
-/// Who made or proposed a version does not promote it.
-fn refuse_own(at: &Installation, versions: &Versions, by: &str) -> Result<(), CommandError> {
-    for (detector, version) in versions {
-        if author_and_proposer(&at.registry, detector, *version)?.iter().any(|name| name == by) {
-            let text = format!("{detector}, version {version}: {by} made or proposed it, and `models.four_eyes` asks for somebody else");
-            return Err(CommandError::Usage(text));
-        }
-    }
-    Ok(())
 }
 
 /// Refuses a version for which nobody vouches who has to, and has that audited.

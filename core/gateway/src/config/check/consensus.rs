@@ -2,7 +2,6 @@
 
 use super::{Checker, ThresholdKeys, threshold};
 use crate::config::text::{self, OnFailure, RuleName, Text};
-use indexmap::IndexMap;
 use synod_detection::{Policy, Rule};
 
 /// The name under which the policy in force is known.
@@ -81,10 +80,7 @@ fn shadow(at: &mut Checker<'_>, name: &str, text: &text::ShadowPolicy, whole: &T
     for (step, value) in [("review", text.review), ("block", text.block)] {
         at.within(&format!("{key}.{step}"), value.unwrap_or(0.5), 0.0, 1.0, "a score from 0 to 1");
     }
-    let known = |detectors: &IndexMap<String, text::Detector>| -> Vec<text::Detector> {
-        text.detectors.clone().unwrap_or_else(voting).iter().filter_map(|name| detectors.get(name).cloned()).collect()
-    };
-    let members = known(&whole.detectors);
+    let members: Vec<&text::Detector> = detectors.iter().filter_map(|name| whole.detectors.get(name)).collect();
     let outcomes = &whole.outcomes;
     let text = text::ShadowPolicy { review: text.review.or(outcomes.review), block: text.block.or(outcomes.block), ..text.clone() };
     if let (Some(review), Some(block)) = (text.review, text.block)
@@ -92,7 +88,7 @@ fn shadow(at: &mut Checker<'_>, name: &str, text: &text::ShadowPolicy, whole: &T
     {
         at.mistake(&format!("{key}.review"), format!("{review} is above `block` {block}"));
     }
-    let policy = one(at, &key, &text, &members.iter().collect::<Vec<_>>(), whole);
+    let policy = one(at, &key, &text, &members, whole);
     ShadowPolicy { name: name.to_owned(), detectors, policy }
 }
 

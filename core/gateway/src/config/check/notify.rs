@@ -20,11 +20,7 @@ const MOST_RECIPIENTS: usize = 100;
 pub(in crate::config) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mut Vec<Mistake>) -> NotifyConfig {
     let mut checker = Checker { located, mistakes };
     let at = &mut checker;
-    match text.version {
-        Some(1) => {}
-        Some(other) => at.mistake("version", format!("version {other} is not known; this Synod reads version 1")),
-        None => at.mistake("version", "is missing: write `version: 1`"),
-    }
+    at.version(text.version);
     let listen = listen(at, text);
     if text.receivers.is_empty() {
         at.mistake("receivers", "there are none: say who is notified, as in `sms: {twilio: …}`");

@@ -13,11 +13,7 @@ use std::time::Duration;
 pub(in crate::config) fn check(text: &Text, folder: &Path, located: &Located, mistakes: &mut Vec<Mistake>) -> TrialConfig {
     let mut checker = Checker { located, mistakes };
     let at = &mut checker;
-    match text.version {
-        Some(1) => {}
-        Some(other) => at.mistake("version", format!("version {other} is not known; this Synod reads version 1")),
-        None => at.mistake("version", "is missing: write `version: 1`"),
-    }
+    at.version(text.version);
     for (key, there, other) in [("anomalous", text.normal.is_some(), &text.anomalous), ("normal", text.anomalous.is_some(), &text.normal)] {
         if there && other.is_none() {
             at.mistake(key, "is missing: name rows of both kinds, or of none");

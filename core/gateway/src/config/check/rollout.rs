@@ -44,7 +44,7 @@ pub struct Guards {
 }
 
 /// Most steps that there may be.
-const MOST_STEPS: usize = 20;
+pub(crate) const MOST_STEPS: usize = 20;
 
 pub(super) fn rollout(at: &mut Checker<'_>, text: &text::Rollout) -> RolloutConfig {
     if text.steps.is_empty() || text.steps.len() > MOST_STEPS {
