@@ -181,6 +181,29 @@ fn readers_beside_the_writer_see_every_record_once() {
     assert_eq!(log.head().next, FOLLOWED + 1);
 }
 
+/// The writer may finish a record and begin the next segment between a reader's look at the record and its look at the segments.
+#[test]
+fn a_record_that_was_half_written_when_it_was_looked_at_is_no_damage() {
+    let (written, directory) = directory();
+    let log = open(&directory, 1);
+    append(&log, vec![entry("whole"), entry("half written")]).unwrap();
+    append(&log, vec![entry("in the next segment")]).unwrap();
+    log.close().unwrap();
+    let segment = |folder: &tempfile::TempDir, first: u64| folder.path().join(format!("log/{first:020}.log"));
+    let whole = std::fs::read(segment(&written, 1)).unwrap();
+    let (beside, directory) = self::directory();
+    std::fs::write(segment(&beside, 1), &whole[..whole.len() - 5]).unwrap();
+    let mut records = LogReader::open(&directory).unwrap().from(1).unwrap();
+    std::fs::write(segment(&beside, 1), &whole).unwrap();
+    std::fs::copy(segment(&written, 3), segment(&beside, 3)).unwrap();
+    let read: Vec<u64> = records.by_ref().map(|record| record.unwrap().position.sequence).collect();
+    assert_eq!(read, [1, 2, 3]);
+
+    std::fs::write(segment(&beside, 1), &whole[..whole.len() - 5]).unwrap();
+    let read: Vec<_> = LogReader::open(&directory).unwrap().from(1).unwrap().collect();
+    assert!(matches!(&read[..], [Ok(_), Err(LogError::Damaged { .. })]), "{read:?}");
+}
+
 #[test]
 fn old_segments_are_dropped_and_the_rest_stays_readable() {
     let (folder, directory) = directory();

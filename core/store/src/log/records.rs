@@ -32,7 +32,7 @@ struct Place {
 /// What is at a place.
 enum Step {
     Record(Record),
-    /// A record before the one that is looked for.
+    /// Nothing to give: a record before the one that is looked for, or one that was still being written when it was looked at.
     Passed,
     End,
 }
@@ -162,14 +162,25 @@ impl Place {
 
     /// Bytes that are no frame are the end of the log if a writer may still be at them or a crash has left them there.
     fn broken(&mut self, reader: &LogReader, what: &'static str) -> Result<Step, LogError> {
-        let is_last = reader.segments()?.last() == Some(&self.header.start.next);
-        if reader.sees_durable_only() || !is_last {
+        if reader.sees_durable_only() {
             return Err(self.damaged(reader, what));
+        }
+        if reader.segments()?.last() != Some(&self.header.start.next) {
+            return self.look_again(reader);
         }
         match judge(&mut self.window, self.header.seed, self.offset, self.head.next) {
             Ok(Tail::Torn) => Ok(Step::End),
             Ok(_) => Err(self.damaged(reader, what)),
             Err(source) => Err(self.failed(reader, source)),
+        }
+    }
+
+    /// In a segment that another one follows: nobody writes in it any more, but somebody may have when the bytes were read.
+    fn look_again(&mut self, reader: &LogReader) -> Result<Step, LogError> {
+        self.window.read_again().map_err(|source| self.failed(reader, source))?;
+        match self.window.frame(self.header.seed, self.offset).map_err(|source| self.failed(reader, source))? {
+            Found::Broken(what) => Err(self.damaged(reader, what)),
+            Found::Frame(_) | Found::End => Ok(Step::Passed),
         }
     }
 

@@ -75,6 +75,12 @@ impl Window {
         Ok(())
     }
 
+    /// Forgets what was read, and moves the end of the view to the file's.
+    pub(super) fn read_again(&mut self) -> io::Result<()> {
+        (self.limit, self.filled) = (self.file.length()?, 0);
+        Ok(())
+    }
+
     /// The bytes at an offset; fewer where the view ends.
     pub(super) fn bytes(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
         let length = self.available(offset).min(length as u64) as usize;
