@@ -140,10 +140,7 @@ impl Place {
         let head = match found {
             Found::Frame(head) if head.follows(&self.head) => head,
             Found::Frame(_) => return Err(self.damaged(reader, "a record does not follow from the one before it")),
-            // Of the segment that is written it is known how far it must reach.
-            Found::End if self.offset < reader.durable_end(self.header.start.next) => {
-                return Err(self.damaged(reader, "it ends before what was acknowledged does"));
-            }
+            Found::End if self.offset < reader.durable_end(self.header.start.next) => return self.look_again(reader),
             Found::End => return Ok(Step::End),
             Found::Broken(what) => return self.broken(reader, what),
         };
@@ -175,11 +172,16 @@ impl Place {
         }
     }
 
-    /// In a segment that another one follows: nobody writes in it any more, but somebody may have when the bytes were read.
+    /// At bytes that are no frame, or at an end, where there must be one. They may have become one since they were read: the writer may have
+    /// gone on, or have begun the next segment. Of the segment that is written it is known how far it must reach.
     fn look_again(&mut self, reader: &LogReader) -> Result<Step, LogError> {
-        self.window.read_again().map_err(|source| self.failed(reader, source))?;
-        match self.window.frame(self.header.seed, self.offset).map_err(|source| self.failed(reader, source))? {
+        let first = self.header.start.next;
+        let acknowledged = reader.durable_end(first);
+        let limit = reader.limit(first).unwrap_or(FIRST_FRAME);
+        let found = self.window.read_again(limit).and_then(|()| self.window.frame(self.header.seed, self.offset));
+        match found.map_err(|source| self.failed(reader, source))? {
             Found::Broken(what) => Err(self.damaged(reader, what)),
+            Found::End if self.offset < acknowledged => Err(self.damaged(reader, "it ends before what was acknowledged does")),
             Found::Frame(_) | Found::End => Ok(Step::Passed),
         }
     }

@@ -75,9 +75,9 @@ impl Window {
         Ok(())
     }
 
-    /// Forgets what was read, and moves the end of the view to the file's.
-    pub(super) fn read_again(&mut self) -> io::Result<()> {
-        (self.limit, self.filled) = (self.file.length()?, 0);
+    /// Moves the end of the view, and forgets what was read.
+    pub(super) fn read_again(&mut self, limit: u64) -> io::Result<()> {
+        (self.limit, self.filled) = (limit.min(self.file.length()?), 0);
         Ok(())
     }
 
