@@ -1,6 +1,6 @@
 //! The alert rules for Prometheus, and the series that they rest on. Files in `alertmanager/rules` are made of them.
 //!
-//! A rule names metrics through [`series`] alone. Alerts tell what is wrong for whom; what to do stands in `deploy/runbook`.
+//! A rule names metrics through [`series`] alone. Alerts tell what is wrong for whom; what to do stands in `deploy/README.md`.
 
 mod anomalies;
 mod decisions;

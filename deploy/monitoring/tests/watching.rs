@@ -106,7 +106,7 @@ fn alerts_are_called_once_and_few_call_at_night() {
 #[test]
 fn the_runbook_has_a_section_for_each_alert_and_no_other() {
     let alerts = alerts();
-    let runbook = text("deploy/runbook/README.md");
+    let runbook = text("deploy/README.md");
     let sections: Vec<(&str, &str)> = runbook.split("\n## ").skip(1).map(|section| section.split_once('\n').unwrap()).collect();
     assert_eq!(sections.iter().map(|(name, _)| *name).collect::<BTreeSet<_>>(), names(&alerts));
     assert_eq!(sections.len(), alerts.len(), "a section is there twice");
@@ -138,7 +138,7 @@ fn named(text: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn rules_and_the_runbook_name_what_there_is() {
     let series = series();
-    for path in ["deploy/runbook/README.md", "alertmanager/README.md"] {
+    for path in ["deploy/README.md", "alertmanager/README.md"] {
         for word in named(&text(path)) {
             assert!(series.contains(word), "{path}: there is no {word}");
         }

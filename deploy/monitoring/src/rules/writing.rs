@@ -11,7 +11,7 @@ const WIDTH: usize = 132;
 /// Where the links in alerts begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Links {
-    /// The address of the page made of `deploy/runbook/README.md`; each alert has an anchor there.
+    /// The address of the page made of `deploy/README.md`; each alert has an anchor there.
     pub runbook: String,
     /// The address of Grafana.
     pub dashboards: String,
