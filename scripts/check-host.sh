@@ -95,7 +95,7 @@ trial() {
     # Without what the unit's environment sets.
     sed -E '/^(data_directory|plugins):|^  directory:/d' config/examples/three-fields.yaml >"$work/copy/repository/synod.yaml"
     cp "$work/rows.csv" "$work/copy/rows.csv"
-    awk '/^```$/ { inside = !inside; number += inside; next } inside && number <= 2 && !/^systemctl/' $host/README.md |
+    awk '/^```/ { inside = !inside; number += inside; next } inside && number <= 2 && !/^systemctl/' $host/README.md |
         sed 's|^as_synod check|install -m 644 ../rows.csv /var/lib/synod/rows.csv\n&|' >"$work/copy/commands"
     cd "$work/copy/repository"
     env -u SYNOD_CONFIG -u SYNOD_DATA_DIRECTORY -u SYNOD_PLUGINS__DIRECTORY bash -euo pipefail ../commands
