@@ -99,7 +99,8 @@ pub(super) fn run(arguments: &Size) -> Result<(), CommandError> {
 fn report(config: &Config, arguments: &Size) -> Result<Report, CommandError> {
     let mut assumptions = Vec::new();
     let histories = histories(config, arguments, &mut assumptions)?;
-    let sum = |of: &dyn Fn(&OfKey) -> f64| histories.iter().map(of).sum::<f64>();
+    // A sum of nothing would be -0.
+    let sum = |of: &dyn Fn(&OfKey) -> f64| histories.iter().map(of).fold(0.0, |sum, bytes| sum + bytes);
     let (history_bytes, snapshot) = (sum(&|key| key.bytes), sum(&|key| key.snapshot));
     let disk = disk(config, arguments, snapshot, &mut assumptions);
     let log_share = (disk.bytes_of_decision + BYTES_OF_FRAME) / (disk.bytes_of_decision + BYTES_OF_FRAME + BYTES_OF_INDEX);
