@@ -1,17 +1,14 @@
 """What scripts/check-documents.sh runs: PROGRAM PLUGINS [DOCUMENT...]. Reads documents, looks at what can be looked at, and runs the rest."""
 
-import functools, os, re, shlex, shutil, signal, socket, subprocess, sys, tempfile, time
+import functools, os, random, re, shlex, shutil, signal, socket, subprocess, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from documents import DATA, blocks, looked_at, program, root
 
-root = Path.cwd()
-program, plugins = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+plugins = Path(sys.argv[2]).resolve()
 
+# Whose blocks are run.
 DOCUMENTS = ["README.md", "deploy/**/*.md", "config/*.md", "plugins/README.md", "elk/README.md", "alertmanager/README.md", "traefik/README.md"]
-# The changelog names what was, and is left alone.
-# What no commands stand in.
-DATA = {"yaml", "json", "jsonnet", "text", "mermaid", "rust", "python"}
 # What a document's commands find among the plugins: enough for the examples, for compiling one takes a second.
 PLUGINS = ["isolation-forest", "local-outlier-factor", "autoencoder"]
 # Seconds that a document may take.
@@ -36,187 +33,6 @@ exec 2>&1
 """
 
 
-@dataclass
-class Block:
-    """A piece of a document: what its first line says that it is, its lines, and the number of its first line."""
-
-    kind: str
-    lines: list
-    line: int
-
-    def text(self):
-        return "\n".join(self.lines)
-
-    def elsewhere(self):
-        return self.kind.startswith("sh elsewhere")
-
-
-def blocks(text):
-    """The fenced blocks of a document and the comments with commands, in order; and its other lines, with their numbers."""
-    found, prose, block, end = [], [], None, None
-    for number, line in enumerate(text.split("\n"), 1):
-        fence = re.match(r"( *)```(.*)$", line)
-        hidden = re.match(r"<!-- (sh.*)$", line)
-        if block is not None:
-            if line.strip() == end:
-                found, block = [*found, block], None
-            else:
-                block.lines.append(line.removeprefix(indent))
-        elif fence:
-            block, end, indent = Block(fence[2].strip(), [], number + 1), "```", fence[1]
-        elif hidden:
-            block, end, indent = Block(hidden[1].strip(), [], number + 1), "-->", ""
-        else:
-            prose.append((number, line))
-    return found + ([block] if block else []), prose
-
-
-# Looking.
-
-
-@functools.cache
-def parses(arguments):
-    """Why the program does not take these arguments, or None: with --help behind them nothing else happens."""
-    ran = subprocess.run([program, *arguments, "--help"], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
-    return None if ran.returncode == 0 else ran.stderr.strip().split("\n")[0]
-
-
-@functools.cache
-def help_of(command):
-    return subprocess.run([program, *command, "--help"], capture_output=True, text=True, check=True).stdout
-
-
-def commands(text):
-    """The simple commands of a piece of shell, as lists of words. Bodies of here-documents are none."""
-    text = re.sub(r"<<-?\s*['\"]?(\w+)['\"]?(.*?)\n.*?\n\1(?=\n|$)", r"\2", text, flags=re.S)
-    for line in re.sub(r"\\\n", " ", text).split("\n"):
-        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
-        lexer.whitespace_split = True
-        try:
-            words = list(lexer)
-        except ValueError:
-            words = line.split()
-        command = []
-        for word in [*words, ";"]:
-            if set(word) <= set("();<>|&"):
-                if command:
-                    yield command
-                command = []
-            else:
-                command.append(word)
-
-
-def of_program(words):
-    """What is said to the program in a command, if it is called there, by itself or in a container."""
-    for at, word in enumerate(words[:-1]):
-        if word.rsplit("/", 1)[-1] in ("synod", "as_synod") and re.fullmatch(r"[a-z][a-z-]*|--version|--help", words[at + 1]) and words[at + 1] != "synod":
-            return [word for word in words[at + 1 :] if word not in ("…", "...", "--help")]
-    return None
-
-
-def alternatives(words):
-    """`models keygen|sign` are two."""
-    at = next((at for at, word in enumerate(words) if re.fullmatch(r"[a-z-]+(\|[a-z-]+)+", word)), None)
-    return [words] if at is None else [found for word in words[at].split("|") for found in alternatives([*words[:at], word, *words[at + 1 :]])]
-
-
-def says(words):
-    """What is wrong with a command of the program."""
-    told = of_program(words)
-    found = [] if told is None else [(one, parses(tuple(one))) for one in alternatives(told)]
-    return [f"synod {' '.join(one)}: {why}" for one, why in found if why]
-
-
-def mentions(words):
-    """What is wrong with a command in the text, whose values may be placeholders: its subcommands and options are looked up."""
-    told = of_program(words) or []
-    for one in alternatives(told):
-        known = []
-        for word in one:
-            why = parses((*known, word)) if re.fullmatch(r"[a-z][a-z-]*", word) else "a value"
-            if why and "unrecognized subcommand" in why:
-                yield f"synod {' '.join(one)}: {why}"
-            if why:
-                break
-            known.append(word)
-        for option in (word for word in one[len(known) :] if re.match(r"--\w", word)):
-            if not re.search(rf"(?m)^\s+(-\w, )?{re.escape(option)}\b", help_of(tuple(known))):
-                yield f"synod {' '.join(known)} has no {option}"
-
-
-TOP = "alertmanager|config|core|deploy|elk|plugins|scripts|tests|traefik"
-
-
-def missing(words, folder):
-    """The files of the repository that words name, and that are not there."""
-    for word in words:
-        # A word in capitals stands for another.
-        path = re.sub(r"(?<=/)[A-Z]+(?=[/.]|$)(?!\.md)", "*", word.removeprefix("./"))
-        if not re.fullmatch(rf"({TOP})/[\w./*@-]+", path) or re.search(r"(^|/)dist(/|$)", path):
-            continue
-        if not any(list(place.glob(path.rstrip("/"))) for place in (root, folder, root / "core/gateway/src")):
-            yield f"there is no {word}"
-    if words[:1] == ["cargo"] and "-p" in words:
-        package = words[words.index("-p") + 1]
-        manifests = [path for path in root.glob("*/**/Cargo.toml") if "target" not in path.parts]
-        if not any(f'name = "{package}"' in path.read_text() for path in manifests):
-            yield f"there is no package {package}"
-        if "--test" in words and not list(root.glob(f"*/tests/{words[words.index('--test') + 1]}.rs")):
-            yield f"there is no test {words[words.index('--test') + 1]}"
-
-
-def anchors(text):
-    """The names that links into a document can have, as they are made of its headings."""
-    headings = [line.lstrip("#").strip().lower() for _, line in blocks(text)[1] if re.match(r"#+ ", line)]
-    return {re.sub(r" ", "-", re.sub(r"[^\w\- ]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading))) for heading in headings}
-
-
-def links(path, line):
-    """The links of a line that lead nowhere."""
-    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", line)):
-        if re.match(r"[a-z]+:", target):
-            continue
-        file, _, anchor = target.partition("#")
-        there = (path.parent / file) if file else path
-        if not there.exists():
-            yield f"there is no {target}"
-        elif anchor and there.suffix == ".md" and anchor not in anchors(there.read_text()):
-            yield f"{file or path.name} has no heading #{anchor}"
-
-
-def looked_at(path, found, prose):
-    """The mistakes of a document that can be seen without running it, each with its line."""
-    mistakes = []
-    for block in found:
-        note = lambda text, line=block.line: mistakes.append((line, text))
-        language = block.kind.split(" ")[0]
-        if language in DATA:
-            if any(re.match(r"\s*(\$ |(synod|curl|docker|kubectl|helm|cargo) |scripts/\S+( |$))", line) for line in block.lines):
-                note(f"a block of {language} has a command in it")
-            continue
-        if block.elsewhere():
-            if not re.fullmatch(r"sh elsewhere: \S.*", block.kind):
-                note("a block that is run elsewhere says why: `sh elsewhere: REASON`")
-            checked = subprocess.run(["bash", "-n"], input=block.text(), capture_output=True, text=True)
-            if checked.returncode:
-                note(checked.stderr.strip())
-            for words in commands(block.text()):
-                for mistake in [*says(words), *missing(words, path.parent)]:
-                    note(mistake)
-        elif not re.fullmatch(r"sh( server)?|console( exit \d+)?", block.kind):
-            note(f"a block is `sh`, `sh server`, `sh elsewhere: REASON`, `console`, or of {', '.join(sorted(DATA))}, and not `{block.kind}`")
-    for number, line in prose:
-        for span in re.findall(r"`([^`]+)`", line):
-            words = re.sub(r"…|\.\.\.", "", span).split()
-            mistakes += [(number, mistake) for mistake in mentions(words)] if span.startswith("synod ") else []
-            mistakes += [(number, mistake) for mistake in missing(words[:1], path.parent)]
-        mistakes += [(number, mistake) for mistake in links(path, line)]
-    return mistakes
-
-
-# Running.
-
-
 @functools.cache
 def sources():
     """The files that a copy of the repository has: those that are, or would be, committed."""
@@ -237,14 +53,25 @@ def copy(folder):
         (folder / f"copy/plugins/dist/{name}.wasm").symlink_to(plugins / f"{name}.wasm")
 
 
+# From below those that the system gives away by itself, lest another connection has one before its server is started; each once.
+candidates = iter(random.sample(range(20_000, 32_000), 12_000))
+
+
+def free_port():
+    """A port of the loopback that nobody listens on."""
+    while True:
+        port = next(candidates)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+            return str(port)
+        except OSError:
+            pass
+
+
 def ports(text):
     """The text with other ports in place of those of this machine, and what stands for which."""
-    held, chosen = [], {}
-    for port in dict.fromkeys(["8080", "8081", *re.findall(r"(?:127\.0\.0\.1|localhost):(\d{4,5})\b", text)]):
-        held.append(socket.create_server(("127.0.0.1", 0)))
-        chosen[port] = str(held[-1].getsockname()[1])
-    for listener in held:
-        listener.close()
+    named = re.findall(r"(?:127\.0\.0\.1|localhost):(\d{4,5})\b", text)
+    chosen = {port: free_port() for port in dict.fromkeys(["8080", "8081", *named])}
     return re.sub(r"(127\.0\.0\.1|localhost):(\d{4,5})\b", lambda match: f"{match[1]}:{chosen[match[2]]}", text), chosen
 
 
@@ -270,10 +97,10 @@ def pattern(lines):
     return "".join(parts)
 
 
-def script(run, folder):
+def script(to_run, folder):
     """One script of all steps; a line of marks before each says which it is."""
     parts = [SHELL]
-    for number, (_, command, _, code, beside) in enumerate(run):
+    for number, (_, command, _, code, beside) in enumerate(to_run):
         parts.append(f"printf '\\n@@ {number}\\n'")
         if beside:
             log = shlex.quote(str(folder / f"logs/{number}"))
@@ -293,7 +120,8 @@ def execute(text, folder, chosen):
         "SYNOD_LISTEN__DATA": f"127.0.0.1:{chosen['8080']}", "SYNOD_LISTEN__ADMINISTRATION": f"127.0.0.1:{chosen['8081']}",
     }  # fmt: skip
     with open(folder / "said", "w") as said:
-        shell = subprocess.Popen(["bash", folder / "script"], cwd=folder / "copy", env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
+        files = {"stdin": subprocess.DEVNULL, "stdout": said, "stderr": said}
+        shell = subprocess.Popen(["bash", folder / "script"], cwd=folder / "copy", env=environment, start_new_session=True, **files)
         try:
             code = shell.wait(LONGEST)
         except subprocess.TimeoutExpired:
@@ -301,6 +129,27 @@ def execute(text, folder, chosen):
             shell.wait()
             code = f"none, after {LONGEST} s"
     return code, (folder / "said").read_text(errors="replace")
+
+
+def unlike(command, seen, output):
+    """How what was said differs from what one is to see, or None."""
+    output = "".join(f"{line.rstrip()}\n" for line in output.rstrip("\n").split("\n")) if output.strip() else ""
+    if seen is None or re.fullmatch(pattern(seen), output):
+        return None
+    return f"{command}\n--- one is to see:\n" + "\n".join(seen) + f"\n--- and sees:\n{output[-4000:]}"
+
+
+def judged(to_run, code, said, folder):
+    """The mistakes of a run, each with its line: the step at which it ended, or what was seen otherwise."""
+    parts = re.split(r"\n?@@ (\w+)\n", said)[1:]
+    outputs = list(zip(parts[::2], parts[1::2]))
+    last, output = outputs[-1] if outputs else ("0", said)
+    if code != 0 or last != "end":
+        line, command, *_ = to_run[int(last) if last.isdigit() else -1]
+        logs = "".join(f"\n--- a server's log ends:\n{''.join(log.open().readlines()[-8:])}" for log in sorted((folder / "logs").iterdir()))
+        return [(line, f"exit code {code}:\n{command}\n--- it said:\n{output[-4000:]}{logs}")]
+    compared = ((line, unlike(command, seen, output)) for (line, command, seen, *_), (_, output) in zip(to_run, outputs))
+    return [(line, why) for line, why in compared if why]
 
 
 def run(found):
@@ -315,23 +164,11 @@ def run(found):
         for block, changed in zip(wanted, text.split("\0")):
             block.lines = changed.split("\n")
         to_run = [(block.line, *step) for block in wanted for step in steps(block)]
-        code, said = execute(script(to_run, folder), folder, chosen)
-        parts = re.split(r"\n?@@ (\w+)\n", said)[1:]
-        outputs = list(zip(parts[::2], parts[1::2]))
-        mistakes = []
-        if code != 0 or outputs[-1:] == [] or outputs[-1][0] != "end":
-            number, output = outputs[-1] if outputs else ("0", said)
-            number = int(number) if number.isdigit() else len(to_run) - 1
-            logs = "".join(f"\n--- a server's log ends:\n{''.join(log.open().readlines()[-8:])}" for log in sorted((folder / "logs").iterdir()))
-            return [(to_run[number][0], f"exit code {code}:\n{to_run[number][1]}\n--- it said:\n{output[-4000:]}{logs}")]
-        for (line, command, seen, _, _), (_, output) in zip(to_run, outputs):
-            output = "".join(f"{line.rstrip()}\n" for line in output.rstrip("\n").split("\n")) if output.strip() else ""
-            if seen is not None and not re.fullmatch(pattern(seen), output):
-                mistakes.append((line, f"{command}\n--- one is to see:\n" + "\n".join(seen) + f"\n--- and sees:\n{output[-4000:]}"))
-        return mistakes
+        return judged(to_run, *execute(script(to_run, folder), folder, chosen), folder)
 
 
 def check(path):
+    """The mistakes of a document. It is run if nothing can be seen to be wrong with it."""
     started = time.monotonic()
     found, prose = blocks(path.read_text())
     mistakes = looked_at(path, found, prose)
@@ -353,6 +190,7 @@ def main():
             sys.exit(f"check-documents: {needed} is not built: cargo build --workspace --bins; scripts/plugins.sh")
     named = [Path(name).resolve() for name in sys.argv[3:]]
     paths = named or sorted({path for pattern in DOCUMENTS for path in root.glob(pattern)})
+    # The changelog names what was.
     others = [] if named else [root / name for name in sources() if name.endswith(".md") and name != "CHANGELOG.md" and root / name not in paths]
     with ThreadPoolExecutor(os.cpu_count()) as workers:
         mistakes = [mistake for found in [*workers.map(read_only, others), *workers.map(check, paths)] for mistake in found]
