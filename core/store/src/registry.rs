@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! models/.lock                      held while something is changed
+//! models/.removal.lock              held while versions are removed, and by backups, which share it
 //! models/blobs/<sha256>.zst         an artifact, compressed
 //! models/<detector>/<version>.json  a manifest in its envelope; versions count from 1
 //! models/<detector>/<version>.signatures.json  who vouches for it, if somebody does
@@ -210,6 +211,19 @@ impl Registry {
     fn lock(&self) -> Result<File, RegistryError> {
         let path = self.models.join(".lock");
         draft::open_lock(&path).and_then(|file| file.lock().map(|()| file)).map_err(|source| RegistryError::Lock { path, source })
+    }
+
+    /// Keeps all versions from being removed for as long as the answer lives: for a copy of them. Nothing else waits for it.
+    ///
+    /// # Errors
+    /// When the lock cannot be taken.
+    pub(crate) fn keep_all(&self) -> Result<File, RegistryError> {
+        self.removal_lock(File::lock_shared)
+    }
+
+    fn removal_lock(&self, how: fn(&File) -> io::Result<()>) -> Result<File, RegistryError> {
+        let path = self.models.join(".removal.lock");
+        draft::open_lock(&path).and_then(|file| how(&file).map(|()| file)).map_err(|source| RegistryError::Lock { path, source })
     }
 
     /// Makes the detector's folder, and removes what an interrupted publication left. Drafts are made under the lock only, so that what
