@@ -81,13 +81,13 @@ pub struct BackupStatement {
 /// A file of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BackupFile {
+struct BackupFile {
     /// Where it lies in the data directory.
-    pub path: String,
+    path: String,
     /// Its length.
-    pub bytes: u64,
+    bytes: u64,
     /// Its SHA-256, 64 hexadecimal digits.
-    pub sha256: String,
+    sha256: String,
 }
 
 /// Everything that a backup says of itself.

@@ -5,6 +5,7 @@
 //! It knows nothing of HTTP, of the configuration's text, of WebAssembly or of metrics. It returns facts and errors; every error names the
 //! file that it is about.
 
+mod acts;
 mod archive;
 mod backup;
 mod breakers;
@@ -27,6 +28,7 @@ mod secret;
 mod snapshot;
 mod table;
 
+pub use acts::{Acts, CommandAct};
 pub use archive::{Archive, ArchiveError};
 pub use backup::{Backup, BackupError, BackupStatement, Restored, latest_backup, prune_backups, show_backup, verify_backup, write_backup};
 pub use breakers::BreakerEntry;

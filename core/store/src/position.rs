@@ -85,7 +85,8 @@ impl LogPosition {
     /// # Errors
     /// When the file cannot be replaced: then it is as it was.
     pub fn keep(&self, progress: Progress) -> Result<(), PositionError> {
-        draft::write(&self.path, text_of(progress).as_bytes(), Readers::Usual).map_err(|source| PositionError::Write { path: self.path.clone(), source })
+        draft::write(&self.path, text_of(progress).as_bytes(), Readers::Usual)
+            .map_err(|source| PositionError::Write { path: self.path.clone(), source })
     }
 
     /// Where it is kept.

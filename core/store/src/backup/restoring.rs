@@ -163,7 +163,8 @@ impl Folder<'_> {
 
 impl Keeper for Folder<'_> {
     fn begin(&mut self, statement: &BackupStatement) -> Result<(), BackupError> {
-        let system = rustix::fs::statvfs(self.draft).map_err(|error| BackupError::Read { path: self.draft.to_owned(), source: error.into() })?;
+        let system =
+            rustix::fs::statvfs(self.draft).map_err(|error| BackupError::Read { path: self.draft.to_owned(), source: error.into() })?;
         let (free, needed) = (system.f_bavail.saturating_mul(system.f_frsize), statement.bytes.saturating_add(ROOM));
         match free >= needed {
             true => Ok(()),

@@ -36,21 +36,30 @@ pub fn write_backup(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(PathBuf, Backup), BackupError> {
     let path = if output.is_dir() { output.join(name_of(taken)) } else { output.to_owned() };
-    let failed = |source| BackupError::Write { path: path.clone(), source };
-    let plan = Plan::make(directory, synod, taken)?;
-    let target = Output::create_for(&path, Readers::Owner).map_err(failed)?;
+    let backup = write_plan(Plan::make(directory, synod, taken)?, directory, &path, progress)?;
+    Ok((path, backup))
+}
+
+pub(super) fn write_plan(
+    plan: Plan,
+    directory: &DataDirectory,
+    path: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Backup, BackupError> {
+    let failed = |source| BackupError::Write { path: path.to_owned(), source };
+    let target = Output::create_for(path, Readers::Owner).map_err(failed)?;
     let compressed = zstd::Encoder::new(Sealing::new(BufWriter::with_capacity(1 << 20, target)), LEVEL).and_then(|mut encoder| {
         encoder.include_checksum(true)?;
         Ok(encoder)
     });
     let tar = tar::Builder::new(compressed.map_err(failed)?);
-    let mut writing = Writing { tar, path: &path, root: directory.path(), total: plan.statement.bytes, done: 0, progress };
+    let mut writing = Writing { tar, path, root: directory.path(), total: plan.statement.bytes, done: 0, progress };
     let (statement, files, first) = writing.all(plan)?;
     let sealed = writing.tar.into_inner().and_then(zstd::Encoder::finish).and_then(Sealing::seal);
     let (target, sha256, archive_bytes) = sealed.map_err(failed)?;
     target.into_inner().map_err(io::IntoInnerError::into_error).and_then(Output::place).map_err(failed)?;
     let bytes = files.iter().map(|file| file.bytes).sum();
-    Ok((path, Backup { statement, first, files: files.len() as u64, bytes, sha256, archive_bytes }))
+    Ok(Backup { statement, first, files: files.len() as u64, bytes, sha256, archive_bytes })
 }
 
 struct Writing<'a, W: Write> {
@@ -127,7 +136,8 @@ impl<W: Write> Writing<'_, W> {
     fn copy(&mut self, planned: &Planned, from: impl Read, check: Option<&mut SegmentCheck>) -> Result<BackupFile, BackupError> {
         let mut header = header(planned.bytes);
         let told = (self.done, self.total);
-        let mut passing = Passing { from: from.take(planned.bytes), hasher: Sha256::new(), check, read: 0, failed: None, told, progress: self.progress };
+        let mut passing =
+            Passing { from: from.take(planned.bytes), hasher: Sha256::new(), check, read: 0, failed: None, told, progress: self.progress };
         let appended = self.tar.append_data(&mut header, format!("{DATA}{}", planned.path), &mut passing);
         let Passing { hasher, read, failed, .. } = passing;
         let path = || self.root.join(&planned.path);
