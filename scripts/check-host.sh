@@ -115,7 +115,7 @@ trial() {
     env -u SYNOD_CONFIG -u SYNOD_DATA_DIRECTORY -u SYNOD_PLUGINS__DIRECTORY bash -euo pipefail ../commands
     [ "$(stat -c '%U %a' /var/lib/synod/data)" = "synod 700" ]
     [ "$(stat -c '%U %a' /var/backups/synod/*.tar.zst)" = "synod 600" ]
-    cmp /var/lib/synod/data/secret /var/lib/synod/data.old/secret
+    cmp /var/lib/synod/data/models.json /var/lib/synod/data.old/models.json
     [ "$(stat -c '%U %G %a' /etc/synod/synod.yaml)" = "root synod 640" ]
 }
 export work host synod plugins
