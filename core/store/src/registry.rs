@@ -38,7 +38,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where artifacts are; no detector can have this name.
-const BLOBS: &str = "blobs";
+pub(crate) const BLOBS: &str = "blobs";
 
 /// What identifies a version of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -261,7 +261,7 @@ fn short(text: &str) -> String {
 }
 
 /// The version that a manifest's file name states; none for any other file.
-fn version_of(name: &str) -> Option<u64> {
+pub(crate) fn version_of(name: &str) -> Option<u64> {
     let version = name.strip_suffix(".json")?.parse().ok()?;
     (version > 0 && name == format!("{version}.json")).then_some(version)
 }

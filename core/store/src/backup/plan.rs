@@ -6,7 +6,7 @@ use crate::digest::hexadecimal;
 use crate::draft;
 use crate::log::{Extent, name_of_segment};
 use crate::position::{POSITIONS_OF_EVENTS, in_doubt};
-use crate::registry::Registry;
+use crate::registry::{BLOBS, Registry, version_of};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -28,12 +28,10 @@ pub(super) struct Planned {
 pub(super) enum From {
     /// Read already.
     Memory(Vec<u8>),
-    /// Open, for it may be removed.
+    /// Open, for it may be removed, given another name, or grow.
     Open(File),
     /// On disk, and never changed.
     Disk,
-    /// On disk, and only ever grows.
-    Growing,
     /// A segment of the log with its first sequence. It may be dropped, and those before it.
     Segment(u64),
 }
@@ -94,26 +92,29 @@ struct Gathering<'a> {
 }
 
 impl Gathering<'_> {
-    /// Histories up to a record of the log. They are opened at once, for older ones are removed when a new one is written.
+    /// Histories up to a record of the log. Older ones are removed when a new one is written.
     fn snapshots(&mut self) -> Result<(), BackupError> {
-        for path in self.list("history")?.into_iter().filter(|path| path.ends_with(".snapshot")) {
-            match File::open(self.on_disk(&path)) {
-                Ok(file) => {
-                    let bytes = file.metadata().map_err(|source| self.failed(&path, source))?.len();
-                    self.add(path, bytes, From::Open(file))?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(self.failed(&path, source)),
+        let paths = self.list("history")?.into_iter().filter(|path| path.ends_with(".snapshot"));
+        paths.into_iter().try_for_each(|path| self.opened(path))
+    }
+
+    /// A file as long as it is now, if it is still there.
+    fn opened(&mut self, path: String) -> Result<(), BackupError> {
+        match open_regular(&self.on_disk(&path)) {
+            Ok(file) => {
+                let bytes = file.metadata().map_err(|source| self.failed(&path, source))?.len();
+                self.add(path, bytes, From::Open(file))
             }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(self.failed(&path, source)),
         }
-        Ok(())
     }
 
     /// How far those have come who follow the log. Who follows the log of events begins anew, as that log does.
     fn positions(&mut self) -> Result<(), BackupError> {
         for path in self.list("sinks")? {
             if path.ends_with(".jsonl") {
-                self.on_disk_as(path, From::Growing)?;
+                self.opened(path)?;
             } else if !path.ends_with(POSITIONS_OF_EVENTS) {
                 let position = self.read(&path)?.map(|bytes| {
                     // As it is, if it cannot be read: then the restored server says so, as this one would.
@@ -135,17 +136,27 @@ impl Gathering<'_> {
         Ok(())
     }
 
+    /// Manifests before the artifacts that they name, which are there first when a version is published.
     fn models(&mut self) -> Result<(), BackupError> {
-        for entry in self.entries("models")? {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                self.unchanging(&format!("models/{}", entry.file_name().to_string_lossy()))?;
+        let folders = self.entries("models")?.into_iter().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let names = folders.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        for path in names.filter(|name| name != BLOBS).map(|name| format!("models/{name}")) {
+            for path in self.list(&path)? {
+                // A version may be signed again, and what is no manifest is small.
+                let is_manifest = path.rsplit('/').next().is_some_and(|name| version_of(name).is_some());
+                if is_manifest {
+                    self.on_disk_as_it_is(path)?;
+                } else {
+                    let bytes = self.read(&path)?;
+                    self.remember(path, bytes)?;
+                }
             }
         }
-        Ok(())
+        self.unchanging(&format!("models/{BLOBS}"))
     }
 
     fn unchanging(&mut self, folder: &str) -> Result<(), BackupError> {
-        self.list(folder)?.into_iter().try_for_each(|path| self.on_disk_as(path, From::Disk))
+        self.list(folder)?.into_iter().try_for_each(|path| self.on_disk_as_it_is(path))
     }
 
     /// The newest first, so that what is dropped meanwhile leaves no hole.
@@ -162,9 +173,9 @@ impl Gathering<'_> {
         Ok(())
     }
 
-    fn on_disk_as(&mut self, path: String, from: From) -> Result<(), BackupError> {
+    fn on_disk_as_it_is(&mut self, path: String) -> Result<(), BackupError> {
         let bytes = fs::metadata(self.on_disk(&path)).map_err(|source| self.failed(&path, source))?.len();
-        self.add(path, bytes, from)
+        self.add(path, bytes, From::Disk)
     }
 
     fn remember(&mut self, path: String, bytes: Option<Vec<u8>>) -> Result<(), BackupError> {
@@ -206,5 +217,13 @@ impl Gathering<'_> {
 
     fn failed(&self, path: &str, source: io::Error) -> BackupError {
         BackupError::Read { path: self.on_disk(path), source }
+    }
+}
+
+/// What Synod wrote are regular files; a link, a folder or a pipe under such a name is somebody else's.
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+    match fs::symlink_metadata(path)?.is_file() {
+        true => File::open(path),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
     }
 }

@@ -1,6 +1,6 @@
 //! Writing a backup, and keeping the latest ones of a folder.
 
-use super::plan::{From, Plan, Planned};
+use super::plan::{From, Plan, Planned, open_regular};
 use super::seal::Sealing;
 use super::{Backup, BackupError, BackupFile, BackupStatement, DATA, MANIFEST, Manifest, STATEMENT};
 use crate::data_directory::DataDirectory;
@@ -10,7 +10,7 @@ use crate::log::{Checked, SegmentCheck, joined};
 use crate::output::Output;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -109,10 +109,10 @@ impl<W: Write> Writing<'_, W> {
         match &planned.from {
             From::Memory(bytes) => self.copy(planned, &bytes[..], None),
             From::Open(file) => self.copy(planned, file, None),
-            From::Disk | From::Growing | From::Segment(_) => {
-                let file = open(&path).map_err(|source| BackupError::Read { path: path.clone(), source })?;
-                let length = file.metadata().map_err(|source| BackupError::Read { path: path.clone(), source })?.len();
-                match length == planned.bytes || matches!(planned.from, From::Growing) {
+            From::Disk | From::Segment(_) => {
+                let failed = |source| BackupError::Read { path: path.clone(), source };
+                let file = open_regular(&path).map_err(failed)?;
+                match file.metadata().map_err(failed)?.len() == planned.bytes {
                     true => self.copy(planned, file, None),
                     false => Err(BackupError::Changed(path)),
                 }
@@ -123,7 +123,7 @@ impl<W: Write> Writing<'_, W> {
     /// Copies a segment, and checks it on the way; none if it is gone.
     fn segment(&mut self, planned: &Planned, first: u64) -> Result<Option<(BackupFile, Checked)>, BackupError> {
         let path = self.root.join(&planned.path);
-        let file = match open(&path) {
+        let file = match open_regular(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.map_err(|source| BackupError::Read { path: path.clone(), source })?,
         };
@@ -202,14 +202,6 @@ impl<R: Read> Read for Passing<'_, R> {
         self.read += count as u64;
         (self.progress)(self.told.0 + self.read, self.told.1);
         Ok(count)
-    }
-}
-
-/// What Synod wrote are regular files; a link, a folder or a pipe under such a name is somebody else's.
-fn open(path: &Path) -> io::Result<File> {
-    match fs::symlink_metadata(path)?.is_file() {
-        true => File::open(path),
-        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
     }
 }
 
