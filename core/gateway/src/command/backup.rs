@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use synod_store::{
-    Acts, Archive, Backup as Written, BackupError, BackupStatement, CommandAct, DataDirectory, Registry, Restored, latest_backup,
+    Acts, Archive, Backup as Written, BackupError, BackupStatement, CommandAct, DataDirectory, LogError, Registry, Restored, latest_backup,
     prune_backups, show_backup, verify_backup, write_backup,
 };
 
@@ -20,7 +20,7 @@ impl From<BackupError> for CommandError {
     fn from(error: BackupError) -> Self {
         let text = chain(&error);
         match error {
-            BackupError::Refused(_) | BackupError::Damaged { .. } => Self::Data(text),
+            BackupError::Refused(_) | BackupError::Damaged { .. } | BackupError::Log(LogError::Damaged { .. }) => Self::Data(text),
             BackupError::Occupied(_) => Self::Usage(text),
             _ => Self::Failed(text),
         }
@@ -79,7 +79,7 @@ fn verify(arguments: &OneBackup) -> Result<(), CommandError> {
     bar.finish_and_clear();
     let named = input.display().to_string();
     match arguments.format {
-        Format::Table => print!("{}it is what was written\n", table(&named, &written)),
+        Format::Table => println!("{}it is what was written", table(&named, &written)),
         Format::Json => print_json(&report(&named, &written))?,
     }
     Ok(())

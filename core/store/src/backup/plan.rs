@@ -20,12 +20,12 @@ pub(super) struct Planned {
     pub(super) path: String,
     /// How many of its bytes are copied.
     pub(super) bytes: u64,
-    pub(super) from: From,
+    pub(super) from: Source,
 }
 
 /// Where its bytes are.
 #[derive(Debug)]
-pub(super) enum From {
+pub(super) enum Source {
     /// Read already.
     Memory(Vec<u8>),
     /// Open, for it may be removed, given another name, or grow.
@@ -103,7 +103,7 @@ impl Gathering<'_> {
         match open_regular(&self.on_disk(&path)) {
             Ok(file) => {
                 let bytes = file.metadata().map_err(|source| self.failed(&path, source))?.len();
-                self.add(path, bytes, From::Open(file))
+                self.add(path, bytes, Source::Open(file))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(source) => Err(self.failed(&path, source)),
@@ -164,8 +164,8 @@ impl Gathering<'_> {
         for (place, first) in extent.segments.iter().rev().enumerate() {
             let path = format!("log/{}", name_of_segment(*first));
             match fs::symlink_metadata(self.on_disk(&path)) {
-                Ok(_) if place == 0 => self.add(path, extent.end, From::Segment(*first))?,
-                Ok(metadata) => self.add(path, metadata.len(), From::Segment(*first))?,
+                Ok(_) if place == 0 => self.add(path, extent.end, Source::Segment(*first))?,
+                Ok(metadata) => self.add(path, metadata.len(), Source::Segment(*first))?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound && place > 0 => return Ok(()),
                 Err(source) => return Err(self.failed(&path, source)),
             }
@@ -175,14 +175,14 @@ impl Gathering<'_> {
 
     fn on_disk_as_it_is(&mut self, path: String) -> Result<(), BackupError> {
         let bytes = fs::metadata(self.on_disk(&path)).map_err(|source| self.failed(&path, source))?.len();
-        self.add(path, bytes, From::Disk)
+        self.add(path, bytes, Source::Disk)
     }
 
     fn remember(&mut self, path: String, bytes: Option<Vec<u8>>) -> Result<(), BackupError> {
-        bytes.map_or(Ok(()), |bytes| self.add(path, bytes.len() as u64, From::Memory(bytes)))
+        bytes.map_or(Ok(()), |bytes| self.add(path, bytes.len() as u64, Source::Memory(bytes)))
     }
 
-    fn add(&mut self, path: String, bytes: u64, from: From) -> Result<(), BackupError> {
+    fn add(&mut self, path: String, bytes: u64, from: Source) -> Result<(), BackupError> {
         if !is_known(&path) {
             // Left out, it would be missed only when it is too late.
             let why = io::Error::new(io::ErrorKind::InvalidInput, "this is not a file that Synod has put there: move it away");

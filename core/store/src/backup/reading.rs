@@ -80,13 +80,12 @@ pub(super) fn read(input: &Path, keeper: &mut dyn Keeper, progress: &mut dyn FnM
     let manifest: Manifest = loop {
         let entry = next(&mut entries, input)?;
         if *entry.path_bytes() == *MANIFEST.as_bytes() {
-            break json(entry, MANIFEST, LARGEST_STATEMENT + statement.files * LARGEST_LINE, input)?;
+            break json(entry, MANIFEST, LARGEST_STATEMENT + reading.seen.len() as u64 * LARGEST_LINE, input)?;
         }
         reading.file(entry)?;
     };
     let first = reading.compare(&manifest)?;
     let (files, bytes) = (reading.seen.len() as u64, reading.bytes);
-    drop(entries);
     let (sha256, archive_bytes) = end(archive.into_inner(), input)?;
     Ok(Backup { statement, first, files, bytes, sha256, archive_bytes })
 }

@@ -1,6 +1,6 @@
 //! Writing a backup, and keeping the latest ones of a folder.
 
-use super::plan::{From, Plan, Planned, open_regular};
+use super::plan::{Plan, Planned, Source, open_regular};
 use super::seal::Sealing;
 use super::{Backup, BackupError, BackupFile, BackupStatement, DATA, MANIFEST, Manifest, STATEMENT};
 use crate::data_directory::DataDirectory;
@@ -80,7 +80,7 @@ impl<W: Write> Writing<'_, W> {
         self.json(STATEMENT, statement)?;
         let (mut written, mut segments, mut dropped) = (Vec::new(), Vec::new(), false);
         for planned in files {
-            if let From::Segment(first) = planned.from {
+            if let Source::Segment(first) = planned.from {
                 let copied = if dropped { None } else { self.segment(planned, first)? };
                 match copied {
                     Some((file, checked)) => {
@@ -107,9 +107,9 @@ impl<W: Write> Writing<'_, W> {
     fn file(&mut self, planned: &Planned) -> Result<BackupFile, BackupError> {
         let path = self.root.join(&planned.path);
         match &planned.from {
-            From::Memory(bytes) => self.copy(planned, &bytes[..], None),
-            From::Open(file) => self.copy(planned, file, None),
-            From::Disk | From::Segment(_) => {
+            Source::Memory(bytes) => self.copy(planned, &bytes[..], None),
+            Source::Open(file) => self.copy(planned, file, None),
+            Source::Disk | Source::Segment(_) => {
                 let failed = |source| BackupError::Read { path: path.clone(), source };
                 let file = open_regular(&path).map_err(failed)?;
                 match file.metadata().map_err(failed)?.len() == planned.bytes {

@@ -271,6 +271,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_crash_left_half_written_is_no_part_of_it_and_damage_is_named() {
+        let (_folder, directory, log) = written(1);
+        append(&log, 2);
+        let head = log.head();
+        drop(log);
+        let path = directory.log().join(segment_name(1));
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, [&whole[..], &[7; 50]].concat()).unwrap();
+        let extent = Extent::now(&directory).unwrap();
+        assert_eq!((extent.head, extent.end), (head, whole.len() as u64));
+        // The second record says that the first one had been synced.
+        let mut damaged = whole;
+        damaged[64 + 100] ^= 1;
+        std::fs::write(&path, damaged).unwrap();
+        assert!(matches!(Extent::now(&directory), Err(LogError::Damaged { .. })));
+    }
+
+    #[test]
     fn every_flipped_byte_and_every_cut_is_seen() {
         let (_folder, directory, _log) = written(4);
         let extent = Extent::now(&directory).unwrap();
