@@ -29,6 +29,14 @@ ready() {
     done
     echo "the server did not become ready:"; tail -n 20 "$2"; return 1
 }
+# Waits until so many acts of a kind are on record: a server follows what commands do a little later.
+audited() {
+    for _ in {1..300}; do
+        [ "$(synod audit list --action "$1" | wc -l)" -lt "${2:-1}" ] || return 0
+        sleep 0.1
+    done
+    echo "not on record: $1"; return 1
+}
 exec 2>&1
 """
 

@@ -11,8 +11,9 @@
 #   sh server               runs beside until the document ends, and the next block begins once its log says that it is ready
 #   sh elsewhere: REASON    cannot be run here, and why. Its syntax, the files that it names and every `synod …` in it are looked at
 #   yaml, json, text …      no commands
-# What has to happen unseen stands in a comment: `<!-- sh`, the commands, `-->`; `stop` ends the last server. Options of `synod …` in the text, files
-# that it names, and links are looked at as well, and of all other documents only these. It takes about a minute.
+# What has to happen unseen stands in a comment: `<!-- sh`, the commands, `-->`. There `stop` ends the last server, and `audited ACTION [COUNT]`
+# waits until so much is on record. Options of `synod …` in the text, files that it names, and links are looked at as well, and of all other
+# documents only these. It takes about a minute.
 #
 # The program is $CARGO_TARGET_DIR/debug/synod unless SYNOD names another, the plugins those of plugins/dist (SYNOD_PLUGINS_DIST).
 case "${1:-}" in -h | --help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; exit ;; esac
