@@ -114,6 +114,7 @@ fn full(fields: &Fields, stream: Stream) -> Value {
     for field in fields.of(stream) {
         let value = match field.kind {
             Kind::Keyword | Kind::Text => json!("word"),
+            Kind::Ip => json!("192.0.2.1"),
             Kind::Date => json!(TIME),
             Kind::Long => json!(9_007_199_254_740_993_i64),
             Kind::Double => json!(0.25),
