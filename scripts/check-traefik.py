@@ -1,7 +1,18 @@
 """What scripts/check-traefik.sh asks of the edge. Started by it: WORK SYNOD TRAEFIK."""
 
-import collections, json, re, shutil, ssl, subprocess, threading, time
-from edge import Answer, Edge, Quiet, Stub, certificates, check, free_port, key, plain, row, said, serve, start, started, until, work
+import collections, json, re, shutil, ssl, subprocess, sys, threading, time
+from functools import partial
+from pathlib import Path
+import edge as shipped
+from edge import Quiet, Stub, plain, row
+from running import Servers, free_port, said
+
+work, synod, traefik = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+key = (work / "key").read_text().strip()
+certificates = work / "certificates"
+servers = Servers("check-traefik", work)
+start, until, check = servers.start, servers.until, servers.check
+Edge = partial(shipped.Edge, servers, traefik, certificates=certificates, key=key)
 
 
 def all_is_enabled(edge):
@@ -61,8 +72,8 @@ def grpc(edge):
 
 def log_and_metrics(edge):
     until(lambda: len(edge.requests()) > 10, "the access log is written")
-    text = edge.log.read_text()
-    check(key not in text and "/v1/" not in "".join(line for line in text.splitlines() if "DownstreamStatus" in line), "the access log has neither credentials nor paths")
+    text = edge.access_log.read_text()
+    check(key not in text + edge.log.read_text() and "/v1/" not in text, "the access log has neither credentials nor paths")
     scored = next(entry for entry in edge.requests() if entry.get("RouterName") == "score@file" and entry["DownstreamStatus"] == 200)
     fields = {"StartUTC", "Duration", "ClientHost", "RequestMethod", "RequestHost", "DownstreamStatus", "ServiceName", "TLSVersion", "downstream_X-Request-Id"}
     check(fields <= set(scored), "and what ECS wants", scored)
@@ -174,14 +185,12 @@ def by_acme(address):
 
 def main():
     ports = [free_port(), free_port()]
-    replicas = {port: serve(number, port) for number, port in enumerate(ports, 1)}
+    replicas = {
+        port: shipped.serve(servers, synod, f"synod-{number}", work / f"synod-{number}.yaml", certificates, port, free_port())
+        for number, port in enumerate(ports, 1)
+    }
     edge = Edge("traefik", EDGE_SYNOD=",".join(f"https://127.0.0.1:{port}" for port in ports), EDGE_KIBANA="http://127.0.0.1:9", EDGE_GRAFANA="http://127.0.0.1:9")
-
-    def healthy():
-        service = next(entry for entry in edge.ask("services") if entry["name"] == "synod@file")
-        return list(service.get("serverStatus", {}).values()) == ["UP", "UP"]
-
-    until(healthy, "both replicas are well")
+    until(lambda: list(edge.replicas().values()) == [True, True], "both replicas are well")
     all_is_enabled(edge)
     redirection_and_tls(edge)
     requests_and_headers(edge)
@@ -211,10 +220,5 @@ def mistakes(number, environment, needle):
     check(not [entry for entry in edge.ask("routers") if entry["provider"] == "file"], f"`{needle}` is said, and nothing is served")
 
 
-try:
+with servers:
     main()
-finally:
-    for process in started:
-        process.terminate()
-    for process in started:
-        process.wait()
