@@ -103,7 +103,7 @@ def main():
     for volume in project["volumes"]:
         (volumes / volume).mkdir(parents=True, exist_ok=True)
     # Volumes have the owners that the images' folders have.
-    for volume, user in [("synod-data", 65532), ("synod-elk", 65532), ("acme", 65532), ("prometheus-data", 65534), ("alertmanager-data", 65534)]:
+    for volume, user in [("synod-data", 65532), ("synod-elk", 65532), ("acme", 65532), ("access-log", 65532), ("prometheus-data", 65534), ("alertmanager-data", 65534)]:
         os.chown(volumes / volume, user, user)
     host = services["traefik"]["environment"]["EDGE_HOST"]
     run.mkdir()

@@ -27,6 +27,10 @@ PORTS = {
 ELASTICSEARCH_JAVA = ["-Xms384m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
 
 
+# Of an access log, in a check: it is cut when it is longer.
+LONG_LOG = 20000
+
+
 def choose_ports(is_check):
     if is_check:
         return {name: free_port() for name in PORTS}
@@ -178,12 +182,14 @@ class Stack:
         return self.servers.start("alertmanager", ["prometheus-alertmanager", *words, f"--web.listen-address={self.at('ALERTMANAGER')}"])
 
     def start_shipper(self):
-        """rsyslog, with elk/rsyslog."""
+        """rsyslog, with elk/rsyslog. In a check the log is cut while it is looked at."""
         folder = self.folder("access-log")
-        words = ["rsyslogd", "-n", "-f", ROOT / "elk/rsyslog/access-log.conf", "-i", folder / "pid"]
+        short = {"ACCESS_LOG_MAXIMUM": str(LONG_LOG), "ACCESS_LOG_EVERY": "1"} if self.is_check else {}
         return self.servers.start(
             "access-log",
-            [shutil.which(words[0]) or "/usr/sbin/rsyslogd", *words[1:]],
+            [ROOT / "elk/rsyslog/run.sh"],
+            **short,
+            ACCESS_LOG_PID=str(folder / "pid"),
             ACCESS_LOG_FILE=str(self.edge.access_log),
             ACCESS_LOG_STATE=str(folder),
             ACCESS_LOG_OUTPUT=str(ROOT / "elk/rsyslog/to-open-elasticsearch.conf"),

@@ -106,9 +106,9 @@ def requests_are_counted(platform):
 
 
 def a_cut_log_is_read_on(platform):
-    """Whoever turns the access log over by cutting it loses no later line."""
-    with open(platform.edge.access_log, "r+") as log:
-        log.truncate()
+    """The shipper cuts the access log when it is long, and ships what comes then."""
+    former = platform.edge.access_log.with_suffix(".log.1")
+    platform.until(lambda: platform.score() and former.exists(), "the long access log is cut")
     request = platform.score().headers["x-request-id"]
     platform.until(lambda: len(platform.found("edge", http__request__id=request)) == 1, "the access log is shipped on after it was cut", 60)
     platform.check(True, "the access log is shipped on after it was cut")
@@ -117,7 +117,8 @@ def a_cut_log_is_read_on(platform):
 def a_killed_replica(platform):
     """Nothing fails for clients; what they were told is on a replica's disk; the alert about it is on its way."""
     edge, stack = platform.edge, platform.stack
-    used = [entry for entry in edge.requests() if entry.get("RouterName") == "score@file"][-1]["ServiceAddr"]
+    scores = lambda: [entry for entry in edge.requests() if entry.get("RouterName") == "score@file" and "ServiceAddr" in entry]
+    used = platform.until(lambda: platform.score() and scores(), "the access log has a request")[-1]["ServiceAddr"]
     number = next(number for number in (1, 2) if stack.at(f"SYNOD_{number}") == used)
     results, decisions, over = collections.Counter(), set(), threading.Event()
 
