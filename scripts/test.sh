@@ -54,10 +54,19 @@ say "queries for Kibana, by its own parser"
 scripts/check-kibana.sh
 say "alert rules, Alertmanager, the mixin"
 scripts/monitoring.sh
+# The edge, the platform on one host and the image are checked with the binary that was built above.
+export BINARY=$CARGO_TARGET_DIR/debug/synod
+scripts/check-traefik.sh
+scripts/check-compose.sh
+scripts/image.sh check "$BINARY"
 say "example configurations"
 for example in config/examples/*.yaml; do
     directory=$(mktemp -d)
     "$CARGO_TARGET_DIR/debug/synod" check --config "$example" --data-directory "$directory"
     rm -r "$directory"
 done
+# With the binary and the plugins that were built above.
+scripts/check-chart.sh
+scripts/check-host.sh
+scripts/check-ci.sh
 say "all passed"
