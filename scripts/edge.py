@@ -97,26 +97,15 @@ class Quiet(http.server.ThreadingHTTPServer):
 
 
 class Stub(http.server.BaseHTTPRequestHandler):
-    """Stands for Synod's answer to forward-auth and for a tool: it says what it was sent."""
+    """Stands for a tool, which says what it was sent, and for a Synod that is slow or overloaded."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        status, more, body = 200, {}, json.dumps({"path": self.path, "headers": {name.lower(): value for name, value in self.headers.items()}})
-        if self.path.startswith("/v1/forward-auth"):
-            body = ""
-            cookies = self.headers.get("cookie", "")
-            if "__Host-synod=good" in cookies or self.headers.get("authorization") == "Bearer good":
-                more = {"X-Synod-User": "ana", "X-Synod-Roles": "operator", "Cookie": "sid=1"}
-            elif "text/html" in self.headers.get("accept", ""):
-                status, more = 302, {"Location": "/console/login?return_to=" + self.headers["x-forwarded-uri"]}
-            else:
-                status = 403 if cookies else 401
-        elif self.path.startswith("/slow"):
+        body = json.dumps({"path": self.path, "headers": {name.lower(): value for name, value in self.headers.items()}})
+        if self.path.startswith("/slow"):
             time.sleep(1)
-        self.send_response(status)
-        for name, value in more.items():
-            self.send_header(name, value)
+        self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body.encode())
@@ -131,6 +120,12 @@ class Stub(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def login(host):
+    """A section of Synod's configuration: a login by an identity provider that is away. Browsers are sent to it; nobody gets through."""
+    provider = {"issuer": "https://127.0.0.1:9", "audiences": ["synod"], "private": True, "roles": {}}
+    return {"identity": {"issuers": {"away": provider}, "login": {"issuer": "away", "client_id": "synod", "redirect": f"https://{host}/console/callback"}}}
+
+
 def serve(servers, synod, name, configuration, certificates, data, administration, **environment):
     """Starts a replica, which listens by TLS."""
     folder = certificates / "synod"
@@ -139,6 +134,7 @@ def serve(servers, synod, name, configuration, certificates, data, administratio
         [synod, "serve", "--config", configuration],
         SYNOD_LISTEN__DATA=f"127.0.0.1:{data}",
         SYNOD_LISTEN__ADMINISTRATION=f"127.0.0.1:{administration}",
+        SYNOD_LISTEN__PROXIES='["127.0.0.1"]',
         SYNOD_LISTEN__TLS__CERTIFICATE=str(folder / "synod.pem"),
         SYNOD_LISTEN__TLS__KEY=str(folder / "synod.key"),
         **environment,

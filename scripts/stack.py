@@ -4,7 +4,7 @@
 import os, shutil, signal, sys, time
 from pathlib import Path
 import yaml
-from edge import Edge, plain, serve
+from edge import Edge, login, plain, serve
 from running import Servers, free_port, is_free, run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,7 +72,6 @@ class Stack:
         return {
             "SYNOD_DATA_DIRECTORY": str(self.state / f"data-{number}"),
             "SYNOD_PLUGINS__DIRECTORY": self.plugins,
-            "SYNOD_LISTEN__PROXIES": '["127.0.0.1"]',
             "SYNOD_LISTEN__LIMITS__CONNECTIONS_PER_ADDRESS": "4096",
             "SYNOD_LIMITS__QUOTAS__PRINCIPALS": self.quotas,
             "SYNOD_IDENTITY__SERVER__ISSUER": self.url,
@@ -87,7 +86,8 @@ class Stack:
             "rules": [{"outcome": "block", "severity": "critical"}, {"outcome": "review", "severity": "warning"}],
             "console": self.url,
         }
-        self.configuration.write_text(EXAMPLE.read_text() + "\n" + yaml.safe_dump({"alerts": alerts}))
+        more = {"alerts": alerts, **(login(f"{HOST}:{self.ports['HTTPS']}") if self.is_check else {})}
+        self.configuration.write_text(EXAMPLE.read_text() + "\n" + yaml.safe_dump(more))
 
     def command(self, *words, number=1):
         return run("stack.sh", [self.synod, *words, "--config", self.configuration], **self.settings(number))
@@ -241,6 +241,7 @@ def told(stack):
    replicas       https://{stack.at("SYNOD_1")}, https://{stack.at("SYNOD_2")}; kill one of them (process {stack.replicas[1].pid}, {stack.replicas[2].pid}) and see that nothing is lost
    keys           {state}/admin.key, {state}/operator.key, {state}/scorer.key
    logs, data     {state}/
+   Whoever has the role operator gets to Prometheus and Alertmanager behind the edge: by a key, and in a browser once `identity.login` names a provider.
    Grafana and Kibana are not among it, for they are in no package registry: STACK_GRAFANA and STACK_KIBANA name yours. Mail goes nowhere: alertmanager/alertmanager.yaml
    names an example.
 

@@ -219,6 +219,6 @@ def look(stack):
     stack.start()
     platform = Platform(stack)
     began = time.monotonic()
-    for question in [all_are_watched, a_request_is_seen_by_all, requests_are_counted, a_cut_log_is_read_on, limits, alerts_arrive, a_killed_replica]:
+    for question in [all_are_watched, a_request_is_seen_by_all, requests_are_counted, a_cut_log_is_read_on, limits, gates, alerts_arrive, a_killed_replica]:
         question(platform)
     print(f"  all of it in {time.monotonic() - began:.0f} s, after the start", flush=True)
