@@ -44,6 +44,9 @@ def network():
                 names[alias] = address
             if network == "edge" or service not in names:
                 names[service] = address
+    # On one loopback a caller has the address that it calls. Synod is called by Traefik, and believes it.
+    caller = services["traefik"]["networks"]["edge"]["ipv4_address"]
+    shell("ip", "route", "replace", "local", f"{names['synod']}/32", "dev", "lo", "src", caller, "table", "local")
     return "127.0.0.1 localhost\n" + "".join(f"{address} {name}\n" for name, address in names.items())
 
 
@@ -144,6 +147,7 @@ def main():
     wanted = {"synod", "traefik", "prometheus", "alertmanager"}
     up = lambda: {target["labels"]["job"] for target in get("http://prometheus:9090/api/v1/targets")["data"]["activeTargets"] if target["health"] == "up"}
     until(lambda: up() == wanted, "Prometheus reads Synod, Traefik, Alertmanager and itself")
+    until(lambda: call("/prometheus/-/ready", Authorization=f"Bearer {key}")[0] == 200, "who may operate Synod gets to it by the edge")
     until(lambda: get("http://prometheus:9090/api/v1/alertmanagers")["data"]["activeAlertmanagers"], "and has found Alertmanager")
     rules = get("http://prometheus:9090/api/v1/rules")["data"]["groups"]
     if not rules or any(rule["health"] == "err" for group in rules for rule in group["rules"]):
