@@ -359,7 +359,7 @@ fn of_several_nodes_one_that_answers_is_taken_whatever_the_environment_says_of_p
     let mut command = scripted.at.command(&words);
     let output = command.env("http_proxy", "http://127.0.0.1:2").env("HTTPS_PROXY", "http://127.0.0.1:2").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(scripted.changes(0).len(), 17);
+    assert_eq!(scripted.changes(0).len(), 20);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{Args, PathBuf, Subcommand};
 
 /// The names of streams, as options have them.
-const STREAMS: [&str; 5] = crate::elk::STREAMS;
+const STREAMS: [&str; 6] = crate::elk::STREAMS;
 
 /// `synod elk`
 #[derive(Debug, Subcommand)]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// The streams, as they are called in options.
-pub(crate) const STREAMS: [&str; 5] = ["decision", "audit", "access", "app", "dead_letter"];
+pub(crate) const STREAMS: [&str; 6] = ["decision", "audit", "access", "app", "edge", "dead_letter"];
 
 /// What an installation wants.
 #[derive(Debug, Clone)]

@@ -44,6 +44,7 @@ fn mapping(field: &Field) -> Value {
         Kind::Keyword => json!({"type": "keyword", "ignore_above": LONGEST}),
         Kind::Text => json!({"type": "text"}),
         Kind::Date => json!({"type": "date"}),
+        Kind::Ip => json!({"type": "ip"}),
         Kind::Long => json!({"type": "long"}),
         Kind::Double => json!({"type": "double"}),
         Kind::Boolean => json!({"type": "boolean"}),
