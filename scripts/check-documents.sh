@@ -15,9 +15,9 @@
 # waits until so much is on record. Options of `synod …` in the text, files that it names, and links are looked at as well, and of all other
 # documents only these. It takes about a minute.
 #
-# The program is $CARGO_TARGET_DIR/debug/synod unless SYNOD names another, the plugins those of plugins/dist (SYNOD_PLUGINS_DIST).
+# BINARY is synod ($CARGO_TARGET_DIR/debug/synod if it is not set), PLUGINS the folder of built plugins (plugins/dist).
 case "${1:-}" in -h | --help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; exit ;; esac
 . "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || need python3
 need curl jq openssl
-exec python3 scripts/check-documents.py "${SYNOD:-$CARGO_TARGET_DIR/debug/synod}" "${SYNOD_PLUGINS_DIST:-plugins/dist}" "$@"
+exec python3 scripts/check-documents.py "${BINARY:-$CARGO_TARGET_DIR/debug/synod}" "${PLUGINS:-plugins/dist}" "$@"
