@@ -28,7 +28,10 @@ cut_what_is_long() {
     done
 }
 
+pid=${ACCESS_LOG_PID:-/tmp/rsyslog.pid}
+# What a killed one has left: it would keep this one from starting if somebody else has its number now.
+rm -f "$pid"
 cut_what_is_long &
 # Where Debian has it; an ordinary user's path may not.
 PATH=$PATH:/usr/sbin
-exec rsyslogd -n -f "$here/access-log.conf" -i "${ACCESS_LOG_PID:-/tmp/rsyslog.pid}"
+exec rsyslogd -n -f "$here/access-log.conf" -i "$pid"

@@ -81,6 +81,7 @@ fn walk(fields: &Fields, stream: synod_elk::fields::Stream, path: &str, value: &
         for value in values {
             let fits = match field.kind {
                 Kind::Keyword | Kind::Text => value.is_string(),
+                Kind::Ip => value.as_str().is_some_and(|text| text.parse::<std::net::IpAddr>().is_ok()),
                 Kind::Date => value.as_str().is_some_and(|text| text.parse::<jiff::Timestamp>().is_ok()),
                 Kind::Long => value.is_u64() || value.is_i64(),
                 Kind::Double => value.is_number(),

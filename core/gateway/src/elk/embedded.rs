@@ -13,7 +13,8 @@ macro_rules! files {
 pub(super) const PIPELINES: &[File] = files!("pipelines": "synod@ingest");
 
 /// Policies of index lifecycle management.
-pub(super) const POLICIES: &[File] = files!("ilm": "synod-decision" "synod-audit" "synod-access" "synod-app" "synod-edge" "synod-dead_letter");
+pub(super) const POLICIES: &[File] =
+    files!("ilm": "synod-decision" "synod-audit" "synod-access" "synod-app" "synod-edge" "synod-dead_letter");
 
 /// Component templates.
 pub(super) const COMPONENTS: &[File] = files!("templates/component":
