@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks what a host is set up with: the unit of systemd and how much it is shut in, user and folders, the firewall (in network namespaces, with
-# connections that must and must not get through), and that what the program asks of the kernel is what the unit allows.
+# Checks what a host is set up with: the units of systemd and how much they are shut in, user and folders, the firewall (in network namespaces, with
+# connections that must and must not get through), and that what the program asks of the kernel is what the units allow.
 #
 # usage: scripts/check-host.sh
 #
@@ -18,13 +18,17 @@ clean() {
 }
 trap clean EXIT
 
-say "the unit"
-# As it is, but for the program, which is not installed here.
-sed "s|/usr/bin/synod|$(command -v true)|" $host/synod.service >"$work/synod.service"
-systemd-analyze verify --recursive-errors=no "$work/synod.service"
+say "the units"
+# As they are, but for the program, which is not installed here.
+for unit in synod.service synod-backup.service synod-backup.timer; do
+    sed "s|/usr/bin/synod|$(command -v true)|" $host/$unit >"$work/$unit"
+done
+systemd-analyze verify --recursive-errors=no "$work"/synod*.service "$work/synod-backup.timer"
 # In tenths: at most 2.0 of 10.
-systemd-analyze security --offline=true --threshold=20 "$work/synod.service" >"$work/security" || { grep ✗ "$work/security"; exit 1; }
-tail -1 "$work/security"
+for unit in synod synod-backup; do
+    systemd-analyze security --offline=true --threshold=20 "$work/$unit.service" >"$work/security" || { grep ✗ "$work/security"; exit 1; }
+    tail -1 "$work/security"
+done
 
 say "user and folders"
 mkdir -p "$work/root/etc"
@@ -42,16 +46,27 @@ calls() {
     [[ $word == @* ]] || { echo "$word"; return 0; }
     systemd-analyze syscall-filter "$word" | sed -nE 's/^ +([-@a-z0-9_]+)$/\1/p' | while read -r member; do calls "$member"; done
 }
-if [ ! -x "$synod" ] || [ ! -f "$plugins/isolation-forest.wasm" ]; then
-    say "skipped: $synod or the plugins are not built"
-else
-    # In the unit's order: what comes later counts.
-    touch "$work/allowed"
-    sed -n 's/^SystemCallFilter=//p' $host/synod.service | while read -r filter; do
+# usage: compare UNIT TRACE...
+# What was asked of the kernel must be what the unit allows. Its filters are in the unit's order: what comes later counts.
+compare() {
+    local unit=$1 filter word refused
+    shift
+    : >"$work/allowed"
+    sed -n 's/^SystemCallFilter=//p' "$host/$unit.service" | while read -r filter; do
         for word in ${filter#\~}; do calls "$word"; done | sort -u >"$work/words"
         if [[ $filter == \~* ]]; then comm -23 "$work/allowed" "$work/words"; else sort -u "$work/allowed" "$work/words"; fi >"$work/next"
         mv "$work/next" "$work/allowed"
     done
+    sed -nE 's/^[0-9]+ +([a-z0-9_]+)\(.*/\1/p' "$@" | sort -u >"$work/asked"
+    # SQLite gives its files the folder's owner when it is root, which it is not in the unit.
+    [ "$(id -u)" != 0 ] || sed -i '/^fchown$/d' "$work/asked"
+    refused=$(comm -23 "$work/asked" "$work/allowed" | tr '\n' ' ')
+    [ -z "$refused" ] || { say "$unit.service refuses: $refused"; exit 1; }
+    echo "$unit: $(wc -l <"$work/asked") calls, all of them among the $(wc -l <"$work/allowed") that are allowed"
+}
+if [ ! -x "$synod" ] || [ ! -f "$plugins/isolation-forest.wasm" ]; then
+    say "skipped: $synod or the plugins are not built"
+else
     export SYNOD_CONFIG=$PWD/config/examples/three-fields.yaml SYNOD_DATA_DIRECTORY=$work/data SYNOD_PLUGINS__DIRECTORY=$plugins
     export SYNOD_LISTEN__DATA=127.0.0.1:0 SYNOD_LISTEN__ADMINISTRATION=127.0.0.1:0
     "$synod" generate --kind three-fields --rows 200 --seed 1 --output "$work/rows.csv" 2>/dev/null
@@ -67,16 +82,15 @@ else
         -d '{"Transaction_Amount":150.75,"Average_Transaction_Amount":120.00,"Frequency_of_Transactions":3}' >/dev/null
     curl -sf "http://$(address administration)/readyz?verbose" >/dev/null
     program=$(pgrep -P "${started[0]}" | head -1)
+    mkdir "$work/backups"
+    strace -f -qq -o "$work/backup.take" "$synod" backup --data-directory "$work/data" --output "$work/backups" --keep 1 >/dev/null 2>&1
+    strace -f -qq -o "$work/backup.verify" "$synod" backup verify "$work/backups" >/dev/null 2>&1
     kill -HUP "$program"
     sleep 1
     kill -TERM "$program"
     wait "${started[0]}"
-    sed -nE 's/^[0-9]+ +([a-z0-9_]+)\(.*/\1/p' "$work"/trace.* | sort -u >"$work/asked"
-    # SQLite gives its files the folder's owner when it is root, which it is not in the unit.
-    [ "$(id -u)" != 0 ] || sed -i '/^fchown$/d' "$work/asked"
-    refused=$(comm -23 "$work/asked" "$work/allowed" | tr '\n' ' ')
-    [ -z "$refused" ] || { say "the unit refuses: $refused"; exit 1; }
-    echo "$(wc -l <"$work/asked") calls, all of them among the $(wc -l <"$work/allowed") that are allowed"
+    compare synod "$work"/trace.*
+    compare synod-backup "$work"/backup.*
 fi
 
 say "the README's commands, on a copy of this machine that nobody else sees"
@@ -95,11 +109,13 @@ trial() {
     # Without what the unit's environment sets.
     sed -E '/^(data_directory|plugins):|^  directory:/d' config/examples/three-fields.yaml >"$work/copy/repository/synod.yaml"
     cp "$work/rows.csv" "$work/copy/rows.csv"
-    awk '/^```$/ { inside = !inside; number += inside; next } inside && number <= 2 && !/^systemctl/' $host/README.md |
+    awk '/^```$/ { inside = !inside; number += inside; next } inside && number <= 4 && !/^systemctl/' $host/README.md |
         sed 's|^as_synod check|install -m 644 ../rows.csv /var/lib/synod/rows.csv\n&|' >"$work/copy/commands"
     cd "$work/copy/repository"
     env -u SYNOD_CONFIG -u SYNOD_DATA_DIRECTORY -u SYNOD_PLUGINS__DIRECTORY bash -euo pipefail ../commands
     [ "$(stat -c '%U %a' /var/lib/synod/data)" = "synod 700" ]
+    [ "$(stat -c '%U %a' /var/backups/synod/*.tar.zst)" = "synod 600" ]
+    cmp /var/lib/synod/data/models.json /var/lib/synod/data.old/models.json
     [ "$(stat -c '%U %G %a' /etc/synod/synod.yaml)" = "root synod 640" ]
 }
 export work host synod plugins
@@ -113,7 +129,7 @@ else
     code=0
     unshare --mount bash -euo pipefail -c trial >"$work/trial" 2>&1 || code=$?
     case $code in
-    0) echo "installed, checked, fitted, and a key made, as the user synod" ;;
+    0) echo "installed, checked, fitted, a key made, backed up and restored, as the user synod" ;;
     3) say "skipped: folders cannot be laid over others here" ;;
     *) cat "$work/trial" >&2; exit 1 ;;
     esac

@@ -104,7 +104,10 @@ impl Installation {
             // Nor about who has to wait while the machine is busy with other tests.
             command.env("SYNOD_LIMITS__QUEUE__AGE", "10s");
         }
-        if !["generate", "init", "elk", "plugin", "models keygen", "--"].iter().any(|other| words.starts_with(other)) {
+        if !["generate", "init", "elk", "plugin", "models keygen", "backup verify", "backup show", "--"]
+            .iter()
+            .any(|other| words.starts_with(other))
+        {
             command.arg("--data-directory").arg(self.path("data"));
         }
         command

@@ -119,23 +119,27 @@ fn soon(mut ask: impl FnMut() -> Answer, wanted: impl Fn(&Answer) -> bool) -> An
 fn a_certificate_speaks_for_whom_the_configuration_says() {
     let (authority, clients) = (Authority::new("servers"), Authority::new("clients"));
     let at = installation(
-        "listen: {tls: {certificate: server.pem, key: server.key, clients: {authorities: clients.pem}}}\n\
+        "listen: {proxies: [127.0.0.1], tls: {certificate: server.pem, key: server.key, clients: {authorities: clients.pem}}}\n\
          identity: {certificates: [{name: \"subject:CN=teller,O=Bank\", roles: [viewer], tenant: north}]}\n",
     );
     let (pem, key) = authority.certificate(2090);
     [("server.pem", &pem), ("server.key", &key), ("clients.pem", &clients.pem())].iter().for_each(|(name, text)| at.write(name, text));
     let server = serve(&at);
     let [teller, other] = [clients.client("teller", 1), clients.client("other", 2)];
-    let ask = |shown, method: &str, path: &str| {
+    let ask_with = |shown, method: &str, path: &str, fields: &str| {
         let config = authority.trusting_as(&[&rustls::version::TLS13], &["http/1.1"], shown);
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: synod\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: synod\r\nconnection: close\r\ncontent-length: 0\r\n{fields}\r\n");
         let answer = asked(&mut encrypted(&config, server.data).unwrap(), &request).unwrap();
         answer.split(' ').nth(1).unwrap().to_owned()
     };
+    let ask = |shown, method: &str, path: &str| ask_with(shown, method, path, "");
     assert_eq!(ask(Some(&teller), "GET", "/v1/decisions"), "200");
     assert_eq!(ask(Some(&teller), "POST", "/v1/score"), "403", "it is who it is, and may not");
     assert_eq!(ask(Some(&other), "GET", "/v1/decisions"), "401", "a certificate that nobody named is no credential");
     assert_eq!(ask(None, "GET", "/v1/decisions"), "401");
+    // The certificate of a proxy is nothing to whoever sent the request that it asks about.
+    let of_proxy = "x-forwarded-method: GET\r\nx-forwarded-uri: /grafana/\r\n";
+    assert_eq!(ask_with(Some(&teller), "GET", "/v1/forward-auth?needs=read:decisions", of_proxy), "401");
     server.stop();
 }
 

@@ -123,6 +123,8 @@ fn whoever_has_no_credential_is_told_so_by_every_operation_that_needs_one() {
                 "/oauth2/token" => 400,
                 // No login is configured here.
                 "/console/login" | "/console/callback" | "/console/session" | "/console/logout" => 404,
+                // Whoever asks is no proxy.
+                "/v1/forward-auth" => 404,
                 _ => 200,
             };
             assert_eq!(told.status, status, "{method} {path}: {}", told.body);

@@ -351,7 +351,7 @@ impl Console {
         let at = installed(&identity_of(&provider.issuer(), &login));
         secret.inspect(|secret| at.write("client.secret", format!("{secret}\n")));
         let data = format!("127.0.0.1:{port}");
-        let server = Server::start_with(&at, &[NOBODY[0], ("SYNOD_LISTEN__DATA", &data)]);
+        let server = Server::start_with(&at, &[NOBODY[0], ("SYNOD_LISTEN__DATA", &data), ("SYNOD_LISTEN__PROXIES", "[\"127.0.0.1\"]")]);
         // The provider's document is fetched in the background.
         let started = Instant::now();
         while server.get("/readyz").ok()["issuers"][0]["ready"] != true {
@@ -442,6 +442,56 @@ fn people_log_in_at_a_real_provider_and_out_again() {
         Browser { cookies: stolen }.get(&format!("{url}/console/session")).problem(401, "no_credential");
         console.server.stop();
     }
+}
+
+#[test]
+fn who_is_logged_in_passes_to_the_tools_beside_and_no_forged_request_does() {
+    let Some(console) = Console::start("public-console", None) else { return };
+    let (mut browser, url) = (Browser::default(), console.url.as_str());
+    let asked = |browser: &mut Browser, needs: &str, fields: &[(&str, &str)]| {
+        let fields = [&[("x-forwarded-uri", "/kibana/app?x=1")], fields].concat();
+        browser.call("GET", &format!("{url}/v1/forward-auth?needs={needs}"), &fields, "")
+    };
+    let (get, page) = (("x-forwarded-method", "GET"), ("accept", "text/html"));
+    // Sent to the login, and from there back to where it wanted to go.
+    let location = Browser::sent_to(&asked(&mut browser, "read:explanations", &[get, page]), url);
+    let authorize = console.begin(&mut browser, location.strip_prefix(&format!("{url}/console/login")).unwrap());
+    let callback = browser.log_in(&authorize, "ana");
+    assert_eq!(browser.get(&callback).header("location"), Some("/kibana/app?x=1"));
+
+    let passed = asked(&mut browser, "read:explanations", &[get, page]);
+    assert_eq!((passed.status, passed.header("x-synod-roles")), (200, Some("analyst")), "{}", passed.body);
+    assert_eq!(passed.header("x-synod-user"), Some(format!("{}:ana", console.provider.issuer()).as_str()));
+    assert_eq!(passed.header("cookie"), None, "the session's secret stays here");
+    asked(&mut browser, "operate:service", &[get, page]).problem(403, "forbidden");
+
+    // The cookie goes with whatever page asks. What may change something has to come from a page of this host.
+    let post = ("x-forwarded-method", "POST");
+    #[rustfmt::skip]
+    let table: [(&[(&str, &str)], bool); 11] = [
+        (&[post], false),
+        (&[post, ("origin", url)], true),
+        (&[post, ("sec-fetch-site", "same-origin")], true),
+        (&[post, ("origin", "http://other.example")], false),
+        (&[post, ("origin", url), ("sec-fetch-site", "same-site")], false),
+        (&[post, ("origin", "null")], false),
+        (&[("x-forwarded-method", "PURGE")], false),
+        (&[("x-forwarded-method", "HEAD")], true),
+        (&[get, ("x-forwarded-proto", "wss"), ("origin", "http://other.example")], false),
+        (&[get, ("sec-websocket-key", "abc")], false),
+        (&[get, ("sec-websocket-key", "abc"), ("origin", url)], true),
+    ];
+    for (fields, passes) in table {
+        let answer = asked(&mut browser, "read:explanations", fields);
+        if passes {
+            assert_eq!(answer.status, 200, "{fields:?} {}", answer.body);
+        } else {
+            answer.problem(401, "invalid_credential");
+        }
+    }
+    let forged = |event: &Value| event["action"] == "credential.refused" && event["reason"] == "csrf";
+    assert_eq!(console.server.await_event(forged)["route"], "/v1/forward-auth");
+    console.server.stop();
 }
 
 #[test]

@@ -312,3 +312,32 @@ fn refused_documents_become_dead_letters_and_are_sent_again_once_the_mapping_is_
     compare(&elasticsearch, &at);
     server.stop();
 }
+
+#[test]
+fn after_a_backup_was_restored_nothing_is_shipped_twice_or_overwritten() {
+    let Some(elasticsearch) = prepared(&[]) else { return };
+    let at = installed(&elasticsearch.url(), "");
+    let server = Server::start(&at);
+    server.post("/v1/score", &rows(0, 100)).ok();
+    // The position that is in it is kept once a second: perhaps it is behind what was told.
+    at.run("backup --output early.tar.zst").ok();
+    wait_for("the first ones", || elasticsearch.count(DECISIONS) == 100);
+    // Then an id that is there already is no refusal in the newest index.
+    elasticsearch.request("POST", &format!("/{DECISIONS}/_rollover"), &json!({})).ok();
+    server.post("/v1/score", &rows(100, 50)).ok();
+    wait_for("those after the backup", || elasticsearch.count(DECISIONS) == 150);
+    server.stop();
+    let before: BTreeSet<String> = ids(&elasticsearch, DECISIONS).into_iter().collect();
+
+    let other = Installation::new(&at.read("synod.yaml"));
+    other.run(&format!("restore --input {}", at.path("early.tar.zst").display())).ok();
+    let server = Server::start(&other);
+    server.post("/v1/score", &rows(1_000, 70)).ok();
+    wait_for("those after the restoring", || elasticsearch.count(DECISIONS) >= 220);
+    wait_for("the end of what waits", || metric(&server, "synod_sink_behind_records{sink=\"elasticsearch\"}") == 0.0);
+    server.stop();
+    let after = ids(&elasticsearch, DECISIONS);
+    let distinct: BTreeSet<String> = after.iter().cloned().collect();
+    assert_eq!((after.len(), distinct.len()), (220, 220), "no id twice");
+    assert!(before.is_subset(&distinct) && decided(&other).iter().all(|id| distinct.contains(id)), "and none is missing");
+}

@@ -84,6 +84,11 @@ actions! {
     BREAKER_OPENED = "breaker.opened";
     /// An open breaker was closed by somebody. `target` is its id.
     BREAKER_RESET = "breaker.reset";
+    /// A backup of the data directory was taken. `target` is the head of the log that is in it, `reason` its time and digest.
+    DATA_BACKED_UP = "data.backed_up";
+    /// The data directory was restored from a backup. `target` is the head of the log that was in it, `reason` its time and digest: what was recorded
+    /// after that is not in this log.
+    DATA_RESTORED = "data.restored";
     /// The log can be written again, after a time in which it could not; `reason` says since when.
     LOG_RECOVERED = "log.recovered";
 }

@@ -1,10 +1,12 @@
 //! The command line.
 
+mod backup;
 mod elk;
 mod models;
 mod plugin;
 mod rollout;
 
+pub use backup::{Backup, BackupCommand, OneBackup, Restore};
 pub use elk::{Elk, ElkInstall, ElkRedeliver, ElkServer, ElkVerify, ElkWishes};
 pub use models::{
     Calling, CollectModels, DiffModels, ExportModel, ImportModel, ListModels, MakeKey, Models, OneModel, OneVersion, ParityModel,
@@ -128,6 +130,20 @@ pub enum Command {
     /// Verify the log, print where it ends, or tell who did what.
     #[command(subcommand, after_help = "Examples:\n  synod audit head --config synod.yaml\n  synod audit verify --anchors heads.txt")]
     Audit(Audit),
+    /// Copy the data directory into one file, also while a server runs; check such a file.
+    #[command(after_help = "Examples:\n  synod backup --config synod.yaml --output synod.tar.zst\n  \
+        synod backup --data-directory /var/lib/synod/data --output /var/backups/synod --keep 14\n  \
+        synod backup --output - | age -r age1… > synod.tar.zst.age\n  synod backup verify synod.tar.zst\n\n\
+        It holds the log up to one record and all that goes with it: models, labels, keys and secrets. It is as secret as the data directory; only\n\
+        its owner can read it. The configuration, certificates and secrets that lie elsewhere are not in it. The index and compiled plugins are made\n\
+        again; access and application events that wait to be shipped are left out.")]
+    Backup(Backup),
+    /// Make a data directory from a backup.
+    #[command(after_help = "Examples:\n  synod restore --input synod.tar.zst --data-directory /var/lib/synod/data\n  \
+        age -d -i key.txt synod.tar.zst.age | synod restore --input - --data-directory /var/lib/synod/data\n\n\
+        The place must be empty or not there. All is checked before anything is there. The first start makes the index, compiles plugins, and has the\n\
+        audit log say that this was restored. Never let the old data directory serve again.")]
+    Restore(Restore),
     /// Work on the index of the decisions.
     #[command(subcommand, after_help = "Example:\n  synod index rebuild --config synod.yaml")]
     Index(Index),

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backtest;
+mod backup;
 mod bench;
 mod breaker;
 mod check;
@@ -182,6 +183,8 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Export(arguments) => export::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::Index(arguments) => index::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Breaker(arguments) => breaker::run(&arguments),

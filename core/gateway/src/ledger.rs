@@ -37,7 +37,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use synod_detection::history::{Histories, HistoryFacts, PastValues, Realm};
 use synod_detection::{Batch, Schema};
-use synod_store::{AppendError, DataDirectory, Entry, LogFacts, Position, Secret, Space};
+use synod_store::{Acts, AppendError, DataDirectory, Entry, LogFacts, Position, Secret, Space};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -329,6 +329,11 @@ impl Ledger {
             index_behind: self.index_behind(),
             disk: *self.last_space(),
         }
+    }
+
+    /// What commands did that the log does not tell of yet.
+    pub(crate) fn acts(&self) -> Acts {
+        Acts::of(&self.directory)
     }
 
     /// Looks how large the file system of the data directory is. May wait for the disk, unlike [`Self::facts`], which have what was seen last.

@@ -4,6 +4,7 @@
 //! A load reads and compares the artifacts (`verifying`), compiles the plugins (`compiling`), starts the sandboxes and scores the golden rows
 //! (`starting`). Detectors whose model, plugin and limits are as before keep their sandboxes.
 
+mod acts;
 mod beside;
 
 use self::beside::Beside;
@@ -417,6 +418,7 @@ impl Loader {
     /// Has what was done to labels stand in the log. What cannot be stored is tried again, when this is called again.
     pub async fn audit_acts(&self) {
         self.audit_rollouts().await;
+        self.audit_commands().await;
         let service = self.live.service();
         let registry = &service.models().registry;
         let acts = registry.acts().unwrap_or_default();

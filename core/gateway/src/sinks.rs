@@ -112,7 +112,7 @@ impl DocumentSource {
     fn called(self, name: &str) -> String {
         match self {
             Self::Log => name.to_owned(),
-            Self::Events => format!("{name}_events"),
+            Self::Events => format!("{name}{}", synod_store::POSITIONS_OF_EVENTS),
         }
     }
 

@@ -14,6 +14,7 @@
 //! secret        what digests of private values are keyed with
 //! keys.json     API keys, without their secrets; changed under keys.lock, also while the server runs
 //! signing-keys.json   the private keys that access tokens are signed with; changed under signing-keys.lock
+//! acts.json     what commands did and the log does not have yet; changed under acts.lock, also while the server runs
 //! breakers.json breakers that are open; changed under breakers.lock, also while the server runs
 //! acme/         the account at a certificate's authority, and the certificate with its key
 //! ```

@@ -41,6 +41,7 @@
 //! The last batch is the one place where a crash and a damaged disk look alike, for nothing behind it says that it had been synced. It is
 //! cut off, kept in a file, and told of in [`Recovery`]; an [`Anchor`] noted elsewhere shows whether it had been acknowledged.
 
+mod copying;
 mod disk;
 mod error;
 mod fault;
@@ -70,6 +71,7 @@ mod test_logs;
 #[cfg(test)]
 mod verify_tests;
 
+pub(crate) use copying::{Checked, Extent, SegmentCheck, joined, name_of_segment, segment_of_name};
 pub use error::{AppendError, LogError};
 pub use fault::{Anchor, Fault, FaultKind, Verification};
 pub use format::LONGEST_PAYLOAD;

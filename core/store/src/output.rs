@@ -35,13 +35,18 @@ pub(crate) enum Output {
 
 impl Output {
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        Self::create_for(path, Readers::Usual)
+    }
+
+    /// As [`Output::create`], for these readers.
+    pub(crate) fn create_for(path: &Path, readers: Readers) -> io::Result<Self> {
         if path == Path::new("-") {
             return Ok(Self::Standard(io::stdout()));
         }
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => Err(io::Error::from(io::ErrorKind::IsADirectory)),
             Ok(metadata) if !metadata.is_file() => fs::OpenOptions::new().write(true).open(path).map(Self::Direct),
-            _ => Draft::create(path, Readers::Usual).map(Self::Draft),
+            _ => Draft::create(path, readers).map(Self::Draft),
         }
     }
 

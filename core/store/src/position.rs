@@ -11,6 +11,9 @@ const FORM: &str = "synod-position-2";
 /// The form before it, which did not say what may have been told.
 const EARLIER_FORM: &str = "synod-position-1";
 
+/// How the names of those end who follow the log of events, and not that of decisions.
+pub const POSITIONS_OF_EVENTS: &str = "_events";
+
 /// Why a position is not known or cannot be kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -82,14 +85,24 @@ impl LogPosition {
     /// # Errors
     /// When the file cannot be replaced: then it is as it was.
     pub fn keep(&self, progress: Progress) -> Result<(), PositionError> {
-        let text = format!("{FORM} {} {}\n", progress.next, progress.told);
-        draft::write(&self.path, text.as_bytes(), Readers::Usual).map_err(|source| PositionError::Write { path: self.path.clone(), source })
+        draft::write(&self.path, text_of(progress).as_bytes(), Readers::Usual)
+            .map_err(|source| PositionError::Write { path: self.path.clone(), source })
     }
 
     /// Where it is kept.
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// A position as it is kept, with everything in doubt that the log has behind it: for a copy of the log, of which nobody knows what was told since.
+pub(crate) fn in_doubt(bytes: &[u8]) -> Option<Vec<u8>> {
+    let Progress { next, .. } = read(bytes)?;
+    Some(text_of(Progress { next, told: u64::MAX }).into_bytes())
+}
+
+fn text_of(progress: Progress) -> String {
+    format!("{FORM} {} {}\n", progress.next, progress.told)
 }
 
 fn read(bytes: &[u8]) -> Option<Progress> {

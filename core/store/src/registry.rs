@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! models/.lock                      held while something is changed
+//! models/.removal.lock              held while versions are removed, and by backups, which share it
 //! models/blobs/<sha256>.zst         an artifact, compressed
 //! models/<detector>/<version>.json  a manifest in its envelope; versions count from 1
 //! models/<detector>/<version>.signatures.json  who vouches for it, if somebody does
@@ -37,7 +38,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where artifacts are; no detector can have this name.
-const BLOBS: &str = "blobs";
+pub(crate) const BLOBS: &str = "blobs";
 
 /// What identifies a version of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,6 +213,19 @@ impl Registry {
         draft::open_lock(&path).and_then(|file| file.lock().map(|()| file)).map_err(|source| RegistryError::Lock { path, source })
     }
 
+    /// Keeps all versions from being removed for as long as the answer lives: for a copy of them. Nothing else waits for it.
+    ///
+    /// # Errors
+    /// When the lock cannot be taken.
+    pub(crate) fn keep_all(&self) -> Result<File, RegistryError> {
+        self.removal_lock(File::lock_shared)
+    }
+
+    fn removal_lock(&self, how: fn(&File) -> io::Result<()>) -> Result<File, RegistryError> {
+        let path = self.models.join(".removal.lock");
+        draft::open_lock(&path).and_then(|file| how(&file).map(|()| file)).map_err(|source| RegistryError::Lock { path, source })
+    }
+
     /// Makes the detector's folder, and removes what an interrupted publication left. Drafts are made under the lock only, so that what
     /// is found here belongs to nobody.
     fn prepare(&self, folder: &Path) -> Result<(), RegistryError> {
@@ -247,7 +261,7 @@ fn short(text: &str) -> String {
 }
 
 /// The version that a manifest's file name states; none for any other file.
-fn version_of(name: &str) -> Option<u64> {
+pub(crate) fn version_of(name: &str) -> Option<u64> {
     let version = name.strip_suffix(".json")?.parse().ok()?;
     (version > 0 && name == format!("{version}.json")).then_some(version)
 }

@@ -4,8 +4,9 @@
 //! A session's cookie is sent by the browser whatever page asks for it. So it counts as a credential only for what changes nothing, or together
 //! with a header that only a page of ours can set.
 //!
-//! The console's pages stand in `pages.rs` beside this.
+//! The console's pages stand in `pages.rs` beside this; whom its login lets in elsewhere, in `forward_auth.rs`.
 
+pub(super) mod forward_auth;
 pub(super) mod pages;
 
 use super::acts::Origin;
@@ -44,6 +45,9 @@ enum Cookie {
 }
 
 impl Cookie {
+    /// Every name of either.
+    const NAMES: [&str; 4] = ["__Host-synod-login", "synod-login", "__Host-synod", "synod"];
+
     /// The prefix makes browsers refuse the cookie from anybody but this very host by HTTPS (draft-ietf-httpbis-rfc6265bis, section 4.1.3.2).
     /// Without HTTPS, which only a loopback address may be, it cannot be used.
     fn name(self, login: &Login) -> &'static str {
@@ -80,11 +84,15 @@ fn is_encrypted(login: &Login) -> bool {
 pub(super) fn caller(service: &Service, request: &Request) -> Option<Result<Caller, CredentialRefused>> {
     let login = service.identity.login()?;
     let session = session_of(login, request.headers())?;
-    let harmless = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    match harmless || is_of_own_page(login, &session, request.headers()) {
+    match is_safe(request.method()) || is_of_own_page(login, &session, request.headers()) {
         true => Some(Ok(session.caller().clone())),
         false => Some(Err(CredentialRefused { reason: "csrf" })),
     }
+}
+
+/// Whether a method changes nothing (RFC 9110, section 9.2.1).
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 fn session_of(login: &Login, headers: &HeaderMap) -> Option<Session> {
@@ -93,11 +101,17 @@ fn session_of(login: &Login, headers: &HeaderMap) -> Option<Session> {
 
 /// Whether a page of the console itself sends this: it knows the session's token, and the browser says where it comes from.
 fn is_of_own_page(login: &Login, session: &Session, headers: &HeaderMap) -> bool {
+    let token = headers.get(CSRF).map(|value| value.to_str().unwrap_or_default());
+    comes_from_here(login, headers) && token.is_some_and(|token| session.is_csrf(token))
+}
+
+/// Whether the browser says that a page of the console's own origin asked for this, and nothing else.
+fn comes_from_here(login: &Login, headers: &HeaderMap) -> bool {
     let of = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let origin = of("origin").map(|origin| origin == login.redirect().origin().ascii_serialization());
     let site = of("sec-fetch-site").map(|site| site == "same-origin");
     let is_known = origin.is_some() || site.is_some();
-    is_known && origin != Some(false) && site != Some(false) && of(CSRF).is_some_and(|token| session.is_csrf(token))
+    is_known && origin != Some(false) && site != Some(false)
 }
 
 /// `GET /console/login`: sends the browser to the provider.

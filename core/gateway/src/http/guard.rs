@@ -1,6 +1,7 @@
 //! Who is let through: each request's caller is found out once, and each route says what it needs of a caller.
 
 use super::acts::Origin;
+use super::console::forward_auth::FORWARD_AUTH;
 use super::{Live, Problem, Service, console, oauth};
 use crate::access::{Caller, Permission};
 use crate::identity::{CredentialRefused, Credentials};
@@ -36,7 +37,8 @@ pub(super) async fn identify(State(service): State<Arc<Service>>, mut request: R
     if request.extensions().get::<MatchedPath>().is_some_and(|path| path.as_str() == oauth::TOKEN_PATH) {
         return next.run(request).await;
     }
-    let certificate = request.extensions().get::<Arc<ClientCertificate>>().map(Arc::as_ref);
+    let is_of_proxy = request.extensions().get::<MatchedPath>().is_some_and(|path| path.as_str() == FORWARD_AUTH);
+    let certificate = request.extensions().get::<Arc<ClientCertificate>>().map(Arc::as_ref).filter(|_| !is_of_proxy);
     let (hop, bearer) = (Hop::Credentials.begin(), bearer(request.headers()));
     // A browser sends its session's cookie without being asked, so that it counts for less than what was sent on purpose.
     let session = if bearer == Ok(None) { hop.during(|| console::caller(&service, &request)) } else { None };

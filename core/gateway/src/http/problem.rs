@@ -129,6 +129,12 @@ impl Problem {
         Self { denied: Some(Box::new(permission.clone())), ..Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail) }
     }
 
+    /// Somebody of a tenant, where all tenants are shown.
+    pub fn shows_all_tenants(permission: &Permission) -> Self {
+        let detail = "what is behind this shows all tenants, and the caller belongs to one";
+        Self { detail: detail.into(), ..Self::forbidden(permission) }
+    }
+
     /// The permission that was denied, if that is what went wrong.
     pub(super) fn denied(&self) -> Option<&Permission> {
         self.denied.as_deref()

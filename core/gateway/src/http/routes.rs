@@ -1,6 +1,7 @@
 //! The one table of Synod's own routes: where each is called, what its callers need, and who answers. Routes that a configuration declares
 //! stand in `declared.rs`.
 
+use super::console::forward_auth::{self, FORWARD_AUTH};
 use super::guard::{Needs, guarded};
 use super::openapi::{self, pages};
 use super::{
@@ -80,6 +81,7 @@ pub static ROUTES: &[Entry] = &[
     entry(DATA, "GET", "/console/login", Needs::Nothing, || get(console::login)),
     entry(DATA, "GET", "/console/callback", Needs::Nothing, || get(console::callback)),
     entry(DATA, "GET", "/console/session", Needs::Nothing, || get(console::session)),
+    entry(DATA, "GET", FORWARD_AUTH, Needs::Nothing, || get(forward_auth::forward_auth)),
     entry(DATA, "POST", "/console/logout", Needs::Nothing, || post(console::logout)),
     entry(DATA, "GET", "/healthz", Needs::Nothing, || get(health::alive)),
     // With `?verbose` it asks for `operate:service`.

@@ -21,13 +21,13 @@ use synod_identity::{ClaimNames, IdToken, Issuer, Verifier};
 use thiserror::Error;
 use url::{Url, form_urlencoded};
 
-/// Logins that were begun. One is a few hundred bytes.
+/// Logins that were begun. One is a few hundred bytes and the path that it leads back to.
 const PENDING: Bounds = Bounds { longest: Duration::from_mins(10), idle: Duration::from_mins(10), most: 4096 };
 const SESSIONS: Bounds = Bounds { longest: Duration::from_hours(12), idle: Duration::from_mins(30), most: 10_000 };
 /// The longest code that is passed on.
 const LONGEST_CODE: usize = 4096;
-/// The longest path that a login leads back to.
-const LONGEST_PATH: usize = 512;
+/// The longest path that a login leads back to. Those of dashboards hold whole queries.
+const LONGEST_PATH: usize = 2048;
 /// A client's secret that is longer is none.
 const LONGEST_SECRET: usize = 1024;
 
@@ -220,12 +220,17 @@ impl Login {
         &self.config.redirect
     }
 
+    /// Whether a login can lead back there: to a path of this service.
+    pub fn leads_back_to(&self, path: &str) -> bool {
+        is_local(path, &self.config.redirect)
+    }
+
     /// Begins a login that leads back to this path.
     ///
     /// # Errors
     /// When the provider cannot be asked, or the path leads elsewhere.
     pub fn begin(&self, return_to: &str) -> Result<Begun, LoginRefused> {
-        if !is_local(return_to, &self.config.redirect) {
+        if !self.leads_back_to(return_to) {
             return Err(LoginRefused::ReturnTo);
         }
         let endpoints = self.endpoints()?;

@@ -28,11 +28,16 @@ impl Proxies {
         Self { trusted, field }
     }
 
+    /// Whether what this peer says about others is believed.
+    pub fn are_trusted(&self, peer: IpAddr) -> bool {
+        within(&self.trusted, peer.to_canonical())
+    }
+
     /// The client of a request that came from `peer`. Every proxy adds to the right whom it was asked by, so that what is said is read from
     /// the right for as long as it was said by a trusted one: the first that is not trusted is the client, whatever stands to its left.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientAddress {
         let mut client = peer.to_canonical();
-        if !within(&self.trusted, client) {
+        if !self.are_trusted(client) {
             return ClientAddress(client);
         }
         let name = match self.field {

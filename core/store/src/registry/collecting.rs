@@ -4,7 +4,7 @@ use super::signatures::signatures_path;
 use super::{Registry, RegistryError, manifest_path};
 use serde::de::IgnoredAny;
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 /// What was, or would be, removed.
@@ -20,12 +20,14 @@ pub struct Collected {
 
 impl Registry {
     /// Removes the versions that need not be kept, and then the artifacts that no version has. A version with a label is always kept,
-    /// and so is the latest, because versions count on from it. With `look`
+    /// and so is the latest, because versions count on from it. While a backup is taken it waits. With `look`
     /// nothing is removed: the answer is what would be.
     ///
     /// # Errors
     /// When a manifest cannot be read (then its artifact is not known, and nothing is removed), or a file cannot be removed.
     pub fn collect(&self, keep: &dyn Fn(&str, u64) -> bool, look: bool) -> Result<Collected, RegistryError> {
+        // Before the other one, so that nobody else waits for a backup.
+        let _removal = self.removal_lock(File::lock)?;
         let _lock = self.lock()?;
         let (mut collected, mut kept) = (Collected::default(), HashSet::new());
         let mut files = Vec::new();

@@ -18,6 +18,7 @@ use super::operation::Description;
 use super::shape::{one_of, text};
 use crate::config::{Config, Durability};
 use crate::http::Problem;
+use crate::http::console::forward_auth::FORWARD_AUTH;
 use crate::http::oauth::TOKEN_PATH;
 use inference::Of;
 use utoipa::openapi::header::{Header, HeaderBuilder};
@@ -86,6 +87,7 @@ pub(super) fn describe(config: &Config, method: &str, path: &str) -> Option<Desc
         ("GET", "/console/login") => console::login(config),
         ("GET", "/console/callback") => console::callback(config),
         ("GET", "/console/session") => console::session(config),
+        ("GET", FORWARD_AUTH) => console::forward_auth(),
         ("POST", "/console/logout") => console::logout(config),
         ("GET", "/v2") => inference::server(),
         ("GET", "/v2/health/live") => inference::live(),

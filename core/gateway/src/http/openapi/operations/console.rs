@@ -2,6 +2,7 @@
 
 use super::decisions::query;
 use super::{CONSOLE, header, json, service};
+use crate::access::Permission;
 use crate::config::Config;
 use crate::http::Problem;
 use crate::http::console::pages;
@@ -48,6 +49,31 @@ pub(super) fn session(config: &Config) -> Description {
         .answer(200, json("Who calls.", named("WhoAmI")))
         .problems([Problem::no_credential()])
         .problems(nobody_logs_in(config))
+}
+
+pub(super) fn forward_auth() -> Description {
+    let words = "For reverse proxies that ask about each request to another service whether its caller may make it (Traefik's forward-auth). They must \
+                 be among `listen.proxies`, and say in `X-Forwarded-Method` and `X-Forwarded-Uri` which request they ask about; for everybody else \
+                 there is nothing here. The fields of the answer belong into the request that is passed on, in the place of the client's own. \
+                 What a session's cookie comes with must be by GET, HEAD or OPTIONS and no websocket, or from a page of this host.";
+    let passed = ResponseBuilder::new()
+        .description("It may. The body is empty.")
+        .header("X-Synod-User", header("Who calls: issuer and subject. What is no visible ASCII character is percent-encoded."))
+        .header("X-Synod-Roles", header("The caller's roles, with commas between them."))
+        .header("Cookie", header("The cookies of the request without Synod's own, if others are left."));
+    let to_login = ResponseBuilder::new()
+        .description("Nobody is logged in, and a browser asks for a page: to the login.")
+        .header("Location", header("A path of this host."));
+    Description::new("getForwardAuth", CONSOLE, "Whether somebody may pass", words)
+        .parameters([query("needs", "The permission that it takes, as `operate:service`. It must be there.", text())])
+        .answer(200, passed)
+        .answer(302, to_login)
+        .problems([
+            Problem::bad_query("`needs` must be there: a permission, as operate:service"),
+            Problem::no_credential(),
+            Problem::forbidden(&Permission::OperateService),
+            Problem::not_found(),
+        ])
 }
 
 pub(super) fn logout(config: &Config) -> Description {
