@@ -9,10 +9,13 @@ use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use flate2::read::GzDecoder;
-use std::borrow::Cow;
 use std::io::Read;
-use std::sync::{Arc, LazyLock};
-use utoipa_swagger_ui::Config;
+use std::sync::OnceLock;
+
+/// Files of Swagger UI by their names.
+macro_rules! swagger_ui {
+    [$($name:literal),+] => { [$(($name, Packed::new(include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz"))))),+] };
+}
 
 /// The files that Swagger UI's page asks for, and what they are.
 pub(super) const SWAGGER_UI_FILES: &[(&str, &str)] = &[
@@ -36,7 +39,16 @@ const FOR_REDOC: &str = "default-src 'none'; script-src 'self'; worker-src blob:
                          'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='; img-src 'self' data:; connect-src 'self'; \
                          base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-static REDOC: &[u8] = include_bytes!("../../../assets/redoc.standalone.js.gz");
+static REDOC: Packed = Packed::new(include_bytes!("../../../assets/redoc.standalone.js.gz"));
+
+/// Of `SWAGGER_UI_FILES` those that are Swagger UI's own: `build.rs` takes them from the release that the workspace names.
+static SWAGGER_UI: [(&str, Packed); 4] = swagger_ui!["favicon-32x32.png", "index.css", "swagger-ui-bundle.js", "swagger-ui.css"];
+
+/// A file that lies in the binary as gzip.
+struct Packed {
+    gzip: &'static [u8],
+    plain: OnceLock<Bytes>,
+}
 
 pub(in crate::http) async fn swagger_ui() -> Response {
     page(include_str!("../../../assets/swagger-ui.html"), FOR_SWAGGER_UI)
@@ -46,22 +58,16 @@ pub(in crate::http) async fn redoc() -> Response {
     page(include_str!("../../../assets/redoc.html"), FOR_REDOC)
 }
 
-pub(in crate::http) async fn swagger_ui_file(name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+pub(in crate::http) async fn swagger_ui_file(name: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Result<Response, Problem> {
     let Path(name) = name.map_err(|_| Problem::not_found())?;
     let kind = kind(SWAGGER_UI_FILES, &name).ok_or_else(Problem::not_found)?;
     match name.as_str() {
         "start.js" => Ok(file(kind, include_str!("../../../assets/swagger-ui.js"))),
-        name => Ok(file(kind, of_swagger_ui(name).ok_or_else(Problem::not_found)?)),
+        name => {
+            let (_, packed) = SWAGGER_UI.iter().find(|(known, _)| *known == name).ok_or_else(Problem::not_found)?;
+            Ok(packed.answer(kind, takes_gzip(&headers)))
+        }
     }
-}
-
-fn of_swagger_ui(name: &str) -> Option<Bytes> {
-    static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from("openapi.json")));
-    let found = utoipa_swagger_ui::serve(name, CONFIG.clone()).ok().flatten()?;
-    Some(match found.bytes {
-        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
-        Cow::Owned(bytes) => bytes.into(),
-    })
 }
 
 pub(in crate::http) async fn redoc_file(name: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Result<Response, Problem> {
@@ -70,23 +76,33 @@ pub(in crate::http) async fn redoc_file(name: Result<Path<String>, PathRejection
     match name.as_str() {
         "start.js" => Ok(file(kind, include_str!("../../../assets/redoc.js"))),
         "start.css" => Ok(file(kind, include_str!("../../../assets/redoc.css"))),
-        _ => Ok(compressed(kind, takes_gzip(&headers))),
+        _ => Ok(REDOC.answer(kind, takes_gzip(&headers))),
     }
 }
 
-/// Redoc itself, as it lies in the binary if the client can take that.
-fn compressed(kind: &'static str, as_it_is: bool) -> Response {
-    static PLAIN: LazyLock<Bytes> = LazyLock::new(|| {
-        let mut plain = Vec::new();
-        GzDecoder::new(REDOC).read_to_end(&mut plain).expect("what is in the binary was compressed whole");
-        plain.into()
-    });
-    let mut response = if as_it_is { file(kind, REDOC) } else { file(kind, PLAIN.clone()) };
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    if as_it_is {
-        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+impl Packed {
+    const fn new(gzip: &'static [u8]) -> Self {
+        Self { gzip, plain: OnceLock::new() }
     }
-    response
+
+    /// The file, as it lies in the binary if the client can take that.
+    fn answer(&self, kind: &'static str, as_it_is: bool) -> Response {
+        let mut response = if as_it_is { file(kind, self.gzip) } else { file(kind, self.plain().clone()) };
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        if as_it_is {
+            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        response
+    }
+
+    /// Unpacked once, when somebody first asks for it so.
+    fn plain(&self) -> &Bytes {
+        self.plain.get_or_init(|| {
+            let mut plain = Vec::new();
+            GzDecoder::new(self.gzip).read_to_end(&mut plain).expect("what is in the binary was compressed whole");
+            plain.into()
+        })
+    }
 }
 
 /// Whether the client says that it takes gzip (RFC 9110, section 12.5.3).
@@ -123,13 +139,13 @@ mod tests {
             assert!(named.iter().all(|name| kind(files, name).is_some()), "{named:?}");
         }
         for (name, _) in SWAGGER_UI_FILES {
-            assert!(swagger_ui_file(Ok(Path((*name).to_owned()))).await.is_ok(), "{name}");
+            assert!(swagger_ui_file(Ok(Path((*name).to_owned())), HeaderMap::new()).await.is_ok(), "{name}");
         }
         for (name, _) in REDOC_FILES {
             assert!(redoc_file(Ok(Path((*name).to_owned())), HeaderMap::new()).await.is_ok(), "{name}");
         }
         for name in ["index.html", "../Cargo.toml", "", "swagger-initializer.js"] {
-            assert_eq!(swagger_ui_file(Ok(Path(name.to_owned()))).await.unwrap_err().status(), 404, "{name}");
+            assert_eq!(swagger_ui_file(Ok(Path(name.to_owned())), HeaderMap::new()).await.unwrap_err().status(), 404, "{name}");
         }
     }
 }
