@@ -25,7 +25,7 @@ def expect(holds, mistake):
 
 
 def alike(what, **values):
-    """Whether several files say the same of a thing; their names have `__` for a slash and `_` for what else cannot be in one."""
+    """Whether several files say the same of a thing."""
     expect(len({str(value) for value in values.values()}) == 1, f"{what} differs: " + ", ".join(f"{name} has {value}" for name, value in values.items()))
 
 
@@ -89,25 +89,31 @@ def metrics_are_there(known):
 
 def ports_are_the_same(compose):
     listen = read("config/synod.yaml")["listen"]
-    data, administration = (listen[name].rsplit(":", 1)[1] for name in ("data", "administration"))
+    data, administration = (port(listen[name]) for name in ("data", "administration"))
     values = read("deploy/kubernetes/synod/values.yaml")["listen"]
     exposed = re.search(r"^EXPOSE (\d+) (\d+)$", text("deploy/Dockerfile"), re.M).groups()
     stack = dict(re.findall(r'"(\w+)": (\d+),', text("scripts/stack.py")))
     plain = prometheus("deploy/prometheus/prometheus.yml")
     own = compose["synod"]["environment"]
-    alike("the port for clients", config=data, chart=values["data"], image=exposed[0], compose=own["SYNOD_LISTEN__DATA"].rsplit(":", 1)[1], stack=stack["SYNOD_1"])
+    composed = {name: port(own[f"SYNOD_LISTEN__{name}"]) for name in ("DATA", "ADMINISTRATION")}
+    alike("the port for clients", config=data, chart=values["data"], image=exposed[0], compose=composed["DATA"], stack=stack["SYNOD_1"])
     alike(
-        "the port for operators", config=administration, chart=values["administration"], image=exposed[1], compose=own["SYNOD_LISTEN__ADMINISTRATION"].rsplit(":", 1)[1],
-        stack=stack["SYNOD_1_OPERATORS"], prometheus=plain["synod"][0].rsplit(":", 1)[1],
+        "the port for operators", config=administration, chart=values["administration"], image=exposed[1], compose=composed["ADMINISTRATION"],
+        stack=stack["SYNOD_1_OPERATORS"], prometheus=port(plain["synod"][0]),
     )
     entries = {name: entry["address"].lstrip(":") for name, entry in read("traefik/traefik.yaml")["entryPoints"].items()}
     alike("the edge's port", traefik=entries["websecure"], stack=stack["HTTPS"])
-    alike("the edge's port for metrics", traefik=entries["metrics"], stack=stack["EDGE_METRICS"], compose=prometheus("deploy/compose/prometheus.yml")["traefik"][0].rsplit(":", 1)[1])
+    scraped = port(prometheus("deploy/compose/prometheus.yml")["traefik"][0])
+    alike("the edge's port for metrics", traefik=entries["metrics"], stack=stack["EDGE_METRICS"], compose=scraped)
     for tool, name in [("prometheus", "PROMETHEUS"), ("alertmanager", "ALERTMANAGER")]:
-        alike(f"the port of {tool}", prometheus=plain[tool][0].rsplit(":", 1)[1], stack=stack[name], compose=compose[tool]["expose"][0])
+        alike(f"the port of {tool}", prometheus=port(plain[tool][0]), stack=stack[name], compose=compose[tool]["expose"][0])
     published = {entry.rsplit(":", 2)[1] for entry in compose["traefik"]["ports"]}
     opened = set(re.search(r"define edge = \{ ([\d, ]+) \}", text("deploy/host/nftables.conf"))[1].split(", "))
     alike("the ports that are open to all", compose=sorted(published), firewall=sorted(opened))
+
+
+def port(address):
+    return address.rsplit(":", 1)[1]
 
 
 def prometheus(path):
@@ -124,7 +130,8 @@ def jobs_are_there():
         for job in set(re.findall(r'\bjob="(\w+)"', path.read_text())):
             expect(job in jobs[0], f"{path.name}: nothing is scraped as the job {job}")
     job = read("deploy/kubernetes/synod/values.yaml")["serviceMonitor"]["job"]
-    alike("the job that alerts know Synod by", chart=job, levels=read("deploy/monitoring/levels.yaml").get("job", "synod"), prometheus=next(iter(prometheus("deploy/prometheus/prometheus.yml"))))
+    levels = read("deploy/monitoring/levels.yaml")["job"]
+    alike("the job that alerts know Synod by", chart=job, levels=levels, prometheus=next(iter(prometheus("deploy/prometheus/prometheus.yml"))))
 
 
 def settings_are_there():
@@ -151,9 +158,12 @@ def folders_are_the_same(compose):
         expect(variable == "SYNOD_PLUGINS__DIRECTORY" or folder in helpers, f"deploy/kubernetes: nothing is mounted at {folder}")
     targets = [volume.split(":")[1] for volume in compose["synod"]["volumes"]]
     expect(image["SYNOD_DATA_DIRECTORY"] in targets and str(Path(image["SYNOD_CONFIG"]).parent) in targets, f"compose.yaml: synod has its data or configuration elsewhere: {targets}")
-    board = read("deploy/grafana/provisioning/dashboards/" + next((ROOT / "deploy/grafana/provisioning/dashboards").glob("*.yaml")).name)["providers"][0]["options"]["path"]
+    provisioning = ROOT / "deploy/grafana/provisioning"
+    [provided] = [yaml.safe_load(path.read_text())["providers"] for path in (provisioning / "dashboards").glob("*.yaml")]
+    board = provided[0]["options"]["path"]
     expect(any(volume.split(":")[1] == board for volume in compose["grafana"]["volumes"]), f"compose.yaml: no dashboards are mounted at {board}")
-    sources = {source["uid"] for path in (ROOT / "deploy/grafana/provisioning/datasources").glob("*.yaml") for source in yaml.safe_load(path.read_text())["datasources"]}
+    files = [yaml.safe_load(path.read_text()) for path in (provisioning / "datasources").glob("*.yaml")]
+    sources = {source["uid"] for file in files for source in file["datasources"]}
     for path in (ROOT / "deploy/grafana/dashboards").glob("*.json"):
         used = set(re.findall(r'"datasource": ?\{[^}]*"uid": ?"([\w-]+)"', path.read_text()))
         expect(used <= sources, f"{path.name}: there are no data sources {used - sources}")
@@ -199,7 +209,8 @@ def main():
     settings_are_there()
     folders_are_the_same(compose)
     access_log_is_read(compose)
-    alike("the version of Elasticsearch", compose=compose["elasticsearch"]["image"].split(":")[1], tests=re.search(r"version=(9[\d.]+)", text("scripts/elasticsearch.sh"))[1])
+    tested = re.search(r"version=(9[\d.]+)", text("scripts/elasticsearch.sh"))[1]
+    alike("the version of Elasticsearch", compose=port(compose["elasticsearch"]["image"]), tests=tested)
     for mistake in mistakes:
         print(f"check-names: {mistake}", file=sys.stderr)
     print(f"  {sum(map(len, known[0].values()))} routes, {len(known[1])} names of metrics, {len(TEXTS)} files that may name them")

@@ -53,8 +53,8 @@ trial() {
     dpkg --install "$work/synod.deb"
     synod --version
     [ "$(stat -c '%U %G %a' /var/lib/synod /etc/synod/secrets /var/log/synod | tr '\n' ' ')" = "synod synod 700 root synod 750 synod synod 750 " ]
-    systemd-analyze verify --recursive-errors=no synod.service
-    [ ! -e /etc/systemd/system/multi-user.target.wants/synod.service ]
+    systemd-analyze verify --recursive-errors=no synod.service synod-backup.service synod-backup.timer
+    [ -z "$(compgen -G '/etc/systemd/system/*.wants/synod*')" ]
     compgen -G '/usr/lib/synod/plugins/*.wasm' >/dev/null
     [ -z "$(compgen -G '/usr/lib/synod/plugins/example-*')" ]
     # It is of use as it was installed, by the paths that the unit sets.

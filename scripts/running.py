@@ -1,6 +1,6 @@
 """What the scripts share that run servers of their own: free ports, processes that are ended by their ids, waiting, and saying what was found."""
 
-import os, socket, subprocess, sys, time
+import os, signal, socket, subprocess, sys, time
 
 # Of the caller's environment nothing is passed on that would set one of the servers.
 OWN = ("SYNOD_", "EDGE_", "TRAEFIK_", "ACCESS_LOG_")
@@ -34,9 +34,13 @@ class Servers:
         self.script, self.folder, self.started = script, folder, []
 
     def __enter__(self):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         return self
 
     def __exit__(self, *_):
+        # Whoever is impatient now would leave servers behind.
+        for word in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(word, signal.SIG_IGN)
         # The last one may need those before it to end well.
         for process in reversed(self.started):
             process.terminate()

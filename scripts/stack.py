@@ -1,7 +1,7 @@
 """Starts the platform for scripts/stack.sh: STATE SYNOD PLUGINS TRAEFIK ELASTICSEARCH [--check]. Each program is given the files that a team's platform is run with
 (traefik/, deploy/compose/, alertmanager/, elk/), with the addresses of this machine in place of the names of services."""
 
-import os, shutil, signal, sys, time
+import os, shutil, sys, time
 from pathlib import Path
 import yaml
 from edge import Edge, login, plain, serve
@@ -264,7 +264,6 @@ def main():
     state, synod, plugins, traefik, elasticsearch = sys.argv[1:6]
     is_check = sys.argv[6:] == ["--check"]
     os.chdir(ROOT)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Servers("stack.sh", Path(state)) as servers:
         stack = Stack(servers, synod, plugins, traefik, elasticsearch, is_check)
         if is_check:

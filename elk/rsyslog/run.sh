@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs rsyslog with access-log.conf in a container, and keeps the log from growing without end.
+# Runs rsyslog with access-log.conf, and keeps the log from growing without end. deploy/compose has it in a container.
 #
 # usage: elk/rsyslog/run.sh [--help]
 #
 # The variables are those of access-log.conf and of the file that ACCESS_LOG_OUTPUT names, but for ELASTICSEARCH_KEY: it is read from the file
-# ELASTICSEARCH_KEY_FILE, if that is set. A log beyond ACCESS_LOG_MAXIMUM bytes (64 MiB) is copied to its name with .1 at the end, and cut: lines that are
-# written in between are lost (ACCESS_LOG_EVERY says how often it is looked at: 30, in seconds). By then all others are read, for what Elasticsearch does not take waits with rsyslog.
+# ELASTICSEARCH_KEY_FILE, if that is set. Every ACCESS_LOG_EVERY seconds (30) a log beyond ACCESS_LOG_MAXIMUM bytes (64 MiB) is copied to its name with .1
+# at the end, and cut: lines that are written in between are lost. All others are read by then, for what Elasticsearch does not take yet waits with rsyslog.
 case "${1:-}" in -h | --help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; exit ;; esac
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")

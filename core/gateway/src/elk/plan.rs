@@ -241,7 +241,7 @@ mod tests {
         let extras: Vec<_> = usual.iter().filter_map(|object| object.extra).collect();
         assert_eq!(extras, [Extra::FailureStore], "which says that it is off");
         assert!(plan(&wishes(), Version::of("8.18.0")).iter().all(|object| object.extra.is_none()));
-        assert_eq!(usual.len(), 5 + 1 + 5 + 1 + 5);
+        assert_eq!(usual.len(), 6 + 1 + 6 + 1 + 6);
     }
 
     #[test]
