@@ -32,7 +32,7 @@ traefik/dynamic/tools.yaml|s#forward-auth#forward#|there is no route /v1/forward
 traefik/dynamic/tools.yaml|s#operate:service#operate:all#|there is no permission operate:all
 core/gateway/src/http/routes.rs|/"\/healthz"/d|operators have no route /healthz
 core/gateway/src/telemetry/names.rs|s#"synod_queue_length"#"synod_queue_size"#|the chart's autoscaler: there is no metric synod_queue_length
-deploy/runbook/README.md|s#synod_log_failing#synod_log_fails#|deploy/runbook/README.md: there is no metric synod_log_fails
+deploy/README.md|s#synod_log_failing#synod_log_fails#|deploy/README.md: there is no metric synod_log_fails
 config/synod.yaml|s#data: 127.0.0.1:8080#data: 127.0.0.1:8000#|the port for clients differs
 deploy/prometheus/prometheus.yml|s#127.0.0.1:8081#127.0.0.1:8082#|the port for operators differs
 deploy/compose/compose.yaml|s#:443:8443#:8443:8443#|the ports that are open to all differs
