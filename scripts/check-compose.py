@@ -16,7 +16,7 @@ mistakes = []
 WRITES = {"elasticsearch", "kibana"}
 # Capabilities that somebody needs.
 MAY = {"certificates": {"CHOWN", "DAC_OVERRIDE", "FOWNER"}}
-OWN_IMAGES = {"synod:local", "synod-certificates:local"}
+OWN_IMAGES = {"synod:local", "synod-certificates:local", "synod-access-log:local"}
 
 
 def expect(holds, text):

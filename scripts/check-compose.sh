@@ -36,6 +36,7 @@ work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 # What prepare.sh makes belongs into no working copy.
 mkdir -p "$work/synod/deploy"
+mkdir "$work/synod/elk" && cp -r elk/rsyslog "$work/synod/elk"
 cp -r alertmanager config scripts traefik "$work/synod"
 cp -r deploy/compose deploy/grafana deploy/Dockerfile "$work/synod/deploy"
 rm -rf "$work/synod/deploy/compose/"{.env,secrets,configuration}
@@ -64,12 +65,12 @@ python3 scripts/check-compose.py "$work" core,elk,monitoring
 if [ "$(id -u)" = 0 ]; then
     say "certificates, as their service makes them, twice"
     volumes=$work/volumes
-    mkdir -p "$volumes/certificates/"{traefik,synod,elasticsearch,kibana} "$volumes/"{authority,acme}
+    mkdir -p "$volumes/certificates/"{traefik,synod,elasticsearch,kibana} "$volumes/"{authority,acme,access-log}
     command=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["services"]["certificates"]["command"][0].replace("$$", "$"))' "$work/core.json")
     # shellcheck disable=SC2054  # one word with commas
     # Its volumes, here, and no more capabilities than it has there.
     capable=(setpriv --no-new-privs --bounding-set=-all,+chown,+dac_override,+fowner)
-    command=$(sed -E "s#(^| )/(certificates|authority|acme)#\1$volumes/\2#g" <<<"$command")
+    command=$(sed -E "s#(^| )/(certificates|authority|acme|access-log)#\1$volumes/\2#g" <<<"$command")
     for times in 1 2; do
         HOST=synod.example.test PATH="$root/scripts:$PATH" "${capable[@]}" bash -euc "$command" 2>/dev/null
         (cd "$volumes" && find . -type f -exec stat -c '%a %u %n' {} + -exec sha256sum {} + | sort) >"$work/made.$times"

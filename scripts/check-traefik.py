@@ -1,7 +1,18 @@
 """What scripts/check-traefik.sh asks of the edge. Started by it: WORK SYNOD TRAEFIK."""
 
-import collections, json, re, shutil, ssl, subprocess, threading, time
-from edge import Answer, Edge, Quiet, Stub, certificates, check, free_port, key, plain, row, said, serve, start, started, until, work
+import collections, json, re, shutil, ssl, subprocess, sys, threading, time
+from functools import partial
+from pathlib import Path
+import edge as shipped
+from edge import Quiet, Stub, plain, row
+from running import Servers, free_port, said
+
+work, synod, traefik = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+admin, operator, scorer = ((work / f"{role}.key").read_text().strip() for role in ("admin", "operator", "scorer"))
+certificates = work / "certificates"
+servers = Servers("check-traefik", work)
+start, until, check = servers.start, servers.until, servers.check
+Edge = partial(shipped.Edge, servers, traefik, certificates=certificates, key=admin)
 
 
 def all_is_enabled(edge):
@@ -61,8 +72,8 @@ def grpc(edge):
 
 def log_and_metrics(edge):
     until(lambda: len(edge.requests()) > 10, "the access log is written")
-    text = edge.log.read_text()
-    check(key not in text and "/v1/" not in "".join(line for line in text.splitlines() if "DownstreamStatus" in line), "the access log has neither credentials nor paths")
+    text = edge.access_log.read_text()
+    check(admin not in text + edge.log.read_text() and "/v1/" not in text, "the access log has neither credentials nor paths")
     scored = next(entry for entry in edge.requests() if entry.get("RouterName") == "score@file" and entry["DownstreamStatus"] == 200)
     fields = {"StartUTC", "Duration", "ClientHost", "RequestMethod", "RequestHost", "DownstreamStatus", "ServiceName", "TLSVersion", "downstream_X-Request-Id"}
     check(fields <= set(scored), "and what ECS wants", scored)
@@ -107,21 +118,22 @@ def a_killed_replica(edge, replicas):
 def gates(edge):
     for tool in ["kibana", "grafana", "prometheus", "alertmanager"]:
         check(edge.call("GET", f"/{tool}/", authorised=False).status == 401, f"{tool}: nobody gets in unknown, by no spelling of the path")
-        check(edge.call("GET", f"/{tool}/", headers={"Cookie": "__Host-synod=bad"}, authorised=False).status == 403, f"{tool}: nor who may not")
+        check(edge.call("GET", f"/{tool}/", headers={"Authorization": f"Bearer {scorer}"}, authorised=False).status == 403, f"{tool}: nor who may not")
         for sneaky in [f"/{tool}", f"//{tool}/", f"/x/../{tool}/", f"/%{ord(tool[0]):x}{tool[1:]}/", f"/{tool}/..%2f{tool}/"]:
             answer = edge.call("GET", sneaky, authorised=False)
             if answer.status not in (301, 308, 400, 401, 404):
                 check(False, f"{tool}: nobody gets in by {sneaky}", answer)
     answer = edge.call("GET", "/grafana/d/1?a=b", headers={"Accept": "text/html", "X-Forwarded-Uri": "/x", "X-Forwarded-Method": "HEAD"}, authorised=False)
-    check((answer.status, answer.headers["location"]) == (302, "/console/login?return_to=/grafana/d/1?a=b"), "a browser is sent to the login", answer)
-    sent = {"Cookie": "__Host-synod=good; sid=1", "X-Synod-User": "mallory", "X-Synod-Roles": "admin", "X-Forwarded-For": "192.0.2.1"}
+    check((answer.status, answer.headers["location"]) == (302, "/console/login?return_to=%2Fgrafana%2Fd%2F1%3Fa%3Db"), "a browser is sent to the login", answer)
+    as_operator = {"Authorization": f"Bearer {operator}"}
+    sent = {**as_operator, "Cookie": "__Host-synod=ended; sid=1", "X-Synod-User": "mallory", "X-Synod-Roles": "admin", "X-Forwarded-For": "192.0.2.1"}
     answer = edge.call("GET", "/grafana/d/1", headers=sent, authorised=False)
     check(answer.headers["referrer-policy"] == "same-origin", "pages of tools tell nobody else where somebody was", answer.headers)
     seen = json.loads(answer.body)
     told = {name: seen["headers"].get(name) for name in ["x-synod-user", "x-synod-roles", "cookie", "authorization", "x-forwarded-for"]}
-    wanted = {"x-synod-user": "ana", "x-synod-roles": "operator", "cookie": "sid=1", "authorization": None, "x-forwarded-for": "127.0.0.1"}
+    wanted = {"x-synod-user": f"api-key:{operator.split('_')[1]}", "x-synod-roles": "operator", "cookie": "sid=1", "authorization": None, "x-forwarded-for": "127.0.0.1"}
     check((seen["path"], told) == ("/grafana/d/1", wanted), "who may gets in; the tool hears who it is from Synod alone, and no credential", seen)
-    seen = json.loads(edge.call("GET", "/prometheus/graph", headers={"Authorization": "Bearer good"}, authorised=False).body)
+    seen = json.loads(edge.call("GET", "/prometheus/graph", headers=as_operator, authorised=False).body)
     check(seen["path"] == "/graph" and "authorization" not in seen["headers"], "Prometheus is asked without the prefix", seen)
 
 
@@ -174,28 +186,27 @@ def by_acme(address):
 
 def main():
     ports = [free_port(), free_port()]
-    replicas = {port: serve(number, port) for number, port in enumerate(ports, 1)}
-    edge = Edge("traefik", EDGE_SYNOD=",".join(f"https://127.0.0.1:{port}" for port in ports), EDGE_KIBANA="http://127.0.0.1:9", EDGE_GRAFANA="http://127.0.0.1:9")
-
-    def healthy():
-        service = next(entry for entry in edge.ask("services") if entry["name"] == "synod@file")
-        return list(service.get("serverStatus", {}).values()) == ["UP", "UP"]
-
-    until(healthy, "both replicas are well")
+    replicas = {
+        port: shipped.serve(servers, synod, f"synod-{number}", work / f"synod-{number}.yaml", certificates, port, free_port())
+        for number, port in enumerate(ports, 1)
+    }
+    addresses = ",".join(f"https://127.0.0.1:{port}" for port in ports)
+    edge = Edge("traefik", EDGE_SYNOD=addresses, EDGE_KIBANA="http://127.0.0.1:9", EDGE_GRAFANA="http://127.0.0.1:9")
+    until(lambda: list(edge.replicas().values()) == [True, True], "both replicas are well")
     all_is_enabled(edge)
     redirection_and_tls(edge)
     requests_and_headers(edge)
     grpc(edge)
     log_and_metrics(edge)
-    a_killed_replica(edge, replicas)
 
     stub = Quiet(("127.0.0.1", 0), Stub)
     threading.Thread(target=stub.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{stub.server_port}"
-    tools = {f"EDGE_{tool}": address for tool in ["SYNOD", "KIBANA", "GRAFANA", "PROMETHEUS", "ALERTMANAGER"]}
-    edge = Edge("traefik-tools", **tools)
-    all_is_enabled(edge)
-    gates(edge)
+    tools = {f"EDGE_{tool}": address for tool in ["KIBANA", "GRAFANA", "PROMETHEUS", "ALERTMANAGER"]}
+    tools = Edge("traefik-tools", EDGE_SYNOD=addresses, **tools)
+    all_is_enabled(tools)
+    gates(tools)
+    a_killed_replica(edge, replicas)
     edge = Edge("traefik-limits", EDGE_SYNOD=address, EDGE_RATE="1", EDGE_BURST="12", EDGE_IN_FLIGHT="2")
     limits(edge)
     by_acme(address)
@@ -211,10 +222,5 @@ def mistakes(number, environment, needle):
     check(not [entry for entry in edge.ask("routers") if entry["provider"] == "file"], f"`{needle}` is said, and nothing is served")
 
 
-try:
+with servers:
     main()
-finally:
-    for process in started:
-        process.terminate()
-    for process in started:
-        process.wait()

@@ -15,6 +15,7 @@ plugins=$(cd "${PLUGINS:-plugins/dist}" 2>/dev/null && pwd) || { say "there are 
 synod=$(realpath "$synod")
 command -v openssl >/dev/null || need openssl
 command -v curl >/dev/null || need curl
+python3 -c 'import yaml' 2>/dev/null || need python3-yaml
 need_traefik
 
 work=$(mktemp -d)
@@ -23,9 +24,10 @@ say "certificates, a fit, a second replica"
 scripts/certificates.sh "$work/certificates" edge=synod.test synod 2>/dev/null
 sed "s|^data_directory: .*|data_directory: $work/1|; s|directory: \.\./\.\./plugins/dist|directory: $plugins|" \
     config/examples/three-fields.yaml >"$work/synod.yaml"
+PYTHONPATH=scripts python3 -c 'import yaml; from edge import login; print(yaml.safe_dump(login("synod.test")))' >>"$work/synod.yaml"
 "$synod" generate --kind three-fields --rows 2000 --seed 1 --output "$work/rows.csv" >/dev/null
 "$synod" fit --config "$work/synod.yaml" --data "$work/rows.csv" >/dev/null 2>"$work/fit.log" || { cat "$work/fit.log" >&2; exit 1; }
-"$synod" keys create --config "$work/synod.yaml" --role admin --label check-traefik.sh >"$work/key" 2>/dev/null
+for role in admin operator scorer; do "$synod" keys create --config "$work/synod.yaml" --role $role --label check-traefik.sh >"$work/$role.key" 2>/dev/null; done
 cp -r "$work/1" "$work/2"
 sed "s|^data_directory: .*|data_directory: $work/2|" "$work/synod.yaml" >"$work/synod-2.yaml"
 mv "$work/synod.yaml" "$work/synod-1.yaml"

@@ -1,10 +1,33 @@
 # What the scripts share. Sourced, not run.
 set -euo pipefail
+script=$(realpath "$0") here=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$root/target}"
 
 say() { printf '\n== %s\n' "$*" >&2; }
+
+# Prints the comment at the head of the script, and ends, if that is what is asked for.
+usage() {
+    case "${1:-}" in -h | --help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$script"; exit ;; esac
+}
+
+# Sets synod to the program that scripts/build.sh has built, or that BINARY names.
+find_synod() {
+    synod=${BINARY:-$CARGO_TARGET_DIR/release/synod}
+    [ -x "$synod" ] || { echo "$(basename "$0"): there is no $synod: run scripts/build.sh, or set BINARY" >&2; exit 1; }
+    synod=$(realpath "$synod")
+}
+
+# Nobody calls without a credential. Makes a key of the role admin, where only its owner can read it; again, when it has ended.
+# usage: need_key CONFIGURATION FILE
+need_key() {
+    local config=$1 key=$2
+    if [ -s "$key" ] && "$synod" keys list --config "$config" --format json | tr -d ' \n' |
+        grep -c "\"id\":\"$(cut -d_ -f2 "$key")\",\"state\":\"active\"" >/dev/null; then return; fi
+    say "making an API key of the role admin: $key"
+    (umask 077 && "$synod" keys create --config "$config" --role admin --label "$(basename "$0")" >"$key.new" && mv "$key.new" "$key")
+}
 
 # Installs Debian packages that are missing; says what it does.
 need() {

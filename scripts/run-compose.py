@@ -2,14 +2,15 @@
 own (`unshare --net --mount`). Each service has its own root (an overlay), mounts, secrets, user and environment; all have one loopback, which has
 every address. Those that can be had here take part: Synod in its image's root, Traefik, and Debian's Prometheus and Alertmanager."""
 
-import json, os, shlex, ssl, subprocess, sys, time, urllib.error, urllib.request
+import json, os, shlex, ssl, subprocess, sys, urllib.error, urllib.request
 from pathlib import Path
+from running import Servers, said
 
 work, name, image, traefik = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 project = json.loads((work / f"{name}.json").read_text())
 services = project["services"]
 volumes, run = work / "volumes", work / "run"
-started = []
+servers = Servers("run-compose", run)
 
 # The program of each image, its root, and what the image brings along.
 PROGRAMS = {
@@ -30,11 +31,6 @@ def shell(*words):
     subprocess.run(words, check=True)
 
 
-def fail(text):
-    logs = "\n".join(f"{path.name}: {path.read_text()[-1500:]}" for path in run.glob("*.log"))
-    raise SystemExit(f"run-compose: {text}\n{logs}")
-
-
 def network():
     """Fixed addresses as they are; others as Docker would give them. Returns what a name means, for all alike."""
     shell("ip", "link", "set", "lo", "up")
@@ -48,6 +44,9 @@ def network():
                 names[alias] = address
             if network == "edge" or service not in names:
                 names[service] = address
+    # On one loopback a caller has the address that it calls. Synod is called by Traefik, and believes it.
+    caller = services["traefik"]["networks"]["edge"]["ipv4_address"]
+    shell("ip", "route", "replace", "local", f"{names['synod']}/32", "dev", "lo", "src", caller, "table", "local")
     return "127.0.0.1 localhost\n" + "".join(f"{address} {name}\n" for name, address in names.items())
 
 
@@ -85,26 +84,17 @@ def prepare(service, words):
     text = script(service, services[service], words)
     done = subprocess.run(["unshare", "--mount", "bash", "-c", text], capture_output=True, text=True)
     if done.returncode:
-        fail(f"{service} {' '.join(words)}: {done.stdout} {done.stderr}")
+        servers.fail(f"{service} {' '.join(words)}: {done.stdout} {done.stderr}")
     return done.stdout.strip()
 
 
 def start(service, words):
-    log = open(run / f"{service}.log", "wb")
-    started.append(subprocess.Popen(["unshare", "--mount", "bash", "-c", script(service, services[service], words)], stdout=log, stderr=log))
+    servers.start(service, ["unshare", "--mount", "bash", "-c", script(service, services[service], words)])
 
 
-def until(holds, text, seconds=40):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if holds():
-                print(f"  {text}", flush=True)
-                return
-        except (OSError, ValueError):
-            pass
-        time.sleep(0.2)
-    fail(f"{text}: not within {seconds} s")
+def until(holds, text):
+    servers.until(holds, text, 40)
+    said(text)
 
 
 def get(url):
@@ -116,7 +106,7 @@ def main():
     for volume in project["volumes"]:
         (volumes / volume).mkdir(parents=True, exist_ok=True)
     # Volumes have the owners that the images' folders have.
-    for volume, user in [("synod-data", 65532), ("synod-elk", 65532), ("acme", 65532), ("prometheus-data", 65534), ("alertmanager-data", 65534)]:
+    for volume, user in [("synod-data", 65532), ("synod-elk", 65532), ("acme", 65532), ("access-log", 65532), ("prometheus-data", 65534), ("alertmanager-data", 65534)]:
         os.chown(volumes / volume, user, user)
     host = services["traefik"]["environment"]["EDGE_HOST"]
     run.mkdir()
@@ -144,30 +134,26 @@ def main():
     until(lambda: call("/readyz")[0] == 200, "Synod is ready, by Traefik and two layers of TLS")
     status, answer = call("/v1/score", row, Authorization=f"Bearer {key}")
     if status != 200 or b'"outcome"' not in answer:
-        fail(f"a row is not scored: {status} {answer}")
-    print("  a row is scored")
+        servers.fail(f"a row is not scored: {status} {answer}")
+    said("a row is scored")
     for tool in ["kibana", "grafana", "prometheus", "alertmanager"]:
-        if call(f"/{tool}/")[0] not in (401, 403, 404):
-            fail(f"/{tool}/ lets anybody in: {call(f'/{tool}/')}")
-    print("  no tool lets anybody in unknown")
+        if call(f"/{tool}/")[0] != 401:
+            servers.fail(f"/{tool}/ lets anybody in: {call(f'/{tool}/')}")
+    said("no tool lets anybody in unknown")
     for service in ["synod", "traefik"]:
         words = services[service]["healthcheck"]["test"][1:]
         prepare(service, words[1:])
-        print(f"  {service}: its own health check says yes")
+        said(f"{service}: its own health check says yes")
     wanted = {"synod", "traefik", "prometheus", "alertmanager"}
     up = lambda: {target["labels"]["job"] for target in get("http://prometheus:9090/api/v1/targets")["data"]["activeTargets"] if target["health"] == "up"}
     until(lambda: up() == wanted, "Prometheus reads Synod, Traefik, Alertmanager and itself")
+    until(lambda: call("/prometheus/-/ready", Authorization=f"Bearer {key}")[0] == 200, "who may operate Synod gets to it by the edge")
     until(lambda: get("http://prometheus:9090/api/v1/alertmanagers")["data"]["activeAlertmanagers"], "and has found Alertmanager")
     rules = get("http://prometheus:9090/api/v1/rules")["data"]["groups"]
     if not rules or any(rule["health"] == "err" for group in rules for rule in group["rules"]):
-        fail("the alert rules are not there, or fail")
-    print(f"  {len(rules)} groups of rules are in force")
+        servers.fail("the alert rules are not there, or fail")
+    said(f"{len(rules)} groups of rules are in force")
 
 
-try:
+with servers:
     main()
-finally:
-    for process in started:
-        process.terminate()
-    for process in started:
-        process.wait()

@@ -1,20 +1,17 @@
 #!/usr/bin/env bash
 # Builds everything, fits the example detectors on transactions that Synod makes itself, and serves them.
 #
-# usage: scripts/run.sh [three-fields|bank]     the example to serve; three-fields if none is named
+# usage: scripts/run.sh [--help] [three-fields|bank]     the example to serve; three-fields if none is named
 #
 # Run again, it starts within seconds: nothing is built or fitted that has not changed. Ctrl-C stops it.
+# scripts/client.sh sends it a stream of transactions.
 . "$(dirname "$0")/lib.sh"
+usage "$@"
 example=${1:-three-fields}
 config=config/examples/$example.yaml
 [ -f "$config" ] || { echo "usage: scripts/run.sh [three-fields|bank]" >&2; exit 2; }
-need_tools
-
-say "building synod (the first time takes some minutes)"
-cargo build --release -p synod-gateway
-synod=$CARGO_TARGET_DIR/release/synod
-say "building the plugins"
-scripts/plugins.sh
+scripts/build.sh
+find_synod
 
 # Models are kept in .synod; they are fitted again when a plugin, the configuration or the generator changes.
 state=.synod/$example.fitted
@@ -27,13 +24,8 @@ if [ "$(cat "$state" 2>/dev/null)" != "$fingerprint" ] || ! "$synod" check --con
     echo "$fingerprint" >"$state"
 fi
 
-# Nobody calls without a credential: the first key is made here, and kept where only its owner can read it. It is made again when it has ended.
 key=.synod/admin.key
-works() { [ -s "$key" ] && "$synod" keys list --config "$config" --format json | tr -d ' \n' | grep -c "\"id\":\"$(cut -d_ -f2 "$key")\",\"state\":\"active\"" >/dev/null; }
-if ! works; then
-    say "making an API key of the role admin: $key"
-    (umask 077 && "$synod" keys create --config "$config" --role admin --label run.sh >"$key.new" && mv "$key.new" "$key")
-fi
+need_key "$config" "$key"
 
 data=${SYNOD_LISTEN__DATA:-127.0.0.1:8080}
 administration=${SYNOD_LISTEN__ADMINISTRATION:-127.0.0.1:8081}
@@ -50,8 +42,9 @@ cat >&2 <<END
    health     http://$administration/readyz?verbose
    metrics    http://$administration/metrics   (alerts: alertmanager/README.md, dashboards: deploy/grafana/README.md)
 
+   scripts/client.sh --kind $example --url http://$data     (in another terminal: transactions, and what becomes of them)
    curl -H "Authorization: Bearer \$(cat $key)" -d '$row' http://$data/v1/score
 END
 [ "$example" = bank ] || echo "   curl -H \"Authorization: Bearer \$(cat $key)\" -d '$row' http://$data/predict_isolation_forest" >&2
 echo >&2
-exec "$synod" serve --config "$config"
+exec scripts/server.sh "$config"

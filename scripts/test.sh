@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # The whole test suite: format, lints, dependencies, plugins, all tests with the real binary, and the example installations.
 #
-# usage: scripts/test.sh [ARGUMENTS OF cargo test]
+# usage: scripts/test.sh [--help] [ARGUMENTS OF cargo test]
 #
 # A server that a test needs is started by the test on a free port, and stopped by its process id.
 . "$(dirname "$0")/lib.sh"
+usage "$@"
 need_tools
 # A certificate authority (ACME), a scanner of TLS, and what they call.
 need pebble testssl.sh openssl

@@ -182,7 +182,7 @@ fn synod_trusts_the_authority_that_it_is_given_and_no_other() {
     ok(&folder, &["other", "elasticsearch"]);
     let server = encrypted_on("127.0.0.1:0", &folder.join("made"));
     let url = format!("https://{server}");
-    at.run(&format!("elk verify --url {url} --root made/ca.pem")).failed(3, &["17 things are not as they should be"]);
+    at.run(&format!("elk verify --url {url} --root made/ca.pem")).failed(3, &["20 things are not as they should be"]);
     at.run(&format!("elk verify --url {url} --root other/ca.pem")).failed(1, &["cannot be reached", "certificate"]);
     at.run(&format!("elk verify --url {url}")).failed(1, &["cannot be reached", "certificate"]);
     // The authority is the right one, and the certificate is another's.

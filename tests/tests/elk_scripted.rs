@@ -148,7 +148,7 @@ fn everything_is_made_in_an_order_in_which_each_finds_what_it_names_and_nothing_
     let ran = scripted.at.run(&words).ok();
     assert!(ran.output.contains("changed    lifecycle of logs-synod.audit-default: documents are kept for 9d, not 400d"), "{}", ran.output);
     let changes = scripted.changes(0);
-    assert_eq!(changes.len(), 29 + 1, "{changes:#?}");
+    assert_eq!(changes.len(), 34 + 1, "{changes:#?}");
     for (index, change) in changes.iter().enumerate() {
         let Some(name) = change.strip_prefix("PUT /_index_template/") else { continue };
         let template = &scripted.kept.lock().unwrap().objects[&format!("/_index_template/{name}")];
@@ -359,7 +359,7 @@ fn of_several_nodes_one_that_answers_is_taken_whatever_the_environment_says_of_p
     let mut command = scripted.at.command(&words);
     let output = command.env("http_proxy", "http://127.0.0.1:2").env("HTTPS_PROXY", "http://127.0.0.1:2").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(scripted.changes(0).len(), 17);
+    assert_eq!(scripted.changes(0).len(), 20);
 }
 
 #[test]

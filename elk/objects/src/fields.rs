@@ -17,13 +17,15 @@ pub enum Stream {
     Access,
     /// What the service says about itself.
     App,
+    /// Requests as the edge saw them, before Synod and the tools.
+    Edge,
     /// Documents that were refused.
     DeadLetter,
 }
 
 impl Stream {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Decision, Self::Audit, Self::Access, Self::App, Self::DeadLetter];
+    pub const ALL: [Self; 6] = [Self::Decision, Self::Audit, Self::Access, Self::App, Self::Edge, Self::DeadLetter];
 
     /// The dataset, as in `logs-DATASET-namespace`.
     pub fn dataset(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Stream {
             Self::Audit => "synod.audit",
             Self::Access => "synod.access",
             Self::App => "synod.app",
+            Self::Edge => "synod.edge",
             Self::DeadLetter => "synod.dead_letter",
         }
     }
@@ -47,6 +50,8 @@ pub enum Kind {
     Text,
     /// A moment.
     Date,
+    /// An address of the internet, which is searched by networks as well.
+    Ip,
     /// An integer.
     Long,
     /// A number.

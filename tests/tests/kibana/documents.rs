@@ -46,6 +46,7 @@ fn value(field: &Field, stream: Stream, number: u64) -> Option<Value> {
         ("http.response.status_code", _) => json!([200, 201, 301, 404, 429, 500, 503][drawn as usize % 7]),
         ("event.duration", _) => json!(1_000 << (drawn % 24)),
         (_, Kind::Keyword | Kind::Text) => json!(format!("{name} {}", drawn % 9)),
+        (_, Kind::Ip) => json!(format!("192.0.2.{}", drawn % 9)),
         (_, Kind::Boolean) => json!(drawn.is_multiple_of(3)),
         (_, Kind::Long) => json!(1 + drawn % 50),
         (_, Kind::Double) => json!((drawn % 1000) as f64 / 1000.0),
@@ -63,7 +64,7 @@ fn words(name: &str, stream: Stream) -> &'static [&'static str] {
         ("event.action", Stream::Audit) => {
             &["credential.refused", "permission.denied", "key.created", "key.rotated", "key.revoked", "signing_key.created", "label.set"]
         }
-        ("event.action", Stream::Access) => &["request"],
+        ("event.action", Stream::Access | Stream::Edge) => &["request"],
         ("event.action", _) => &["log"],
         ("event.outcome", _) => &["success", "failure"],
         ("log.level", _) => &["debug", "info", "warn", "error"],

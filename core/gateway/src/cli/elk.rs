@@ -3,7 +3,7 @@
 use super::{Args, PathBuf, Subcommand};
 
 /// The names of streams, as options have them.
-const STREAMS: [&str; 5] = crate::elk::STREAMS;
+const STREAMS: [&str; 6] = crate::elk::STREAMS;
 
 /// `synod elk`
 #[derive(Debug, Subcommand)]
@@ -57,7 +57,7 @@ pub struct ElkServer {
 /// What is to be there.
 #[derive(Debug, Clone, Args)]
 pub struct ElkWishes {
-    /// For how long a stream's documents are kept, as access=7d; the streams are decision, audit, access, app and dead_letter. Can be repeated.
+    /// For how long a stream's documents are kept, as access=7d; the streams are decision, audit, access, app, edge and dead_letter. Can be repeated.
     #[arg(long, value_name = "STREAM=AGE", value_parser = retention)]
     pub retention: Vec<(String, String)>,
     /// Keep documents by policies of index lifecycle management, in place of the data streams' own lifecycle.

@@ -13,20 +13,23 @@ macro_rules! files {
 pub(super) const PIPELINES: &[File] = files!("pipelines": "synod@ingest");
 
 /// Policies of index lifecycle management.
-pub(super) const POLICIES: &[File] = files!("ilm": "synod-decision" "synod-audit" "synod-access" "synod-app" "synod-dead_letter");
+pub(super) const POLICIES: &[File] =
+    files!("ilm": "synod-decision" "synod-audit" "synod-access" "synod-app" "synod-edge" "synod-dead_letter");
 
 /// Component templates.
 pub(super) const COMPONENTS: &[File] = files!("templates/component":
-    "synod@mappings-decision" "synod@mappings-audit" "synod@mappings-access" "synod@mappings-app" "synod@mappings-dead_letter"
+    "synod@mappings-decision" "synod@mappings-audit" "synod@mappings-access" "synod@mappings-app" "synod@mappings-edge"
+    "synod@mappings-dead_letter"
     "synod@settings"
-    "synod@lifecycle-decision" "synod@lifecycle-audit" "synod@lifecycle-access" "synod@lifecycle-app" "synod@lifecycle-dead_letter"
+    "synod@lifecycle-decision" "synod@lifecycle-audit" "synod@lifecycle-access" "synod@lifecycle-app" "synod@lifecycle-edge"
+    "synod@lifecycle-dead_letter"
     "synod@failure-store"
-    "synod@ilm-decision" "synod@ilm-audit" "synod@ilm-access" "synod@ilm-app" "synod@ilm-dead_letter"
+    "synod@ilm-decision" "synod@ilm-audit" "synod@ilm-access" "synod@ilm-app" "synod@ilm-edge" "synod@ilm-dead_letter"
     "synod@pipeline");
 
 /// Index templates.
 pub(super) const INDICES: &[File] = files!("templates/index":
-    "logs-synod.decision" "logs-synod.audit" "logs-synod.access" "logs-synod.app" "logs-synod.dead_letter");
+    "logs-synod.decision" "logs-synod.audit" "logs-synod.access" "logs-synod.app" "logs-synod.edge" "logs-synod.dead_letter");
 
 /// What Kibana imports.
 pub(super) const KIBANA: &str = include_str!("../../../../elk/kibana/synod.ndjson");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// The streams, as they are called in options.
-pub(crate) const STREAMS: [&str; 5] = ["decision", "audit", "access", "app", "dead_letter"];
+pub(crate) const STREAMS: [&str; 6] = ["decision", "audit", "access", "app", "edge", "dead_letter"];
 
 /// What an installation wants.
 #[derive(Debug, Clone)]
@@ -241,7 +241,7 @@ mod tests {
         let extras: Vec<_> = usual.iter().filter_map(|object| object.extra).collect();
         assert_eq!(extras, [Extra::FailureStore], "which says that it is off");
         assert!(plan(&wishes(), Version::of("8.18.0")).iter().all(|object| object.extra.is_none()));
-        assert_eq!(usual.len(), 5 + 1 + 5 + 1 + 5);
+        assert_eq!(usual.len(), 6 + 1 + 6 + 1 + 6);
     }
 
     #[test]

@@ -18,11 +18,12 @@ pub enum View {
 
 impl View {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Of(Stream::Decision),
         Self::Of(Stream::Audit),
         Self::Of(Stream::Access),
         Self::Of(Stream::App),
+        Self::Of(Stream::Edge),
         Self::Of(Stream::DeadLetter),
         Self::All,
     ];
@@ -34,6 +35,7 @@ impl View {
             Self::Of(Stream::Audit) => "synod-audit",
             Self::Of(Stream::Access) => "synod-access",
             Self::Of(Stream::App) => "synod-app",
+            Self::Of(Stream::Edge) => "synod-edge",
             Self::Of(Stream::DeadLetter) => "synod-dead-letters",
             Self::All => "synod-all",
         }
@@ -58,6 +60,7 @@ impl View {
             Self::Of(Stream::Audit) => "Synod: audit",
             Self::Of(Stream::Access) => "Synod: requests",
             Self::Of(Stream::App) => "Synod: the service's log",
+            Self::Of(Stream::Edge) => "Synod: requests at the edge",
             Self::Of(Stream::DeadLetter) => "Synod: dead letters",
             Self::All => "Synod: everything",
         }

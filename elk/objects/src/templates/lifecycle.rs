@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 pub(super) fn days(stream: Stream) -> u32 {
     match stream {
         Stream::Decision | Stream::Audit => 400,
-        Stream::Access | Stream::App => 30,
+        Stream::Access | Stream::App | Stream::Edge => 30,
         Stream::DeadLetter => 90,
     }
 }

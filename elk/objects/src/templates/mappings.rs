@@ -44,6 +44,8 @@ fn mapping(field: &Field) -> Value {
         Kind::Keyword => json!({"type": "keyword", "ignore_above": LONGEST}),
         Kind::Text => json!({"type": "text"}),
         Kind::Date => json!({"type": "date"}),
+        // What is none, as a link-local address with its zone, is kept and not searched.
+        Kind::Ip => json!({"type": "ip", "ignore_malformed": true}),
         Kind::Long => json!({"type": "long"}),
         Kind::Double => json!({"type": "double"}),
         Kind::Boolean => json!({"type": "boolean"}),
