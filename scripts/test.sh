@@ -59,6 +59,9 @@ export BINARY=$CARGO_TARGET_DIR/debug/synod
 scripts/check-traefik.sh
 scripts/check-compose.sh
 scripts/image.sh check "$BINARY"
+scripts/package.sh check "$BINARY"
+say "the whole platform"
+scripts/stack.sh --check
 say "example configurations"
 for example in config/examples/*.yaml; do
     directory=$(mktemp -d)
@@ -69,4 +72,7 @@ done
 scripts/check-chart.sh
 scripts/check-host.sh
 scripts/check-ci.sh
+say "what files say of each other, and what documents say"
+scripts/check-names.sh
+scripts/check-documents.sh
 say "all passed"
