@@ -40,7 +40,7 @@ traefik/traefik.yaml|s#address: :8443#address: :9443#|the edge's port differs
 deploy/compose/prometheus.yml|s#job_name: synod#job_name: gateway#|the jobs {'synod'} are missing
 alertmanager/rules/service.yaml|s#job="synod"#job="gateway"#|nothing is scraped as the job gateway
 deploy/compose/compose.yaml|s#SYNOD_LISTEN__PROXIES#SYNOD_LISTEN__PROXY#|config/synod.yaml has no `proxy`
-deploy/compose/compose.yaml|s#SYNOD_LISTEN__PROXIES#SYNOD_ALERTS__CONSOLE#|`alerts` cannot be set by the environment
+deploy/compose/compose.yaml|s#SYNOD_LISTEN__PROXIES#SYNOD_SCHEMA__FIELDS#|`schema` cannot be set by the environment
 deploy/Dockerfile|s#SYNOD_DATA_DIRECTORY=/var/lib/synod#SYNOD_DATA_DIRECTORY=/srv/synod#|nothing is mounted at /srv/synod
 deploy/compose/compose.yaml|s#/var/lib/grafana/dashboards/synod#/var/lib/grafana/boards#|no dashboards are mounted at
 traefik/traefik.yaml|/      ClientHost: keep/d|writes no ClientHost

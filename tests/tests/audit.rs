@@ -62,6 +62,7 @@ fn a_refused_credential_is_an_event_with_reason_and_address_and_without_the_cred
     let headers = [("authorization", &*format!("Basic {secret}")), ("x-request-id", "request-7")];
     let refused = send(server.data, "GET", "/v1/decisions/0198f3a2-5b7e-7c31-9d40-2f6a1c8e5b07", &headers, b"");
     refused.problem(401, "invalid_credential");
+    assert_eq!(server.get("/readyz").status, 200);
     assert_eq!(server.get("/v1/detectors").status, 200);
 
     let event = &await_events(&server, "action=credential.refused", 1)[0];
@@ -76,6 +77,9 @@ fn a_refused_credential_is_an_event_with_reason_and_address_and_without_the_cred
     assert!(metrics.contains("synod_credentials_refused_total{reason=\"other_scheme\"} 1"), "{metrics}");
     let access = server.await_event(|line| line["target"] == "access" && line["route"] == "/v1/detectors");
     assert_eq!((&access["caller"], &access["status"]), (&json!("anonymous"), &json!(200)), "{access}");
+    let probes = server.events().into_iter().filter(|line| line["target"] == "access" && line["route"] == "/readyz");
+    assert_eq!(probes.count(), 0, "a probe that finds all well is counted, and is no line");
+    assert!(metrics.contains("route=\"/readyz\""), "{metrics}");
     let everything = format!("{}{}{}", server.lines().join("\n"), refused.body, at.read("serve.stderr"));
     assert!(!everything.contains(secret));
     server.stop();

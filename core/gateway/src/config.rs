@@ -94,8 +94,8 @@ pub fn needs_restart(now: &str, then: &str) -> Vec<String> {
 /// All mistakes.
 fn read(source: &str, folder: &Path, overrides: Vec<environment::Override>) -> Result<Config, Vec<Mistake>> {
     let mut located = Located::read(source).map_err(|mistake| vec![mistake])?;
-    environment::apply(&mut located.tree, overrides);
     let mut mistakes = Vec::new();
+    environment::apply(&mut located.tree, environment::settable(overrides, &mut mistakes));
     let text = located.parse::<text::Text>(&mut mistakes);
     let checked = Config { source: source.to_owned(), ..check::check(&text, folder, &located, &mut mistakes) };
     mistakes.sort_by_key(|mistake| mistake.place);

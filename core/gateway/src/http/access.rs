@@ -12,10 +12,13 @@ use axum::middleware::Next;
 use axum::response::Response;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What stands for the route of a path that there is none for.
+const UNMATCHED: &str = "unmatched";
 
 /// Whoever fetches it only looks, as do those who ask for health.
 const METRICS: &str = "/metrics";
@@ -45,13 +48,26 @@ async fn answered(
 ) -> Response {
     let id: Arc<str> = request_id(&request).into();
     request.extensions_mut().insert(RequestId(id.clone()));
-    let (method, route) = (requested.method, requested.route.unwrap_or("unmatched"));
     let mut response = next.run(request).await;
     let (status, took) = (response.status().as_u16(), started.elapsed());
-    service.metrics.requests.answered(route, method, status, took, sampled_trace_id());
+    let route = requested.route.unwrap_or(UNMATCHED);
+    service.metrics.requests.answered(route, requested.method, status, took, sampled_trace_id());
     if let Some(trace) = trace {
         trace.answered(requested, status, took);
     }
+    // Whoever watches asks each second. What goes well of that is counted, and told nowhere else.
+    if !requested.is_watching || status >= 400 {
+        tell(service, requested, &id, &response, took);
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// Writes the line of a request, and its event, where that is wanted.
+fn tell(service: &Service, requested: &Requested<'_>, id: &str, response: &Response, took: Duration) {
+    let (method, route, status) = (requested.method, requested.route.unwrap_or(UNMATCHED), response.status().as_u16());
     if service.config.access_log {
         let caller = response.extensions().get::<Caller>().map(Caller::name);
         let duration_us = took.as_micros() as u64;
@@ -65,7 +81,7 @@ async fn answered(
         events.queue().put(
             EventKind::Access,
             &AccessEvent {
-                request_id: (&*id).into(),
+                request_id: id.into(),
                 method: method.into(),
                 route: route.into(),
                 status,
@@ -77,10 +93,6 @@ async fn answered(
             },
         );
     }
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
-    response
 }
 
 /// The client's own id if it is a bearable one, else a new one. One that holds a card number or a credential would carry it into every log on
