@@ -224,7 +224,7 @@ fn a_body_that_does_not_arrive_is_given_up() {
 fn a_request_keeps_its_id() {
     let at = three_fields();
     let server = Server::start(&at);
-    let ask = |id: &str| send(server.data, "GET", "/healthz", &[("x-request-id", id)], b"");
+    let ask = |id: &str| send(server.data, "GET", "/v1/detectors", &[("x-request-id", id)], b"");
     let id = |answer: &Answer| answer.header("x-request-id").unwrap().to_owned();
     assert_eq!(id(&ask("client-7/a.b:c")), "client-7/a.b:c");
     let long = "x".repeat(129);
@@ -232,7 +232,7 @@ fn a_request_keeps_its_id() {
     for unbearable in ["", "two words", "t\u{e4}b", &long] {
         made.insert(id(&ask(unbearable)));
     }
-    made.insert(id(&server.get("/healthz")));
+    made.insert(id(&server.get("/v1/detectors")));
     assert_eq!(made.len(), 5, "each is another: {made:?}");
     assert!(made.iter().all(|id| id.len() == 36), "{made:?}");
 
@@ -370,7 +370,8 @@ fn the_log_is_json_and_every_request_is_in_it() {
     let at = three_fields();
     let server = Server::start(&at);
     let answers =
-        [server.post("/v1/score", ORDINARY), server.post("/v1/score", "{"), server.get("/nowhere"), server.administer("/healthz")];
+        [server.post("/v1/score", ORDINARY), server.post("/v1/score", "{"), server.get("/nowhere"), server.administer("/nowhere")];
+    let probes = [server.get("/readyz"), server.administer("/healthz"), server.administer("/metrics")];
     let events = server.stop();
     assert!(events.iter().any(|event| event["message"] == "ready"), "{events:#?}");
     for answer in answers {
@@ -381,6 +382,10 @@ fn the_log_is_json_and_every_request_is_in_it() {
             event["duration_us"].is_u64() && event["route"].is_string() && event["timestamp"].is_string() && event["level"] == "INFO",
             "{event}"
         );
+    }
+    for probe in probes {
+        let id = probe.header("x-request-id");
+        assert!(id.is_some() && events.iter().all(|event| event["request_id"].as_str() != id), "who watches is not in the way: {probe:?}");
     }
     assert!(events.iter().all(|event| !event.to_string().contains("150.75")), "rows are not logged");
 
