@@ -398,7 +398,7 @@ fn events_that_the_disk_refuses_are_dropped_and_each_one_is_counted() {
     // Files of the service may not become longer: the log of events cannot grow any more.
     let server = Server::start_command(&at, at.limited_server(1024), &[]);
     let answered = || sum(&server, "synod_http_requests_total{route=\"/v1/detectors\"");
-    (0..4000).for_each(|_| drop(server.get("/v1/detectors")));
+    (0..8000).for_each(|_| drop(server.get("/v1/detectors")));
     wait_for("events that are dropped", || sum(&server, "synod_events_dropped_total{stream=\"access\",reason=\"disk\"") > 0.0);
     // Each request is an event; the last ones may still be on their way.
     wait_for("the same count", || {
