@@ -6,8 +6,8 @@
 #
 # The binary is that of scripts/image.sh build, which is built if it is not there, or the one that $SYNOD names. Needs python3 with venv; the others are
 # installed into $CARGO_TARGET_DIR/bench/start, in the versions of tests/bench/serving/*.txt. tests/bench/README.md says what the figures mean.
-case "${1:-}" in -h | --help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; exit ;; esac
 . "$(dirname "$0")/lib.sh"
+usage "$@"
 need_tools
 synod=${SYNOD:-$CARGO_TARGET_DIR/image/synod}
 [ -x "$synod" ] || scripts/image.sh build

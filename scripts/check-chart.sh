@@ -21,15 +21,7 @@ helm=("$SYNOD_HELM" --kube-version "${versions[1]}")
 quiet() { grep -v 'found symbolic link in path' || true; }
 render() { "${helm[@]}" template demo "$@" 2> >(quiet >&2); }
 
-schemas=1.37.0
-folder="${XDG_CACHE_HOME:-$HOME/.cache}/synod/kubernetes-validate-$schemas"
-if [ ! -f "$folder/complete" ]; then
-    say "installing kubernetes-validate $schemas into $folder"
-    rm -rf "$folder"
-    python3 -m venv "$folder" >&2
-    "$folder/bin/pip" install --quiet "kubernetes-validate==$schemas" >&2
-    touch "$folder/complete"
-fi
+need_python_package kubernetes-validate 1.37.0
 python=$folder/bin/python
 
 say "the chart, and each example of values"

@@ -18,15 +18,7 @@ fi
 if [ -x "$tool" ]; then "$tool" -no-color .github/workflows/*.yaml; else say "actionlint is skipped: there is no go to build it with"; fi
 
 say "schemas"
-version=0.33.0
-folder="${XDG_CACHE_HOME:-$HOME/.cache}/synod/check-jsonschema-$version"
-if [ ! -f "$folder/complete" ]; then
-    say "installing check-jsonschema $version into $folder"
-    rm -rf "$folder"
-    python3 -m venv "$folder" >&2
-    "$folder/bin/pip" install --quiet "check-jsonschema==$version" >&2
-    touch "$folder/complete"
-fi
+need_python_package check-jsonschema 0.33.0
 check() { "$folder/bin/check-jsonschema" --builtin-schema "vendor.$1" "${@:2}"; }
 check github-workflows .github/workflows/*.yaml
 check dependabot .github/dependabot.yml

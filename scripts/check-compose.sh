@@ -7,8 +7,8 @@
 #
 # BINARY is synod ($CARGO_TARGET_DIR/debug/synod if it is not set), PLUGINS the folder of built plugins (plugins/dist); without them that part is
 # skipped, and says so. Where `docker compose` is not there, it is built from its Go module, once, in about two minutes.
-case "${1:-}" in -h | --help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; exit ;; esac
 . "$(dirname "$0")/lib.sh"
+usage "$@"
 need_without_service prometheus
 need_without_service prometheus-alertmanager
 command -v ip >/dev/null || need iproute2

@@ -16,8 +16,8 @@
 # documents only these. It takes about a minute.
 #
 # BINARY is synod ($CARGO_TARGET_DIR/debug/synod if it is not set), PLUGINS the folder of built plugins (plugins/dist).
-case "${1:-}" in -h | --help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; exit ;; esac
 . "$(dirname "$0")/lib.sh"
+usage "$@"
 command -v python3 >/dev/null || need python3
 need curl jq openssl
 exec python3 scripts/check-documents.py "${BINARY:-$CARGO_TARGET_DIR/debug/synod}" "${PLUGINS:-plugins/dist}" "$@"

@@ -7,8 +7,8 @@
 #
 # BINARY is synod ($CARGO_TARGET_DIR/debug/synod if it is not set), PLUGINS the folder of built plugins (plugins/dist). Traefik is
 # installed into the user's cache. All that is started is stopped by its process id.
-case "${1:-}" in -h | --help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; exit ;; esac
 . "$(dirname "$0")/lib.sh"
+usage "$@"
 synod=${BINARY:-$CARGO_TARGET_DIR/debug/synod}
 plugins=$(cd "${PLUGINS:-plugins/dist}" 2>/dev/null && pwd) || { say "there are no plugins: run scripts/plugins.sh, or set PLUGINS"; exit 1; }
 [ -x "$synod" ] || { say "$synod is not there: run cargo build -p synod-gateway, or set BINARY"; exit 1; }

@@ -8,8 +8,8 @@
 # `check` does what the image is meant for: in namespaces of its own, with this root alone and read-only, as user 65532 without privileges, it
 # fits a model, serves, is asked for its health by names that /etc/hosts and a name server know, scores a row and ends. BINARY is that of `build`, or
 # the one of the release or the debug profile; PLUGINS is plugins/dist. An image of the first one that has more than 40 MB is refused, by `assemble` too.
-case "${1:-}" in -h | --help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; exit ;; esac
 . "$(dirname "$0")/lib.sh"
+usage "$@"
 fail() { echo "image.sh: $*" >&2; exit 2; }
 user=65532
 # In bytes, unpacked, with all plugins but the one that is an image of its own.

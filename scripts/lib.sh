@@ -61,19 +61,36 @@ need_tools() {
     [ ${#packages[@]} -eq 0 ] || need "${packages[@]}"
 }
 
-# Helm, from its Go module. Where there is no go, what needs it is skipped and says so.
-need_helm() {
-    local version=3.20.2
+# Sets and exports a variable to a program that is built from its Go module. Where there is no go, what needs it is skipped and says so.
+# usage: need_go_program VARIABLE NAME VERSION PACKAGE
+need_go_program() {
+    local program=$2-$3 folder
     mkdir -p "$CARGO_TARGET_DIR/tools"
-    SYNOD_HELM="$(cd "$CARGO_TARGET_DIR/tools" && pwd)/helm-$version"
-    export SYNOD_HELM
-    [ ! -x "$SYNOD_HELM" ] || return 0
-    command -v go >/dev/null || { say "Helm is skipped: there is no go to build it with"; return 0; }
-    say "building Helm $version (the first time takes a minute or two)"
-    local folder
+    program="$(cd "$CARGO_TARGET_DIR/tools" && pwd)/$program"
+    export "$1=$program"
+    [ ! -x "$program" ] || return 0
+    command -v go >/dev/null || { say "$2 is skipped: there is no go to build it with"; return 0; }
+    say "building $2 $3 (the first time takes a minute or two)"
     folder=$(mktemp -d)
-    if GOBIN=$folder go install "helm.sh/helm/v3/cmd/helm@v$version" >&2; then mv "$folder/helm" "$SYNOD_HELM"; else say "Helm is skipped: it cannot be built"; fi
+    if GOBIN=$folder go install "$4@v$3" >&2; then mv "$folder/$2" "$program"; else say "$2 is skipped: it cannot be built"; fi
     rmdir "$folder"
+}
+
+need_helm() { need_go_program SYNOD_HELM helm 3.20.2 helm.sh/helm/v3/cmd/helm; }
+
+# The conformance suite of HTTP/2.
+need_h2spec() { need_go_program SYNOD_H2SPEC h2spec 2.2.1+incompatible github.com/summerwind/h2spec/cmd/h2spec; }
+
+# Sets folder to a virtual environment with a Python package, in the user's cache.
+# usage: need_python_package NAME VERSION [NAME OF THE FOLDER]
+need_python_package() {
+    folder="${XDG_CACHE_HOME:-$HOME/.cache}/synod/${3:-$1}-$2"
+    [ ! -f "$folder/complete" ] || return 0
+    say "installing $1 $2 into $folder"
+    rm -rf "$folder"
+    python3 -m venv "$folder" >&2
+    "$folder/bin/pip" install --quiet "$1==$2" >&2
+    touch "$folder/complete"
 }
 
 # What the dependencies are held to, by .deny.toml. Known vulnerabilities are looked up where their list can be fetched.
@@ -85,18 +102,6 @@ check_dependencies() {
     else
         say "known vulnerabilities are skipped: their list cannot be fetched here"
     fi
-}
-
-# h2spec, the conformance suite of HTTP/2, from its Go module. Where there is no go, its test is skipped and says so.
-need_h2spec() {
-    mkdir -p "$CARGO_TARGET_DIR/tools"
-    SYNOD_H2SPEC="$(cd "$CARGO_TARGET_DIR/tools" && pwd)/h2spec"
-    export SYNOD_H2SPEC
-    [ ! -x "$SYNOD_H2SPEC" ] || return 0
-    command -v go >/dev/null || { say "h2spec is skipped: there is no go to build it with"; return 0; }
-    say "building h2spec"
-    GOBIN=$(dirname "$SYNOD_H2SPEC") go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible >&2 ||
-        say "h2spec is skipped: it cannot be built"
 }
 
 # Sets traefik to the program, of the version that traefik/traefik.yaml names, in the user's cache.

@@ -76,15 +76,7 @@ message text alertmanager/tests/message.json >"$work/text"
 for link in 'Runbook: http' 'Dashboard: http' 'Resolved:'; do grep -q "$link" "$work/text" || { say "the text has no $link"; exit 1; }; done
 
 say "the mixin"
-jsonnet=0.22.0
-folder="${XDG_CACHE_HOME:-$HOME/.cache}/synod/jsonnet-$jsonnet"
-if [ ! -f "$folder/complete" ]; then
-    say "installing gojsonnet $jsonnet into $folder"
-    rm -rf "$folder"
-    python3 -m venv "$folder" >&2
-    "$folder/bin/pip" install --quiet "gojsonnet==$jsonnet" >&2
-    touch "$folder/complete"
-fi
+need_python_package gojsonnet 0.22.0 jsonnet
 "$folder/bin/python" - "$work" <<'END'
 import json, sys, _gojsonnet
 evaluated = json.loads(_gojsonnet.evaluate_snippet("mixin", """

@@ -8,8 +8,8 @@
 #   scripts/package.sh build && sudo apt-get install ./target/debian/synod_*.deb
 #
 # BINARY is that of `build`, or the one of the debug profile. Plugins are taken from plugins/dist.
-case "${1:-}" in -h | --help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; exit ;; esac
 . "$(dirname "$0")/lib.sh"
+usage "$@"
 fail() { echo "package.sh: $*" >&2; exit 2; }
 
 need_cargo_deb() {
